@@ -1,0 +1,76 @@
+# One command per verb; CI calls the same ones. `make` alone lists them.
+#
+#   VENV=          use the python3 on PATH as it is and install nothing (for a machine without a package index)
+#   PYTHON=...     the interpreter that creates the environment, 3.11 or newer
+
+VENV   ?= .venv
+PYTHON ?= python3
+EXTRA  := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+
+ifeq ($(strip $(VENV)),)
+PY    := $(PYTHON)
+READY :=
+else
+PY    := $(VENV)/bin/python
+READY := $(VENV)/.ready-$(EXTRA)
+endif
+
+N     ?= 64
+OUT   ?= out.png
+SHARE ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock train export sample demo serve test lint types check bench clean
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## create .venv with the locked versions (every other command does this by itself)
+
+$(VENV)/.ready-$(EXTRA): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV) ($(EXTRA)): a few minutes the first time"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --upgrade -c requirements.lock pip
+	@$(PY) -m pip install --quiet -c requirements.lock --group dev -e '.[$(EXTRA)]'
+	@touch $@
+
+lock: $(READY)  ## write requirements.lock anew from what is installed
+	$(PY) -m pip freeze --all --exclude-editable | sed 's/+cpu$$//' | grep -v '^setuptools==' > requirements.lock
+
+train: $(READY)  ## train a DCGAN on the embedded digits (at most 3 minutes on 2 cores)
+	@$(PY) -m train
+
+export: $(READY)  ## turn the newest training run into a verified bundle under artifacts/
+	@$(PY) -m export --force
+
+sample: $(READY)  ## draw N pictures into OUT (make sample N=16 OUT=few.png)
+	@$(PY) -m gansample --n $(N) --force $(OUT)
+
+demo: $(READY)  ## open the demo page (SHARE=1 for a public link)
+	@$(PY) -m demo $(if $(filter 1,$(SHARE)),--share)
+
+serve:  ## answer HTTP requests (not built yet)
+	@echo "make serve is not built yet: draw with gansample or make demo" >&2; exit 1
+
+test: $(READY)  ## run the tests
+	@$(PY) -m pytest
+
+lint: $(READY)  ## check style and the import rules
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@PYTHONPATH=. $(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+types: $(READY)  ## check the types
+	@$(PY) -m mypy
+
+check: lint types  ## lint and types
+
+bench: $(READY)  ## measure this project beside its peers on this machine
+	@$(PY) -m benchmarks
+
+clean:  ## remove the environment and every cache (runs/ and artifacts/ stay)
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf serve/*.egg-info

@@ -1,0 +1,1 @@
+"""gradio. A page that draws from a bundle: `python -m demo`."""

@@ -1,0 +1,1 @@
+"""torch + onnx. A checkpoint in, a verified model bundle out: `python -m export`."""

@@ -1,0 +1,49 @@
+"""Draw pictures from exported GAN generators: fast, reproducible, without PyTorch.
+
+    from gansample import open_sampler
+
+    with open_sampler("artifacts/digits") as sampler:
+        images = sampler.sample(seeds=range(64))        # uint8 (64, 32, 32, 1)
+
+Nothing heavy is imported until it is used, so `gansample --help` answers at once.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gansample.bundle import Bundle as Bundle
+    from gansample.bundle import open_bundle as open_bundle
+    from gansample.errors import ArtefactError as ArtefactError
+    from gansample.errors import BackendUnavailable as BackendUnavailable
+    from gansample.errors import GansampleError as GansampleError
+    from gansample.errors import OutputError as OutputError
+    from gansample.errors import ParityError as ParityError
+    from gansample.errors import UsageError as UsageError
+    from gansample.sampler import Sampler as Sampler
+    from gansample.sampler import open_sampler as open_sampler
+    from gansample.spec import Spec as Spec
+
+_HOME = {
+    "ArtefactError": "errors",
+    "BackendUnavailable": "errors",
+    "Bundle": "bundle",
+    "GansampleError": "errors",
+    "OutputError": "errors",
+    "ParityError": "errors",
+    "Sampler": "sampler",
+    "Spec": "spec",
+    "UsageError": "errors",
+    "open_bundle": "bundle",
+    "open_sampler": "sampler",
+}
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"gansample.{_HOME[name]}"), name)

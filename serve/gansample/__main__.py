@@ -1,0 +1,3 @@
+from gansample.cli import main
+
+main()

@@ -1,0 +1,105 @@
+"""Writes that happen whole or not at all: temp file in the same folder, fsync, rename."""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from gansample.errors import OutputError
+
+_UMASK = os.umask(0)  # the only portable way to read it is to set it
+os.umask(_UMASK)
+
+
+def write_atomic(path: Path, data: bytes, *, overwrite: bool = True) -> None:
+    """Write `data` to `path` so that a reader, a crash or a full disk never meets half of it.
+
+    Raises OutputError (path and reason in the message); the previous file, if any, is then still intact. With
+    `overwrite=False` an existing file is an error even if it appeared a moment ago.
+    """
+    temp: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        temp = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temp.chmod(0o666 & ~_UMASK)  # mkstemp gives 0600; an artefact is for others to read
+        if overwrite:
+            temp.replace(path)
+        else:
+            _publish_new(temp, path)
+        _sync_folder(path.parent)
+    except FileExistsError:
+        raise OutputError(f"{path} exists", "pass --force to replace it") from None
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        if temp is not None:
+            temp.unlink(missing_ok=True)
+
+
+def _publish_new(temp: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(temp)  # unlike a rename, fails where the target exists
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise FileExistsError from None
+        temp.replace(path)
+
+
+@contextlib.contextmanager
+def folder_atomic(path: Path) -> Iterator[Path]:
+    """A new folder to fill; it takes the name `path`, replacing what stood there, only if the block succeeds.
+
+    Raises OutputError where the folder cannot be made or moved; the caller decides beforehand whether `path` may go.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temp = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield temp
+        temp.chmod(0o777 & ~_UMASK)
+        retired = temp.with_suffix(".old")
+        if path.exists():
+            path.rename(retired)
+        temp.rename(path)
+        shutil.rmtree(retired, ignore_errors=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """The one wording for every failed write, with the hint that fits the operating system's reason."""
+    hints = {
+        "ENOENT": f"create the folder first: mkdir -p {path.parent}",
+        "ENOTDIR": f"{path.parent} is not a folder",
+        "EACCES": "choose a folder you may write to",
+        "EPERM": "choose a folder you may write to",
+        "EROFS": "the file system is read-only, choose another folder",
+        "ENOSPC": "the disk is full, free some space",
+        "EISDIR": "that is a folder, give a file name",
+    }
+    code = errno.errorcode.get(error.errno or 0, "")
+    return OutputError(f"cannot write {path} ({error.strerror or error})", hints.get(code, ""))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable. Some network file systems cannot, and then the rename is all there is."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,40 @@
+"""What can go wrong, each with its exit code.
+
+    GansampleError                  1
+    ├── UsageError                  2   the request itself makes no sense
+    ├── ArtefactError               3   a file is missing, corrupt, or not what it claims to be
+    ├── BackendUnavailable          4   the runtime that was asked for cannot run here
+    ├── OutputError                 5   the result cannot be written
+    └── ParityError                 6   the exported model does not draw the trained pictures
+
+A message says what happened, with the value; the hint says what to do next. Both fit on one line.
+"""
+
+
+class GansampleError(Exception):
+    """Base of every error a user can cause or meet; `exit_code` is what a command line ends with."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message}: {hint}" if hint else message)
+
+
+class UsageError(GansampleError, ValueError):
+    exit_code = 2
+
+
+class ArtefactError(GansampleError):
+    exit_code = 3
+
+
+class BackendUnavailable(GansampleError):
+    exit_code = 4
+
+
+class OutputError(GansampleError):
+    exit_code = 5
+
+
+class ParityError(GansampleError):
+    exit_code = 6

@@ -1,0 +1,109 @@
+"""Seeds in, pictures out: the one way every front end draws."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gansample.bundle import Bundle, open_bundle
+from gansample.errors import UsageError
+from gansample.latents import latents
+from gansample.runners import Images, Runner, open_runner
+from gansample.spec import Spec
+
+BATCH = 64
+
+
+def open_sampler(bundle: Bundle | Path | str | None = None, backend: str = "auto", threads: int | None = None) -> "Sampler":
+    """Open a bundle for drawing; without one, the newest under `artifacts/`.
+
+        with open_sampler("artifacts/digits") as sampler:
+            images = sampler.sample(seeds=range(64))        # uint8 (64, 32, 32, 1)
+
+    Raises ArtefactError for a missing or damaged bundle, BackendUnavailable where `backend` cannot run here.
+    """
+    bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    return Sampler(bundle, open_runner(bundle, backend, threads))
+
+
+class Sampler:
+    """Draws pictures from one opened bundle. Picture = f(model, seed, label, truncation), nothing else."""
+
+    def __init__(self, bundle: Bundle, runner: Runner) -> None:
+        self.bundle, self.runner = bundle, runner
+
+    @property
+    def spec(self) -> Spec:
+        return self.bundle.spec
+
+    def sample(
+        self,
+        seeds: Iterable[int],
+        *,
+        labels: Sequence[int] | None = None,
+        truncation: float | None = None,
+        batch: int = BATCH,
+    ) -> Images:
+        """Pictures for `seeds`, uint8 (N, H, W, C).
+
+        labels      one class index per seed, for a conditional generator.
+        truncation  redraw latent components beyond ±truncation; None leaves the latent as it is.
+        batch       pictures per call of the runtime: speed and memory, never the pictures.
+        """
+        parts = list(self.stream(seeds, labels=labels, truncation=truncation, batch=batch))
+        return np.concatenate(parts) if parts else np.empty((0, *self._shape), np.uint8)
+
+    def stream(
+        self,
+        seeds: Iterable[int],
+        *,
+        labels: Iterable[int] | None = None,
+        truncation: float | None = None,
+        batch: int = BATCH,
+    ) -> Iterator[Images]:
+        """As `sample`, but batch by batch, in the order of the seeds: memory stays flat however many there are."""
+        if batch < 1:
+            raise UsageError(f"batch is {batch}", "it must be at least 1")
+        seed_stream, label_stream = iter(seeds), iter(labels) if labels is not None else None
+        while chunk := list(islice(seed_stream, batch)):
+            z = latents(chunk, self.spec.latent_size, self.spec.distribution, truncation)
+            yield self.draw(z, self._labels(label_stream, len(chunk)))
+
+    def draw(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None) -> Images:
+        """Pictures uint8 (N, H, W, C) for your own latents, float32 (N, latent_size), all finite."""
+        if z.ndim != 2 or z.shape[1] != self.spec.latent_size:
+            raise UsageError(f"latents have shape {z.shape}", f"this generator takes (N, {self.spec.latent_size})")
+        if not np.isfinite(z).all():
+            raise UsageError("latents hold NaN or infinity", "every component must be a finite number")
+        return self.runner.run(np.ascontiguousarray(z, np.float32), label)
+
+    def _labels(self, stream: Iterator[int] | None, n: int) -> npt.NDArray[np.int64] | None:
+        classes = self.spec.classes
+        if classes is None:
+            if stream is not None:
+                raise UsageError(f"{self.spec.name} has no classes", "leave the labels out")
+            return None
+        chunk = list(islice(stream, n)) if stream is not None else [0] * n
+        if len(chunk) < n:
+            raise UsageError("there are fewer labels than seeds", "give one label per seed")
+        for label in chunk:
+            if not 0 <= label < len(classes):
+                raise UsageError(f"label {label} is outside 0..{len(classes) - 1}", f"classes: {', '.join(classes)}")
+        return np.array(chunk, np.int64)
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return self.spec.height, self.spec.width, self.spec.channels
+
+    def close(self) -> None:
+        self.runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

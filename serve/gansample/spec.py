@@ -1,0 +1,158 @@
+"""What a generator is, to everyone who only wants to draw with it: the words of `bundle.json` and of the ONNX metadata."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gansample.errors import ArtefactError
+
+SCHEMA = 1
+ONNX_METADATA_KEY = "gansample.spec"
+
+Distribution = Literal["normal", "uniform"]
+ValueRange = Literal["tanh", "sigmoid", "bytes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A generator's face.
+
+    `z` float32 (N, latent_size) [+ `label` int64 (N,)] -> `images` uint8 (N, height, width, channels).
+    """
+
+    name: str
+    latent_size: int
+    distribution: Distribution = "normal"
+    height: int
+    width: int
+    channels: int
+    value_range: ValueRange = "tanh"
+    """What the network put out before the pixel head: tanh −1..1, sigmoid 0..1, bytes 0..255."""
+    classes: tuple[str, ...] | None = None
+    """Class names, index = label; None for an unconditional generator."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Where it came from: checkpoint digest, training configuration, data fingerprint, tool versions."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "latent": {"size": self.latent_size, "distribution": self.distribution},
+            "image": {
+                "height": self.height,
+                "width": self.width,
+                "channels": self.channels,
+                "range": self.value_range,
+            },
+            "classes": list(self.classes) if self.classes is not None else None,
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any, source: str) -> "Spec":
+        """Read what `to_dict` wrote. Raises ArtefactError naming `source` and the field that is missing or wrong."""
+        read = FieldReader(data, source)
+        schema = read.integer("schema", 1)
+        if schema != SCHEMA:
+            raise ArtefactError(f"{source} has schema {schema}, this gansample reads {SCHEMA}", "update gansample")
+        classes = read.optional("classes", list)
+        if classes is not None and not (classes and all(isinstance(name, str) for name in classes)):
+            raise ArtefactError(f"{source}: classes must be a list of names or null, not {classes!r}")
+        return cls(
+            name=read.required("name", str),
+            latent_size=read.integer("latent.size", 1),
+            distribution=read.choice("latent.distribution", ("normal", "uniform")),  # type: ignore[arg-type]
+            height=read.integer("image.height", 1),
+            width=read.integer("image.width", 1),
+            channels=read.integer("image.channels", 1, 4),
+            value_range=read.choice("image.range", ("tanh", "sigmoid", "bytes")),  # type: ignore[arg-type]
+            classes=tuple(classes) if classes is not None else None,
+            provenance=read.required("provenance", dict),
+        )
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> "Spec":
+        return cls.from_dict(parse_json(text, source), source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One form of the generator that some runtime executes, with the receipt of its parity check."""
+
+    name: str
+    """For example onnx-fp32, openvino-int8."""
+    runtime: Literal["onnxruntime", "openvino"]
+    precision: Literal["fp32", "fp16", "bf16", "int8"]
+    files: tuple[str, ...]
+    """Paths inside the bundle, the one to open first; sizes and digests stand in the bundle's file table."""
+    parity: Mapping[str, Any]
+    speed: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "runtime": self.runtime,
+            "precision": self.precision,
+            "files": list(self.files),
+            "parity": dict(self.parity),
+            "speed": dict(self.speed),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any, source: str) -> "Variant":
+        read = FieldReader(data, source)
+        files = read.required("files", list)
+        if not files or not all(isinstance(name, str) for name in files):
+            raise ArtefactError(f"{source}: a variant's files must be a list of paths, not {files!r}")
+        return cls(
+            name=read.required("name", str),
+            runtime=read.choice("runtime", ("onnxruntime", "openvino")),  # type: ignore[arg-type]
+            precision=read.choice("precision", ("fp32", "fp16", "bf16", "int8")),  # type: ignore[arg-type]
+            files=tuple(files),
+            parity=read.required("parity", dict),
+            speed=read.required("speed", dict),
+        )
+
+
+class FieldReader:
+    """Typed look-ups by dotted path in parsed JSON, so that a bad document is one clear ArtefactError."""
+
+    def __init__(self, data: Any, source: str) -> None:
+        self.data, self.source = data, source
+
+    def optional(self, path: str, kind: type) -> Any:
+        value = self.data
+        for key in path.split("."):
+            if not isinstance(value, dict):
+                raise ArtefactError(f"{self.source} has no {path}", "it was not written by this exporter, export again")
+            value = value.get(key)
+        if value is not None and not isinstance(value, kind):
+            raise ArtefactError(f"{self.source}: {path} must be {kind.__name__}, not {value!r}")
+        return value
+
+    def required(self, path: str, kind: type) -> Any:
+        value = self.optional(path, kind)
+        if value is None:
+            raise ArtefactError(f"{self.source} has no {path}", "it was not written by this exporter, export again")
+        return value
+
+    def integer(self, path: str, low: int, high: int = 2**31 - 1) -> int:
+        value = self.required(path, int)
+        if isinstance(value, bool) or not low <= value <= high:
+            raise ArtefactError(f"{self.source}: {path} is {value!r}, outside {low}..{high}")
+        return int(value)
+
+    def choice(self, path: str, allowed: tuple[str, ...]) -> str:
+        value = self.required(path, str)
+        if value not in allowed:
+            raise ArtefactError(f"{self.source}: {path} is {value!r}, not one of {', '.join(allowed)}")
+        return str(value)
+
+
+def parse_json(text: str, source: str) -> Any:
+    """json.loads whose every failure, deep nesting included, is an ArtefactError."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ArtefactError(f"{source} is no valid JSON ({error})", "the file is damaged, export again") from None

@@ -1,0 +1,1 @@
+"""torch. A data set in, a checkpoint out: `python -m train`."""
