@@ -41,7 +41,8 @@ def onnx_from_face(face: Face) -> ExportedGraph:
         shapes["label"] = {0: batch}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's deprecations are between PyTorch and itself
-        logging.getLogger("onnxscript").setLevel(logging.ERROR)
+        for chatty in ("onnxscript", "torch.onnx"):
+            logging.getLogger(chatty).setLevel(logging.ERROR)
         try:
             program = torch.onnx.export(
                 face,
