@@ -5,6 +5,7 @@ until there is something to draw.
 """
 
 import json
+import os
 import sys
 import time
 from itertools import chain
@@ -171,10 +172,19 @@ def _write_grid(sampler: "Sampler", wanted: Seeds, layout: tuple[int, int], out:
     metadata = picture_metadata(sampler, list(wanted), grid=f"{columns}x{rows}")
     data = encode_png(make_grid(images, columns, rows), metadata)
     if out == STDOUT:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _write_stdout(data)
     else:
         write_atomic(out, data, overwrite=force)
+
+
+def _write_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"cannot write to stdout ({error.strerror})", "the reader has left or is full") from None
 
 
 def _write_folder(sampler: "Sampler", wanted: Seeds, folder: Path, *, force: bool, batch: int, quiet: bool) -> None:
