@@ -60,7 +60,7 @@ def slerp(a: Float32, b: Float32, t: float) -> Float32:
     angle = np.arccos(cosine)
     if np.sin(angle) < 1e-4:
         return ((1 - t) * a + t * b).astype(np.float32)
-    return ((np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)).astype(np.float32)
+    return np.asarray((np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle), np.float32)
 
 
 def parse_seeds(text: str) -> list[range]:

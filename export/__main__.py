@@ -1,0 +1,80 @@
+"""`python -m export`: a training run in, a verified bundle out.
+
+python -m export                        the newest run under runs/ -> artifacts/<name>
+python -m export runs/0001-digits-modern --out artifacts/mine
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gansample import console
+
+if TYPE_CHECKING:
+    from export.parity import ParityReport
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(context_settings={"help_option_names": ["-h", "--help"]})
+def export(
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run folder (default: the newest under runs/).")] = None,
+    out: Annotated[Path | None, typer.Option(help="The bundle's folder (default: artifacts/<name>).")] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace a bundle that stands there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
+) -> None:
+    """Export a trained generator to a verified model bundle.
+
+    The bundle is written only if the exported model draws the pictures of PyTorch; exit code 6 says that it does not.
+    """
+    started = time.perf_counter()
+
+    def say(step: str) -> None:
+        if not quiet:
+            print(f"[{time.perf_counter() - started:5.1f} s] {step}", file=sys.stderr)
+
+    say("loading PyTorch")
+    from export.build import build_bundle
+    from export.from_run import face_from_run
+    from export.write_bundle import check_replaceable
+    from gansample.bundle import ARTIFACTS
+
+    face = face_from_run(run)
+    out = out if out is not None else ARTIFACTS / face.spec.name
+    check_replaceable(out, force=force)
+    reports = build_bundle(face, out, say)
+    say("done")
+    if as_json:
+        print(json.dumps({"out": str(out), "variants": {report.variant: report.to_dict() for report in reports}}))
+    elif not quiet:
+        _print_verdict(reports)
+        print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
+
+
+def _print_verdict(reports: "list[ParityReport]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from export.report import COLUMNS, decibels, parity_rows
+
+    terminal = Console(stderr=True)
+    for report in reports:
+        color = "green" if report.verdict == "PASS" else "red"
+        table = Table(title=f"{report.variant} against PyTorch float64: [{color}]{report.verdict}[/]", title_justify="left")
+        for name in COLUMNS:
+            table.add_column(name, justify="right")
+        receipt = report.to_dict()
+        for row in parity_rows(receipt):
+            table.add_row(*row)
+        ours, floor = decibels(receipt["levels_psnr_db"]), decibels(receipt["torch_float32_psnr_db"])
+        terminal.print(table, f"Before rounding: {ours} from float64. PyTorch's own float32: {floor}.", sep="\n")
+
+
+if __name__ == "__main__":
+    console.run(app, "export")

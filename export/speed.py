@@ -1,0 +1,46 @@
+"""How fast a variant draws on this machine: the figure that travels with it in the bundle."""
+
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from gansample.latents import latents
+from gansample.runners import Runner
+from gansample.spec import Spec
+
+
+def measured_speed(runner: Runner, spec: Spec, seconds: float = 0.4) -> dict[str, Any]:
+    """Pictures per second, median over runs, for batches of 1 and 64; with the processor they were measured on."""
+    return {
+        "images_per_second": {str(batch): round(images_per_second(runner, spec, batch, seconds), 1) for batch in (1, 64)},
+        "processor": processor_name(),
+        "cores": len(os.sched_getaffinity(0)),
+    }
+
+
+def images_per_second(runner: Runner, spec: Spec, batch: int, seconds: float) -> float:
+    from export.parity import cycled_labels
+
+    z, label = latents(range(batch), spec.latent_size, spec.distribution), cycled_labels(spec, batch)
+    for _ in range(2):  # the first runs allocate and settle
+        runner.run(z, label)
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < until:
+        started = time.perf_counter()
+        runner.run(z, label)
+        times.append(time.perf_counter() - started)
+    return batch / statistics.median(times)
+
+
+def processor_name() -> str:
+    """The processor's model name as the operating system gives it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,44 @@
+"""ONNX Runtime on the CPU: the runtime that starts fastest and is always the reference."""
+
+from typing import Any
+
+import numpy.typing as npt
+
+from gansample.errors import BackendUnavailable
+from gansample.runners.base import ClosingRunner, Images, Labels, Latents, check_face, runtime_errors
+from gansample.spec import Spec
+
+_NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
+
+
+class OnnxRuntimeRunner(ClosingRunner):
+    """Opens an ONNX model given as bytes (whose digest the caller has checked) and compares its face with `spec`."""
+
+    backend = "onnxruntime-cpu"
+
+    def __init__(
+        self, model: bytes, spec: Spec, *, threads: int | None = None, source: str = "the model", variant: str = "onnx-fp32"
+    ) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise BackendUnavailable("onnxruntime is not installed", "pip install 'gansample[cpu]'") from None
+        self.variant = variant
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only: ONNX Runtime's warnings are not for people who draw pictures
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        with runtime_errors("ONNX Runtime", source):
+            self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        ports = [*self._session.get_inputs(), *self._session.get_outputs()]
+        faces = {port.name: (_NUMPY_NAMES.get(port.type, port.type), list(port.shape[1:])) for port in ports}
+        check_face(faces, spec, source)
+
+    def run(self, z: Latents, label: Labels | None) -> Images:
+        feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
+        with runtime_errors("ONNX Runtime", "these latents"):
+            images: Images = self._session.run(["images"], feed)[0]
+        return images
+
+    def close(self) -> None:
+        self._session = None
