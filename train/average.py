@@ -15,7 +15,7 @@ from train.model import Generator
 
 STANDING_BATCHES = 8
 STANDING_BATCH = 256
-_STANDING_SEED = 2**31  # far from the seeds that people draw with
+_STANDING_SEED = 0
 
 
 class MovingAverage:
@@ -37,6 +37,13 @@ class MovingAverage:
         return exported.eval()
 
 
+def random_latents(n: int, size: int, distribution: Distribution, stream: torch.Generator | None = None) -> Tensor:
+    """float32 (n, size) from `stream`, or from torch's global one: what a generator is trained on."""
+    if distribution == "normal":
+        return torch.randn(n, size, generator=stream)
+    return torch.rand(n, size, generator=stream) * 2 - 1
+
+
 def decay_of(batch: int, half_life_images: float) -> float:
     """The decay per step after which, `half_life_images` later, half of an old weight is left; 0 for no averaging."""
     return 0.5 ** (batch / half_life_images) if half_life_images > 0 else 0.0
@@ -51,9 +58,9 @@ def recompute_statistics(generator: Generator, distribution: Distribution, laten
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean over batches instead of an exponential one
     generator.train()
-    for batch in range(STANDING_BATCHES):
-        first = _STANDING_SEED + batch * STANDING_BATCH
-        generator(torch.from_numpy(latents(range(first, first + STANDING_BATCH), latent_size, distribution)))
+    stream = torch.Generator().manual_seed(_STANDING_SEED)
+    for _ in range(STANDING_BATCHES):
+        generator(random_latents(STANDING_BATCH, latent_size, distribution, stream))
     generator.eval()
 
 

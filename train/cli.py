@@ -5,25 +5,25 @@ import os
 import shlex
 import sys
 import time
-import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gansample.errors import GansampleError, UsageError
+from gansample import console
+from gansample.errors import UsageError
 
 _STARTED = time.monotonic()  # before torch is imported: the time limit counts that too
 DEFAULT_MINUTES = 2.5
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-def main() -> None:
-    app(prog_name="python -m train")
+def main() -> NoReturn:
+    console.run(app, "train")
 
 
-@app.command()
+@app.command(context_settings={"help_option_names": ["-h", "--help"]})
 def train(
     preset: Annotated[str, typer.Option(help="modern, or classic: every well-known training tip taken literally.")] = "modern",
     seed: Annotated[int, typer.Option(help="Of everything random. The same seed gives the same weights.")] = 0,
@@ -41,17 +41,7 @@ def train(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Train a DCGAN on scikit-learn's handwritten digits: three minutes at most on two cores, nothing to download."""
-    try:
-        code = _train(preset, seed, images, max_minutes, out, settings or [], dry_run, as_json, quiet)
-    except GansampleError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted before the first checkpoint", file=sys.stderr)
-        code = 130
-    raise typer.Exit(code)
+    raise typer.Exit(_train(preset, seed, images, max_minutes, out, settings or [], dry_run, as_json, quiet))
 
 
 def _train(

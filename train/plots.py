@@ -5,26 +5,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from PIL import Image
 from torch import Tensor
 
-GAP = 2  # pixels between the pictures of a grid
-_BACKGROUND = 24  # of 255
+from gansample.grid import grid_shape, make_grid
+from gansample.png import encode_png
 
 
 def grid_png(images: Tensor) -> bytes:
     """uint8 pictures (N, C, H, W) as one PNG, as square as N allows, values unchanged."""
-    n, channels, height, width = images.shape
-    columns = math.isqrt(n - 1) + 1
-    rows = -(-n // columns)
-    sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), _BACKGROUND, np.uint8)
-    for index, picture in enumerate(images.permute(0, 2, 3, 1).numpy()):
-        top, left = index // columns * (height + GAP), index % columns * (width + GAP)
-        sheet[top : top + height, left : left + width] = picture
-    buffer = io.BytesIO()
-    Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet).save(buffer, "PNG")
-    return buffer.getvalue()
+    pictures = images.permute(0, 2, 3, 1).numpy()
+    return encode_png(make_grid(pictures, *grid_shape(len(pictures))))
 
 
 def curves_png(log: Sequence[Mapping[str, Any]], floor: Mapping[str, Any], title: str) -> bytes:

@@ -29,8 +29,8 @@ SCORE_SEEDS = range(1_000_000, 2_000_000)
 FINAL_SEEDS = range(2_000_000, 3_000_000)  # selection never saw these
 LOG_STEPS = 25  # losses are logged as means over this many steps
 
-_CALIBRATION = range(5, 25)  # steps whose time decides what the time limit allows; the first few are never typical
-_CLOSING_SECONDS = 8.0  # the last score, the samples and the curves
+CALIBRATION = range(5, 25)  # steps whose time decides what the time limit allows; the first few are never typical
+CLOSING_SECONDS = 8.0  # the last score, the samples and the curves
 
 
 class TrainingDiverged(GansampleError):
@@ -85,10 +85,10 @@ class Session:
     def _observe(self, reading: Reading) -> None:
         state = self.state
         self._readings.append(reading)
-        if state.step == _CALIBRATION.start:
+        if state.step == CALIBRATION.start:
             self._calibration_started = time.monotonic()
-        if state.step == _CALIBRATION.stop and self.deadline is not None:
-            self._fit_into_time((time.monotonic() - self._calibration_started) / (len(_CALIBRATION) * state.config.batch))
+        if state.step == CALIBRATION.stop and self.deadline is not None:
+            self._fit_into_time((time.monotonic() - self._calibration_started) / (len(CALIBRATION) * state.config.batch))
         if state.step % LOG_STEPS == 0 or state.finished:
             self._log_losses()
         self.progress.step(reading, state.images_seen, state.images_total)
@@ -98,7 +98,7 @@ class Session:
 
     def _fit_into_time(self, seconds_per_image: float) -> None:
         assert self.deadline is not None
-        looks = self.state.config.evaluations * self._look_seconds + _CLOSING_SECONDS
+        looks = self.state.config.evaluations * self._look_seconds + CLOSING_SECONDS
         affordable = self.state.images_seen + int((self.deadline - time.monotonic() - looks) / seconds_per_image)
         if affordable < self.state.images_total:
             wanted, self.state.images_total = self.state.images_total, max(affordable, self.state.images_seen)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from train.average import MovingAverage, decay_of
+from train.average import MovingAverage, decay_of, random_latents
 from train.config import Config
 from train.data import DataSet, Shuffle
 from train.judge import Scores
@@ -50,8 +50,7 @@ class TrainingState:
 
     def draw_latents(self) -> Tensor:
         """float32 (batch, latent_size) from the training stream."""
-        shape = (self.config.batch, self.config.latent_size)
-        return torch.randn(shape) if self.config.latent_distribution == "normal" else torch.rand(shape) * 2 - 1
+        return random_latents(self.config.batch, self.config.latent_size, self.config.latent_distribution)
 
     def advance(self) -> None:
         """Count the step that was just taken, follow it with the average, and set the next step's learning rates."""

@@ -1,0 +1,60 @@
+"""A whole training set-up small enough for a test: the real digits at 8×8 pixels, narrow networks, a classifier in a second."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from train.config import PRESETS, Config
+from train.data import DataSet, digits
+from train.interruption import Interruption
+from train.judge import Judge
+from train.progress import Silence
+from train.run_folder import RunFolder
+from train.session import Session, provenance
+from train.state import TrainingState
+
+torch.set_num_threads(1)  # these networks are too small to share
+
+IMAGES = 640
+
+
+def tiny_config(preset: str = "modern", **changes: Any) -> Config:
+    small: Mapping[str, Any] = {
+        "image_size": 8,
+        "batch": 32,
+        "images": IMAGES,
+        "g_width": 8,
+        "d_width": 8,
+        "evaluations": 2,
+        "select": "last",
+    }
+    return replace(PRESETS[preset], **{**small, **changes})
+
+
+@cache
+def tiny_data() -> DataSet:
+    return digits(8)
+
+
+@cache
+def tiny_judge() -> Judge:
+    return Judge(tiny_data())
+
+
+def tiny_session(run: Path, config: Config | None = None, deadline: float | None = None) -> Session:
+    """A session that writes into the new folder `run`."""
+    config = config or tiny_config()
+    data = tiny_data()
+    source = provenance(config, "modern", data, "python -m train")
+    folder = RunFolder.create(run, "digits")
+    return Session(TrainingState(config, data), data, tiny_judge(), folder, Silence(), deadline, source)
+
+
+def tiny_run(run: Path, config: Config | None = None) -> Path:
+    """Train a tiny generator into the new folder `run`."""
+    tiny_session(run, config).play(Interruption())
+    return run
