@@ -1,1 +1,1 @@
-"""gradio. A page that draws from a bundle: `python -m demo`."""
+"""gradio. A page that draws from the bundles under artifacts/: `python -m demo`."""

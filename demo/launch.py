@@ -1,0 +1,72 @@
+"""The page put on the network, with everything Gradio opens by default closed again."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from demo.album import Album
+from demo.app import STYLE, theme
+from demo.guard import Guard
+from gansample.errors import UsageError
+
+USER = "guest"  # the name that goes with a password
+
+
+def launch(
+    page: gr.Blocks, album: Album, *, host: str = "127.0.0.1", port: int | None = None, password: str | None = None
+) -> str:
+    """Serve `page` in a thread of its own and return its local address.
+
+    port      None takes the first free one from 7860.
+    password  asked of every visitor, for the user `guest`; None lets everybody in.
+
+    Raises UsageError where the port is taken or the environment asks for Gradio's remote editor. No variable of the
+    environment can open anything else: each setting that has one is given here.
+    """
+    if os.environ.get("GRADIO_VIBE_MODE"):
+        raise UsageError("GRADIO_VIBE_MODE lets every visitor run code on this machine", "unset it")
+    settings: dict[str, Any] = {
+        "app_kwargs": {"middleware": [Middleware(Guard, pictures=album.folder)]},
+        "allowed_paths": [str(album.folder)],
+        "share": False,  # demo.share opens links, with a reason where it cannot
+        "auth": (USER, password) if password is not None else None,
+        "enable_monitoring": False,
+        "run_history": False,
+        "mcp_server": False,
+        "ssr_mode": False,
+        "num_workers": 0,  # worker processes would serve files past the guard
+        "pwa": False,
+        "strict_cors": True,
+        "show_error": False,
+    }
+    try:
+        _, url, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            prevent_thread_lock=True,
+            quiet=True,
+            theme=theme(),
+            css_paths=[STYLE],
+            footer_links=[],
+            **settings,
+        )
+    except OSError as error:
+        wanted = f"{host}:{port}" if port is not None else f"any port of {host} from 7860"
+        raise UsageError(f"cannot listen on {wanted} ({error})", "choose another --port or --host") from error
+    return str(url)
+
+
+@contextmanager
+def running(page: gr.Blocks, album: Album, **where: Any) -> Iterator[str]:
+    """`launch` for the length of a block; the server and its port are gone afterwards."""
+    url = launch(page, album, **where)
+    try:
+        yield url
+    finally:
+        page.close(verbose=False)
+        sys.stdout.flush()

@@ -1,0 +1,128 @@
+"""A public link to the running page, or the reason why there is none, within half a minute.
+
+The link is Gradio's: a program (frpc) dials out to its service, which passes visitors back through the connection. Gradio
+runs that program without looking once it lies on disk; here its digest is checked before every run, and a download is
+checked before it is written.
+"""
+
+import hashlib
+import queue
+import secrets
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlparse
+
+from gradio import networking, tunneling
+from gradio.exceptions import ShareCertificateWriteError
+
+from gansample.atomic import write_atomic
+from gansample.errors import BackendUnavailable, GansampleError, OutputError
+
+PATIENCE_SECONDS = 28.0
+DOWNLOAD_SECONDS = 10.0  # without a byte
+
+
+def open_link(port: int, host: str = "127.0.0.1", patience: float = PATIENCE_SECONDS) -> str:
+    """The public address of the page on `port`, open until `close_link`.
+
+    Raises BackendUnavailable with the cause: no network, a tunnel program that is missing, altered or blocked, a folder that
+    cannot be written, or no answer within `patience` seconds.
+    """
+    outcome: queue.Queue[str | Exception] = queue.Queue()
+
+    def dial() -> None:
+        try:
+            outcome.put(_dial(host, port))
+        except Exception as error:
+            outcome.put(error)
+
+    threading.Thread(target=dial, daemon=True, name="share").start()
+    try:
+        result = outcome.get(timeout=patience)
+    except queue.Empty:
+        result = BackendUnavailable(
+            f"the tunnel gave no answer in {patience:.0f} s", "a firewall may block it, try again later"
+        )
+    if isinstance(result, Exception):
+        close_link()
+        raise _explained(result) from result
+    return result
+
+
+def close_link() -> None:
+    """End the tunnel program, if one runs."""
+    while tunneling.CURRENT_TUNNELS:
+        tunnel = tunneling.CURRENT_TUNNELS.pop()
+        program, tunnel.proc = tunnel.proc, None  # Gradio ends what is still there at exit, and prints about it on stdout
+        if program is not None:
+            program.kill()  # it keeps nothing that a gentler end would save
+            with program:
+                pass
+
+
+def _dial(host: str, port: int) -> str:
+    _verified_program(Path(tunneling.BINARY_PATH), tunneling.BINARY_URL)
+    address = networking.setup_tunnel(
+        local_host=host,
+        local_port=port,
+        share_token=secrets.token_urlsafe(32),
+        share_server_address=None,
+        share_server_tls_certificate=None,
+    )
+    return urlparse(address)._replace(scheme="https").geturl()
+
+
+def _verified_program(path: Path, source: str) -> None:
+    """Make sure that `path` is the tunnel program with the digest Gradio pins for `source`, downloading it where absent."""
+    expected = tunneling.CHECKSUMS.get(source)
+    if expected is None:
+        raise BackendUnavailable("Gradio has no tunnel program for this kind of machine", source)
+    if path.exists():
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != expected:
+            raise BackendUnavailable(
+                f"{path} has sha256 {found[:12]}…, expected {expected[:12]}…",
+                "it is damaged or was changed: delete it and try again",
+            )
+        return
+    host = urlparse(source).hostname
+    try:
+        with urllib.request.urlopen(source, timeout=DOWNLOAD_SECONDS) as response:
+            program = response.read()
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise BackendUnavailable(f"{host} refuses the tunnel program (HTTP {error.code})", "a proxy may block it") from None
+    if hashlib.sha256(program).hexdigest() != expected:
+        raise BackendUnavailable(f"{host} sent another file than {path.name}", "something in between blocks or changes it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, program)
+    path.chmod(0o755)
+
+
+def _explained(error: Exception) -> GansampleError:
+    """The one line for whatever stopped the dialling."""
+    match error:
+        case BackendUnavailable():
+            return error
+        case urllib.error.URLError() | TimeoutError():
+            host = urlparse(tunneling.BINARY_URL).hostname
+            reason = getattr(error, "reason", error)
+            return BackendUnavailable(f"no network: cannot reach {host} ({reason})", "check the connection or the firewall")
+        case ShareCertificateWriteError() | OutputError():
+            return BackendUnavailable(f"a folder is read-only: {error}", "set HF_HOME to a folder you may write to")
+        case PermissionError() if error.filename == tunneling.BINARY_PATH:
+            return BackendUnavailable(
+                f"{error.filename} may not run ({error.strerror})", "an antivirus or a noexec disk blocks it"
+            )
+        case OSError():
+            return BackendUnavailable(f"{error.strerror} ({error.filename})", "set HF_HOME to a folder you may write to")
+        case RuntimeError():
+            host = urlparse(networking.GRADIO_API_SERVER).hostname
+            return BackendUnavailable(
+                f"no network: cannot reach {host} ({error.__cause__})", "check the connection or the firewall"
+            )
+        case _:
+            first = str(error).strip().splitlines() or [type(error).__name__]
+            return BackendUnavailable(f"the tunnel failed ({first[-1]})", "try again later")

@@ -1,0 +1,73 @@
+"""The bundles on show: found on disk, offered by name, opened once on their first use."""
+
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gansample.bundle import ARTIFACTS, MANIFEST, Bundle, open_bundle
+from gansample.errors import ArtefactError
+from gansample.sampler import Sampler, open_sampler
+
+ROOTS = (ARTIFACTS, Path("models"))  # what `make export` wrote, and what somebody put beside it
+
+
+def find_bundles(roots: Sequence[Path] = ROOTS) -> list[Bundle]:
+    """Every bundle one level under `roots`, newest first.
+
+    A damaged one is named on stderr and left out, so that it cannot take the others down. Raises ArtefactError where
+    nothing is left to show.
+    """
+    manifests = [path for root in roots for path in root.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
+    bundles = []
+    for manifest in sorted(manifests, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        try:
+            bundles.append(open_bundle(manifest.parent.absolute()))
+        except ArtefactError as error:
+            print(f"not shown: {error}", file=sys.stderr)
+    if not bundles:
+        places = " or ".join(f"{root}/" for root in roots)
+        raise ArtefactError(f"no bundle under {places}", "make one with `make train export`, or pass --bundle FOLDER")
+    return bundles
+
+
+class Shelf:
+    """Bundles by the name a visitor picks. Visitors name bundles, never paths."""
+
+    def __init__(self, bundles: Sequence[Bundle]) -> None:
+        self.bundles: Mapping[str, Bundle] = _named(bundles)
+        self._samplers: dict[str, Sampler] = {}
+        self._opening = threading.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        """In the order the bundles were given; the first is what the page opens with."""
+        return list(self.bundles)
+
+    def classes(self, name: str) -> tuple[str, ...]:
+        """Class names of one bundle, empty for an unconditional generator."""
+        return self.bundles[name].spec.classes or ()
+
+    def sampler(self, name: str) -> Sampler:
+        """The opened bundle. Raises ArtefactError or BackendUnavailable on the first use of one that cannot be drawn from."""
+        with self._opening:
+            if name not in self._samplers:
+                self._samplers[name] = open_sampler(self.bundles[name])
+            return self._samplers[name]
+
+    def close(self) -> None:
+        with self._opening:
+            for sampler in self._samplers.values():
+                sampler.close()
+            self._samplers.clear()
+
+
+def _named(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
+    """Folder names; where two folders share one, the later ones say which folder they lie in."""
+    named: dict[str, Bundle] = {}
+    for bundle in bundles:
+        name = bundle.path.name
+        if name in named:
+            name = f"{bundle.path.parent.name}/{name}"
+        named.setdefault(name, bundle)
+    return named

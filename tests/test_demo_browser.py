@@ -1,0 +1,124 @@
+"""The page in a real Chromium: it draws by itself, obeys its controls, fits a phone, and talks to nobody but its server."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gansample.png import read_metadata
+from tests.run_demo import Demo, serve_demo
+
+CHROMIUM = Path(shutil.which("chromium") or "/usr/bin/chromium")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+THUMBNAIL = "#gallery .grid-container img"
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must test the page: apt-get install chromium")
+        pytest.skip("NOT RUN: Chromium is missing, apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def demo(tiny_bundle: Path, tiny_classes_bundle: Path) -> Iterator[Demo]:
+    with serve_demo([tiny_bundle, tiny_classes_bundle]) as demo:
+        yield demo
+
+
+@pytest.fixture
+def visit(browser: Any, demo: Demo) -> Iterator[Any]:
+    """visit(width=…, dark=…) opens the page; afterwards, nothing may have gone wrong or gone elsewhere."""
+    contexts, strangers, troubles = [], [], []
+
+    def open_page(width: int = 1280, height: int = 900, dark: bool = False) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "request", lambda request: request.url.startswith((demo.url, "data:", "blob:")) or strangers.append(request.url)
+        )
+        page.on("response", lambda answer: answer.status < 400 or troubles.append(f"{answer.status} {answer.url}"))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.goto(demo.url)
+        page.wait_for_selector(THUMBNAIL)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert (strangers, troubles) == ([], [])
+
+
+def captions(page: Any) -> list[str]:
+    return [text.strip() for text in page.locator("#gallery .caption-label").all_inner_texts()]
+
+
+def test_it_draws_at_once_and_follows_seed_dice_and_bundle(visit: Any) -> None:
+    page = visit()
+    assert captions(page) == [f"seed {seed}" for seed in range(24)]
+    assert "24 pictures in" in page.inner_text("#report")
+
+    page.fill("#seed input", "4294967200")
+    page.press("#seed input", "Enter")
+    page.wait_for_function("document.querySelector('#gallery .caption-label').innerText.includes('4294967200')")
+
+    page.click("#dice")
+    page.wait_for_function("!document.querySelector('#gallery .caption-label').innerText.includes('4294967200')")
+    assert captions(page)[0] == f"seed {page.input_value('#seed input')}"
+
+    assert not page.get_by_label("Class").is_visible()
+    page.get_by_label("Generator").click()
+    page.get_by_role("option", name="pets").click()
+    page.wait_for_function("/ant|bee|cat/.test(document.querySelector('#gallery .caption-label').innerText)")
+    page.get_by_label("Class").click()
+    page.get_by_role("option", name="bee").click()
+    page.wait_for_function("[...document.querySelectorAll('#gallery .caption-label')].every(e => e.innerText.includes('bee'))")
+
+
+def test_what_the_browser_downloads_still_knows_its_seed(visit: Any) -> None:
+    page = visit()
+    picture = page.locator(THUMBNAIL).nth(5)
+    assert picture.get_attribute("alt") == "seed 5"
+    assert read_metadata(page.request.get(picture.get_attribute("src")).body())["seeds"] == "5"
+    picture.click()
+    with page.expect_download() as download:
+        page.get_by_label("Download", exact=True).click()
+    assert download.value.suggested_filename == "seed0000005.png"
+    assert read_metadata(download.value.path())["seeds"] == "5"
+
+
+def test_a_mistake_is_explained_on_the_page(visit: Any) -> None:
+    page = visit()
+    page.fill("#seed input", "4294967295")
+    page.press("#seed input", "Enter")
+    page.get_by_text("choose a lower seed, or fewer pictures").wait_for()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_fits_a_phone_and_enlarges_with_hard_pixels(visit: Any, dark: bool) -> None:
+    page = visit(390, 844, dark)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    luminance = page.evaluate(
+        "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0)"
+    )
+    assert (luminance < 120) is dark
+    assert page.eval_on_selector(THUMBNAIL, "image => getComputedStyle(image).imageRendering") == "pixelated"
+    assert page.eval_on_selector(THUMBNAIL, "image => image.naturalWidth") == 8
+    widths = {round(box.bounding_box()["width"]) for box in page.locator(THUMBNAIL).all()}
+    assert widths == {78}  # four columns

@@ -1,0 +1,118 @@
+"""Every button of the page is an endpoint that `gradio_client` can call, and pictures arrive as they were drawn."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gansample import open_sampler
+from gansample.png import read_metadata
+from tests.run_demo import Demo, serve_demo
+
+gradio_client = pytest.importorskip("gradio_client")
+
+
+@pytest.fixture(scope="module")
+def demo(tiny_bundle: Path, tiny_classes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    damaged = tmp_path_factory.mktemp("damaged") / "damaged"
+    shutil.copytree(tiny_bundle, damaged)
+    model = damaged / "generator.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    with serve_demo([tiny_bundle, tiny_classes_bundle, damaged]) as demo:
+        yield demo
+
+
+@pytest.fixture(scope="module")
+def client(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return gradio_client.Client(demo.url, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+
+
+def generate(client: Any, **wish: Any) -> tuple[list[Path], list[str], str]:
+    """Downloaded files, captions, and the sentence about them."""
+    gallery, report = client.predict(api_name="/generate", **{"bundle": "tiny", "label": "each in turn", "seed": 0, **wish})
+    return [Path(item["image"]) for item in gallery["value"]], [item["caption"] for item in gallery["value"]], report
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_every_event_is_a_named_endpoint_with_documented_parameters(client: Any) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(endpoints) == {"/generate", "/surprise", "/choose", "/classes"}
+    assert all(parameter["parameter_name"] for endpoint in endpoints.values() for parameter in endpoint["parameters"])
+
+
+def test_pictures_arrive_unchanged_with_their_metadata(client: Any, tiny_bundle: Path) -> None:
+    files, captions, report = generate(client, seed=42, count=3)
+    with open_sampler(tiny_bundle) as sampler:
+        expected, digest = sampler.sample([42, 43, 44]), sampler.bundle.sha256
+    assert captions == ["seed 42", "seed 43", "seed 44"]
+    assert [file.name for file in files] == ["seed0000042.png", "seed0000043.png", "seed0000044.png"]
+    for file, seed, image in zip(files, [42, 43, 44], expected, strict=True):
+        metadata = read_metadata(file)
+        assert (metadata["seeds"], metadata["model_sha256"], metadata["backend"]) == (str(seed), digest, "onnxruntime-cpu")
+        np.testing.assert_array_equal(pixels(file), image)
+    assert "3 pictures" in report
+    assert "onnxruntime-cpu" in report
+
+
+def test_a_seed_gives_the_same_file_alone_and_among_64(client: Any) -> None:
+    [alone], _, _ = generate(client, seed=7, count=1)
+    among, _, _ = generate(client, seed=0, count=64)
+    assert alone.read_bytes() == among[7].read_bytes()
+
+
+def test_a_class_can_be_chosen_and_depends_on_the_seed_otherwise(client: Any) -> None:
+    files, captions, _ = generate(client, bundle="pets", label="bee", seed=4294967295, count=1)
+    assert captions == ["seed 4294967295 · bee"]
+    assert read_metadata(files[0])["class"] == "bee"
+    files, _, _ = generate(client, bundle="pets", seed=4, count=3)
+    assert [read_metadata(file)["class"] for file in files] == ["bee", "cat", "ant"]
+
+
+def test_the_dice_draw_from_the_seed_they_show(client: Any) -> None:
+    seed, gallery, _ = client.predict("tiny", "each in turn", 2, api_name="/surprise")
+    assert 0 <= seed < 2**32
+    assert [item["caption"] for item in gallery["value"]] == [f"seed {seed}", f"seed {seed + 1}"]
+
+
+def test_another_bundle_brings_its_classes_facts_and_pictures(client: Any) -> None:
+    labels, facts, gallery, _ = client.predict("pets", 5, 2, api_name="/choose")
+    assert [choice[1] for choice in labels["choices"]] == ["each in turn", "ant", "bee", "cat"]
+    assert "8 × 8 colour" in facts
+    assert [item["caption"] for item in gallery["value"]] == ["seed 5 · cat", "seed 6 · ant"]
+    assert [choice[1] for choice in client.predict("tiny", api_name="/classes")["choices"]] == ["each in turn"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({"seed": -1}, "less than minimum value 0"),
+        ({"seed": 2**32}, "greater than maximum value 4294967295"),
+        ({"seed": 2**32 - 2, "count": 3}, "choose a lower seed"),
+        ({"seed": None}, "there is no seed"),
+        ({"count": 0}, "less than minimum value 1"),
+        ({"count": 65}, "greater than maximum value 64"),
+        ({"bundle": "../tiny"}, "not in the list of choices"),
+        ({"bundle": "/etc/passwd"}, "not in the list of choices"),
+        ({"label": "dog"}, "not in the list of choices"),
+        ({"bundle": None}, "there is no bundle"),
+        ({"bundle": "damaged"}, "this generator cannot draw just now"),
+    ],
+)
+def test_a_senseless_wish_is_refused_with_a_reason(client: Any, wish: dict[str, Any], message: str) -> None:
+    with pytest.raises(gradio_client.exceptions.AppError, match=message):
+        generate(client, **{"count": 1, **wish})
+
+
+def test_an_error_says_nothing_about_this_machine(client: Any, demo: Demo, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(gradio_client.exceptions.AppError) as refusal:
+        generate(client, bundle="damaged", count=1)
+    assert "/" not in str(refusal.value)
+    assert "sha256" in capfd.readouterr().err  # the operator reads the cause
