@@ -29,7 +29,7 @@ _HEADER = """
 </header>
 """
 _COLOPHON = """
-<p>Every picture is a PNG that carries its seed and its model's digest. <a href="?view=api">Use this page from code</a></p>
+<p>Every picture is a PNG that carries its seed and its model's digest.</p>
 """
 
 
@@ -94,7 +94,7 @@ def build_page(shelf: Shelf, album: Album) -> gr.Blocks:
         gr.HTML(_COLOPHON, elem_id="colophon", padding=False)
 
         # The model computes on all cores, so one draw at a time is as fast as several at once, and fairer.
-        one_at_a_time: dict[str, Any] = {"concurrency_id": "draw", "concurrency_limit": 1, "show_progress_on": gallery}
+        one_at_a_time: dict[str, Any] = {"concurrency_id": "draw", "concurrency_limit": 1, "show_progress_on": report}
         gr.on(
             [page.load, button.click, seed.submit, count.release, label.input],
             generate,
@@ -137,12 +137,11 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise gr.Error(str(error), title="Not drawn", print_exception=False) from error
+        raise gr.Error(str(error), print_exception=False) from error
     except GansampleError as error:
         print(f"demo: {error}", file=sys.stderr)
         raise gr.Error(
             "this generator cannot draw just now; whoever runs the page can read why in its log",
-            title="Not drawn",
             print_exception=False,
         ) from error
 
@@ -175,6 +174,8 @@ def theme() -> gr.themes.Base:
         button_primary_text_color="#ffffff",
         button_primary_border_color="transparent",
         button_primary_border_color_dark="transparent",
+        button_primary_border_color_hover="transparent",
+        button_primary_border_color_hover_dark="transparent",
         button_secondary_background_fill="#ffffff",
         button_secondary_background_fill_dark="#1f1c1a",
         button_secondary_border_color="*border_color_primary",

@@ -52,7 +52,7 @@ def launch(
             quiet=True,
             theme=theme(),
             css_paths=[STYLE],
-            footer_links=[],
+            footer_links=["api"],
             **settings,
         )
     except OSError as error:
