@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import gansample
 from export.face import Face
 from export.parity import ParityReport, Reference, judge, reference_from_face
+from export.passes.measure import optimised
 from export.report import model_card, report_html
 from export.speed import measured_speed
 from export.to_onnx import onnx_from_face
@@ -53,7 +54,7 @@ def build_bundle(face: Face, out: Path, say: Callable[[str], None], builders: Ma
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
     say("exporting to ONNX")
-    graph = onnx_from_face(face)
+    graph, passes = optimised(onnx_from_face(face), face.spec, say)
     say("drawing the reference in PyTorch float64")
     reference = reference_from_face(face)
     check_pictures(reference)
@@ -87,7 +88,7 @@ def build_bundle(face: Face, out: Path, say: Callable[[str], None], builders: Ma
                 drawn = runner.run(reference.z[:GOLDEN_SEEDS], labels)
             speed = measured_speed(runner, face.spec)
         reports.append(report)
-        variants.append(variant_row(built, report, speed))
+        variants.append(variant_row(built, report, speed, passes if name == next(iter(builders)) else []))
         files |= built.files
     say("writing the bundle")
     spec = with_tools(face.spec)
@@ -97,7 +98,9 @@ def build_bundle(face: Face, out: Path, say: Callable[[str], None], builders: Ma
     return Outcome(reports=tuple(reports), left_out=tuple(left_out))
 
 
-def variant_row(built: BuiltVariant, report: ParityReport, speed: Mapping[str, Any]) -> Variant:
+def variant_row(
+    built: BuiltVariant, report: ParityReport, speed: Mapping[str, Any], passes: Sequence[Mapping[str, Any]]
+) -> Variant:
     """The variant's row in bundle.json, with the receipt of the check that let it in."""
     return Variant(
         name=built.name,
@@ -106,7 +109,7 @@ def variant_row(built: BuiltVariant, report: ParityReport, speed: Mapping[str, A
         files=tuple(built.files),
         parity={**report.to_dict(), "runtime": f"{built.runtime} {version(built.runtime)}"},
         speed=speed,
-        notes=built.notes,
+        notes={**built.notes, **({"passes": list(passes)} if passes else {})},
     )
 
 
