@@ -138,7 +138,7 @@ class Buffer:
         except BackendUnavailable:
             cuda._checked(runtime.cudaFreeHost, self._pinned)
             raise
-        memory = (ctypes.c_byte * self._bytes).from_address(self._pinned)
+        memory: Any = (ctypes.c_byte * self._bytes).from_address(self._pinned)
         self.host: npt.NDArray[Any] = np.frombuffer(memory, dtype).reshape(shape)
 
     def upload(self, stream: Any) -> None:

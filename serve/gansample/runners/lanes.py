@@ -5,9 +5,9 @@ nine recordings whatever sizes a server asks for, and no picture depends on the 
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from gansample.errors import ParityError
 from gansample.latents import latents
@@ -16,6 +16,7 @@ from gansample.spec import Spec
 
 MAX_BATCH = 256  # more gains nothing on any GPU we know of; larger requests are drawn in parts
 
+Rows = TypeVar("Rows", Latents, Labels)
 Draw = Callable[[Latents, Labels | None], Images]
 
 
@@ -40,7 +41,7 @@ def prove_lane(plain: Draw, recorded: Callable[[], Draw], spec: Spec, n: int, ba
     pair = [latents(range(first, first + n), spec.latent_size, spec.distribution) for first in (0, n)]
     label = np.zeros(n, np.int64) if spec.classes is not None else None
     expected = [plain(z, label) for z in pair]
-    if np.array_equal(*expected):
+    if np.array_equal(expected[0], expected[1]):
         raise ParityError(f"{backend} draws the same pictures for different latents", "use --backend onnxruntime here")
     draw = recorded()
     repeated = [draw(z, label) for z in pair]
@@ -52,10 +53,12 @@ def prove_lane(plain: Draw, recorded: Callable[[], Draw], spec: Spec, n: int, ba
             )
 
 
-def _filled(rows: npt.NDArray[np.generic], n: int) -> npt.NDArray[np.generic]:
+def _filled(rows: Rows, n: int) -> Rows:
     if len(rows) == n:
         return rows
-    return np.concatenate([rows, np.zeros((n - len(rows), *rows.shape[1:]), rows.dtype)])
+    filled = np.zeros((n, *rows.shape[1:]), rows.dtype)
+    filled[: len(rows)] = rows
+    return filled
 
 
 def _distance(a: Images, b: Images) -> float:
