@@ -85,7 +85,7 @@ def build_bundle(face: Face, out: Path, say: Callable[[str], None], builders: Ma
             if not reports:
                 labels = reference.label[:GOLDEN_SEEDS] if reference.label is not None else None
                 drawn = runner.run(reference.z[:GOLDEN_SEEDS], labels)
-            speed = measured_speed(runner, face.spec)
+            speed = measured_speed(runner, face.spec) if built.measured_here else {}
         reports.append(report)
         variants.append(variant_row(built, report, speed))
         files |= built.files
