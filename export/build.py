@@ -13,7 +13,8 @@ import onnxruntime
 
 import gansample
 from export.face import Face
-from export.parity import ParityReport, Reference, judge, reference_from_face
+from export.parity import ParityReport, judge
+from export.reference import Reference, reference_from_face
 from export.report import model_card, report_html
 from export.speed import measured_speed
 from export.to_onnx import onnx_from_face

@@ -10,7 +10,7 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
-from export.parity import Reference
+from export.reference import Reference
 from gansample.grid import grid_shape, make_grid
 from gansample.png import encode_png
 from gansample.spec import Spec, Variant
