@@ -7,6 +7,7 @@ python -m export runs/0001-digits-modern --out artifacts/mine
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,16 +49,17 @@ def export(
     face = face_from_run(run)
     out = out if out is not None else ARTIFACTS / face.spec.name
     check_replaceable(out, force=force)
-    reports = build_bundle(face, out, say)
+    outcome = build_bundle(face, out, say)
     say("done")
     if as_json:
-        print(json.dumps({"out": str(out), "variants": {report.variant: report.to_dict() for report in reports}}))
+        variants = {report.variant: report.to_dict() for report in outcome.reports}
+        print(json.dumps({"out": str(out), "variants": variants, "left_out": [asdict(entry) for entry in outcome.left_out]}))
     elif not quiet:
-        _print_verdict(reports)
+        _print_verdict(outcome.reports)
         print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
 
 
-def _print_verdict(reports: "list[ParityReport]") -> None:
+def _print_verdict(reports: "tuple[ParityReport, ...]") -> None:
     from rich.console import Console
     from rich.table import Table
 

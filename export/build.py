@@ -3,13 +3,12 @@
 import json
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 
 import gansample
 from export.face import Face
@@ -18,19 +17,40 @@ from export.reference import Reference, reference_from_face
 from export.report import model_card, report_html
 from export.speed import measured_speed
 from export.to_onnx import onnx_from_face
+from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable
 from export.write_bundle import npz_bytes, write_bundle
-from gansample.bundle import GOLDENS, REFERENCE
+from gansample.bundle import GOLDENS
 from gansample.errors import ArtefactError, ParityError
-from gansample.runners.onnxruntime_cpu import OnnxRuntimeRunner
+from gansample.fidelity import Verdict
 from gansample.spec import Spec, Variant
 
 GOLDEN_SEEDS = 64
 
 
-def build_bundle(face: Face, out: Path, say: Callable[[str], None]) -> list[ParityReport]:
-    """Export `face` into a bundle at `out` and return the verdict of every variant, all PASS.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A variant that is not in the bundle."""
 
-    Raises ParityError, and writes nothing, where the exported graph does not draw the pictures of PyTorch;
+    name: str
+    verdict: Verdict
+    """FAIL or NOT RUN."""
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of every variant: the reports of those in the bundle, the reference first, and those left out."""
+
+    reports: tuple[ParityReport, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def build_bundle(face: Face, out: Path, say: Callable[[str], None], builders: Mapping[str, Builder] = BUILDERS) -> Outcome:
+    """Export `face` into a bundle at `out` and return what became of every variant. Only what passes enters.
+
+    builders  variant name -> builder; the first gives the reference.
+
+    Raises ParityError, and writes nothing, where the reference does not draw the pictures of PyTorch;
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
     say("exporting to ONNX")
@@ -38,32 +58,57 @@ def build_bundle(face: Face, out: Path, say: Callable[[str], None]) -> list[Pari
     say("drawing the reference in PyTorch float64")
     reference = reference_from_face(face)
     check_pictures(reference)
-    say("checking parity")
-    with OnnxRuntimeRunner(graph.model, face.spec, source=REFERENCE) as runner:
-        levels = levels_of(graph.twin)
-        report = judge(runner.run, levels, reference, variant=runner.variant, precision="fp32")
-        if report.failures:
-            raise ParityError(
-                f"the exported model does not draw PyTorch's pictures ({'; '.join(report.failures)})",
-                "nothing was written; please report this generator",
-            )
-        speed = measured_speed(runner, face.spec)
-        drawn = runner.run(reference.z[:GOLDEN_SEEDS], reference.label[:GOLDEN_SEEDS] if reference.label is not None else None)
-    variant = Variant(
-        name="onnx-fp32",
-        runtime="onnxruntime",
-        precision="fp32",
-        files=(REFERENCE,),
-        parity={**report.to_dict(), "runtime": f"onnxruntime {onnxruntime.__version__}"},
-        speed=speed,
-    )
+    variants: list[Variant] = []
+    reports: list[ParityReport] = []
+    left_out: list[LeftOut] = []
+    files: dict[str, bytes] = {GOLDENS: golden_bytes(reference)}
+    drawn = reference.gold.images[:0]
+    for name, build in builders.items():
+        say(f"{name}: building")
+        try:
+            built = build(face, graph, say)
+        except VariantUnavailable as reason:
+            say(f"{name}: NOT RUN, {reason}")
+            left_out.append(LeftOut(name=name, verdict="NOT RUN", reasons=(str(reason),)))
+            continue
+        say(f"{name}: checking parity")
+        with built.open() as runner:
+            report = judge(runner.run, built.levels or runner.run, reference, variant=name, precision=built.precision)
+            if report.failures:
+                if not reports:
+                    raise ParityError(
+                        f"the exported model does not draw PyTorch's pictures ({'; '.join(report.failures)})",
+                        "nothing was written; please report this generator",
+                    )
+                say(f"{name}: FAIL, left out ({'; '.join(report.failures)})")
+                left_out.append(LeftOut(name=name, verdict="FAIL", reasons=tuple(report.failures)))
+                continue
+            if not reports:
+                labels = reference.label[:GOLDEN_SEEDS] if reference.label is not None else None
+                drawn = runner.run(reference.z[:GOLDEN_SEEDS], labels)
+            speed = measured_speed(runner, face.spec)
+        reports.append(report)
+        variants.append(variant_row(built, report, speed))
+        files |= built.files
     say("writing the bundle")
     spec = with_tools(face.spec)
-    files: dict[str, bytes] = {REFERENCE: graph.model, GOLDENS: golden_bytes(reference)}
-    files["report.html"] = report_html(spec, variant, reference, drawn).encode()
-    files["README.md"] = model_card(spec, [variant]).encode()
-    write_bundle(out, spec, [variant], files)
-    return [report]
+    files["report.html"] = report_html(spec, variants[0], reference, drawn).encode()
+    files["README.md"] = model_card(spec, variants).encode()
+    write_bundle(out, spec, variants, files, [asdict(entry) for entry in left_out])
+    return Outcome(reports=tuple(reports), left_out=tuple(left_out))
+
+
+def variant_row(built: BuiltVariant, report: ParityReport, speed: Mapping[str, Any]) -> Variant:
+    """The variant's row in bundle.json, with the receipt of the check that let it in."""
+    return Variant(
+        name=built.name,
+        runtime=built.runtime,
+        precision=built.precision,
+        files=tuple(built.files),
+        parity={**report.to_dict(), "runtime": f"{built.runtime} {version(built.runtime)}"},
+        speed=speed,
+        notes=built.notes,
+    )
 
 
 def check_pictures(reference: Reference) -> None:
@@ -72,18 +117,6 @@ def check_pictures(reference: Reference) -> None:
         raise ArtefactError("the generator draws NaN", "its weights are damaged or it diverged, use an earlier checkpoint")
     if (reference.gold.images == reference.gold.images[:1]).all():
         raise ArtefactError("the generator draws the same picture for every latent", "it has collapsed, train it again")
-
-
-def levels_of(twin: bytes) -> Callable[[npt.NDArray[np.float32], npt.NDArray[np.int64] | None], npt.NDArray[np.float32]]:
-    """Draws float levels (N, H, W, C) with the graph's measuring twin, at the optimisation level that ships."""
-    session = onnxruntime.InferenceSession(twin, providers=["CPUExecutionProvider"])
-
-    def levels(z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None) -> npt.NDArray[np.float32]:
-        feed: Mapping[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
-        drawn: npt.NDArray[np.float32] = session.run(["levels"], feed)[0]
-        return drawn
-
-    return levels
 
 
 def golden_bytes(reference: Reference, n: int = GOLDEN_SEEDS) -> bytes:

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,16 @@ from gansample.errors import OutputError
 from gansample.spec import Spec, Variant
 
 
-def write_bundle(folder: Path, spec: Spec, variants: Iterable[Variant], files: Mapping[str, bytes]) -> None:
+def write_bundle(
+    folder: Path,
+    spec: Spec,
+    variants: Iterable[Variant],
+    files: Mapping[str, bytes],
+    left_out: Iterable[Mapping[str, Any]] = (),
+) -> None:
     """Write `files` (path inside the bundle -> bytes) and the manifest that vouches for them into `folder`.
+
+    left_out  variants that did not enter: name, verdict (FAIL or NOT RUN) and reasons; for readers, never opened.
 
     A bundle that stood there is replaced. Raises OutputError where the folder holds anything else, or cannot be written.
     """
@@ -24,6 +33,7 @@ def write_bundle(folder: Path, spec: Spec, variants: Iterable[Variant], files: M
     manifest = {
         **spec.to_dict(),
         "variants": [variant.to_dict() for variant in variants],
+        "left_out": [dict(entry) for entry in left_out],
         "files": {name: {"sha256": seal.digest(data), "bytes": len(data)} for name, data in sorted(files.items())},
         seal.KEY: seal.BLANK,
     }

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from gansample.errors import ArtefactError
 
@@ -12,6 +12,8 @@ ONNX_METADATA_KEY = "gansample.spec"
 
 Distribution = Literal["normal", "uniform"]
 ValueRange = Literal["tanh", "sigmoid", "bytes"]
+Runtime = Literal["onnxruntime", "openvino"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +84,14 @@ class Variant:
 
     name: str
     """For example onnx-fp32, openvino-int8."""
-    runtime: Literal["onnxruntime", "openvino"]
-    precision: Literal["fp32", "fp16", "bf16", "int8"]
+    runtime: Runtime
+    precision: Precision
     files: tuple[str, ...]
     """Paths inside the bundle, the one to open first; sizes and digests stand in the bundle's file table."""
     parity: Mapping[str, Any]
     speed: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What each optimisation brought when the variant was built, in figures."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -97,6 +101,7 @@ class Variant:
             "files": list(self.files),
             "parity": dict(self.parity),
             "speed": dict(self.speed),
+            "notes": dict(self.notes),
         }
 
     @classmethod
@@ -107,11 +112,12 @@ class Variant:
             raise ArtefactError(f"{source}: a variant's files must be a list of paths, not {files!r}")
         return cls(
             name=read.required("name", str),
-            runtime=read.choice("runtime", ("onnxruntime", "openvino")),  # type: ignore[arg-type]
-            precision=read.choice("precision", ("fp32", "fp16", "bf16", "int8")),  # type: ignore[arg-type]
+            runtime=read.choice("runtime", get_args(Runtime)),  # type: ignore[arg-type]
+            precision=read.choice("precision", get_args(Precision)),  # type: ignore[arg-type]
             files=tuple(files),
             parity=read.required("parity", dict),
             speed=read.required("speed", dict),
+            notes=read.optional("notes", dict) or {},
         )
 
 

@@ -1,0 +1,46 @@
+"""What a variant's builder hands over to be judged."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export.face import Face
+from export.to_onnx import ExportedGraph
+from gansample.runners import Labels, Latents, Runner
+from gansample.spec import Precision, Runtime
+
+Draws = Callable[[Latents, Labels | None], npt.NDArray[np.generic]]
+Say = Callable[[str], None]
+
+# Latents a builder may calibrate or tune on: far from the seeds that judge it, and from those that people draw first.
+CALIBRATION_SEEDS = range(3_000_000_000, 3_000_010_000)
+
+
+class VariantUnavailable(Exception):
+    """This variant cannot be built here: it becomes NOT RUN with this reason, which is never a pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltVariant:
+    """One form of the generator, ready to be opened and judged, not yet trusted."""
+
+    name: str
+    """For example openvino-int8."""
+    runtime: Runtime
+    precision: Precision
+    """Chooses the gate that it is judged by."""
+    files: Mapping[str, bytes]
+    """Path inside the bundle -> bytes, the one to open first first."""
+    open: Callable[[], Runner]
+    """Opens exactly these bytes the way gansample will."""
+    levels: Draws | None = None
+    """(z, label) -> the pictures before rounding, (N, H, W, C) in 8-bit steps; None where the runtime cannot give them."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What each pass brought, in figures; travels in bundle.json."""
+
+
+Builder = Callable[[Face, ExportedGraph, Say], BuiltVariant]
+"""Builds a variant, telling `say` each step that takes a while. Raises VariantUnavailable."""

@@ -1,0 +1,39 @@
+"""The reference graph itself, in ONNX Runtime on the CPU: the variant that every bundle has."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from export.face import Face
+from export.to_onnx import ExportedGraph
+from export.variants.base import BuiltVariant, Draws, Say
+from gansample.bundle import REFERENCE
+from gansample.runners import Labels, Latents
+from gansample.runners.onnxruntime_cpu import OnnxRuntimeRunner
+
+NAME = "onnx-fp32"
+
+
+def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+    return BuiltVariant(
+        name=NAME,
+        runtime="onnxruntime",
+        precision="fp32",
+        files={REFERENCE: graph.model},
+        open=lambda: OnnxRuntimeRunner(graph.model, face.spec, source=REFERENCE),
+        levels=levels_of(graph.twin),
+    )
+
+
+def levels_of(twin: bytes) -> Draws:
+    """Draws float levels (N, H, W, C) with the graph's measuring twin, at the optimisation level that ships."""
+    session = onnxruntime.InferenceSession(twin, providers=["CPUExecutionProvider"])
+
+    def levels(z: Latents, label: Labels | None) -> npt.NDArray[np.float32]:
+        feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
+        drawn: npt.NDArray[np.float32] = session.run(["levels"], feed)[0]
+        return drawn
+
+    return levels
