@@ -51,14 +51,13 @@ def random_network(channels: int) -> bytes:
     channel means after each layer: edges and tones from the first, texture and layout from the last.
     """
     stream = np.random.RandomState(20_260_101)
-    constants: dict[str, npt.NDArray[Any]] = {"half": np.float32(127.5)}
+    constants: dict[str, npt.NDArray[Any]] = {"half": np.array(127.5), "one": np.array(1)}
     nodes = [
         helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["float"], ["planes"], perm=[0, 3, 1, 2]),
         helper.make_node("Div", ["planes", "half"], ["scaled"]),
         helper.make_node("Sub", ["scaled", "one"], ["layer0"]),
     ]
-    constants["one"] = np.float32(1)
     fan_in = channels
     for i, width in enumerate(WIDTHS, 1):
         constants[f"weight{i}"] = stream.standard_normal((width, fan_in, 3, 3)) * np.sqrt(2 / (9 * fan_in))

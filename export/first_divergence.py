@@ -5,8 +5,9 @@ become matrix products. So every layer's float64 output is looked for among the 
 layer counts as good as the best that is found at or after it: nothing agrees downstream of a mistake.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ AGREE_DB = 150.0  # float32 itself; anything closer is called this
 ROUNDING_DB = 110.0  # where the pictures before rounding agree so well, only the rounding can be wrong
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+
+
+Tensors = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int64] | None], Mapping[str, npt.NDArray[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,13 @@ def onnx_tensors(model: bytes, z: npt.NDArray[np.float32], label: npt.NDArray[np
     names = [output.name for output in session.get_outputs()]
     feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
     return dict(zip(names, session.run(names, feed), strict=True))
+
+
+def tensors_of(runtime: str, files: Mapping[str, bytes]) -> Tensors | None:
+    """What gives every tensor of a variant's graph; None for a runtime that cannot be looked into."""
+    if runtime == "onnxruntime":
+        return partial(onnx_tensors, next(iter(files.values())))
+    return None
 
 
 def _snr_db(reference: npt.NDArray[np.float64], seen: npt.NDArray[np.float64]) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.distribution import Shift
-from export.first_divergence import LATENTS, Divergence, first_divergence
+from export.first_divergence import LATENTS, Divergence, Tensors, first_divergence
 from export.reference import Reference, levels_psnr_db
 from export.worst_latent import WorstLatent, hunt
 from gansample.fidelity import GATES, Fidelity, Gate, Verdict, compare, mean_square_steps, psnr_db
@@ -27,7 +27,6 @@ Latents = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Images = npt.NDArray[np.uint8]
 Draws = Callable[[Latents, Labels | None], npt.NDArray[np.generic]]
-Tensors = Callable[[Latents, Labels | None], Mapping[str, npt.NDArray[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParityReport:
-    """One variant judged. `verdict` is PASS only if every row passed, the search found nothing and the batch changed nothing."""
+    """One variant judged, PASS only if no row, no batch, no searched latent and no distribution fails."""
 
     variant: str
     precision: str

@@ -10,7 +10,7 @@ import torch
 from export.distribution import DistributionTest
 from export.face import Drawn, Face, draw
 from export.features import Features, random_features
-from gansample.fidelity import psnr_db
+from gansample.fidelity import Fidelity, compare, psnr_db
 from gansample.latents import latents
 from gansample.spec import Spec
 
@@ -32,8 +32,10 @@ class Reference:
     conditions: dict[str, slice]
     """Name -> rows of `z`: `seeds`, then tails and truncation extremes."""
     gold: Drawn
+    float32: Fidelity
+    """PyTorch's own float32 against float64 on the plain seeds: no export can be asked to be closer."""
     float32_psnr_db: float
-    """PyTorch's own float32 against float64, before rounding: no export can be asked to be closer."""
+    """The same before rounding to 8 bits, over all conditions."""
     float32_images_per_second: float
     distribution: DistributionTest
 
@@ -65,6 +67,7 @@ def reference_from_face(face: Face, seeds: range = range(SEEDS), features: Featu
         label=label,
         conditions=conditions,
         gold=gold,
+        float32=compare(float32.images[: len(seeds)], gold.images[: len(seeds)]),
         float32_psnr_db=levels_psnr_db(float32.levels, gold.levels),
         float32_images_per_second=rate,
         distribution=DistributionTest.against(features, gold.images[: len(seeds)], floor.images),

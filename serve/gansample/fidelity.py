@@ -116,7 +116,7 @@ def compare(images: Images, reference: Images) -> Fidelity:
 def mean_square_steps(images: Images, reference: Images) -> npt.NDArray[np.float64]:
     """Mean squared difference of every picture, in 8-bit steps², float64 (N,): what ranks pictures from best to worst."""
     step = (images.astype(np.int32) - reference.astype(np.int32)).reshape(len(images), -1)
-    return np.einsum("np,np->n", step, step).astype(np.float64) / step.shape[1]
+    return np.asarray(np.einsum("np,np->n", step, step) / step.shape[1], np.float64)
 
 
 def psnr_db(mean_square_step: float) -> float:
