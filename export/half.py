@@ -4,8 +4,8 @@ In go float32 latents, out come the same uint8 pictures: the cast down stands be
 head, which stays in float32 because a half has steps of 0.125 at 255. BatchNorm must be folded before: its variances overflow.
 
 The same pass also writes the graph's *emulation* in float32, in which every weight and every result of a half node is rounded
-to half and back. A CPU has no half kernels: ONNX Runtime there computes a half graph in float32 and never rounds between layers,
-so running it says nothing about activations. The emulation does, for kernels that sum in float32.
+to half and back. ONNX Runtime has no half kernels for a CPU: there it computes a half graph in float32 and never rounds between
+layers, so running it says nothing about activations. The emulation does, for kernels that sum in float32.
 """
 
 from collections.abc import Collection, Iterator
@@ -124,7 +124,7 @@ class _Cast:
 
 
 def _pixel_head(graph: onnx.GraphProto) -> Iterator[NodeProto]:
-    """Back from the pictures through what only scales, shapes and rounds, to the first node that mixes two tensors or computes."""
+    """Back from the pictures through what only scales, shapes and rounds, until a node computes or mixes two tensors."""
     producer = {name: node for node in graph.node for name in node.output}
     constants = {weight.name for weight in graph.initializer}
     name = "images"

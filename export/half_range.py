@@ -10,7 +10,7 @@ import onnxruntime
 from onnx import NodeProto, numpy_helper
 
 from export.half import COMPUTES, MAX_HALF, half_nodes, weights_of
-from export.parity import cycled_labels
+from export.reference import cycled_labels
 from gansample.latents import latents
 from gansample.spec import Spec
 
@@ -41,7 +41,10 @@ class Peak:
 
 
 def measure_peaks(model: onnx.ModelProto, spec: Spec, seeds: range) -> list[Peak]:
-    """Peaks of every node that may compute in half, its weights included, over `seeds` and as many latents stretched to |z| = 5."""
+    """Peaks of every node that may compute in half, its weights included.
+
+    Measured over the latents of `seeds` and as many stretched to |z| = 5.
+    """
     nodes = half_nodes(model)
     probed = onnx.ModelProto()
     probed.CopyFrom(model)

@@ -1,7 +1,7 @@
 """Whether TensorRT can take a graph, by its published operator table.
 
-The table is docs/operators.md of onnx/onnx-tensorrt for TensorRT 10.15, opsets 9 to 24; 11.2 gives the same range. It is checked
-where no TensorRT is, so that an export that could not be built on a GPU is known before it gets there.
+The table is docs/operators.md of onnx/onnx-tensorrt for TensorRT 10.15, opsets 9 to 24; 11.2 gives the same range. It can be
+asked where no TensorRT is, so that an export that could not be built on a GPU is known before it gets there.
 """
 
 from collections.abc import Iterator
@@ -17,29 +17,30 @@ _NUMBERS = _FLOATS | {TensorProto.INT32, TensorProto.INT64}
 _ANY = _NUMBERS | {TensorProto.BOOL}
 
 # Operators that a generator can hold, by the types the table gives them.
+_ON_FLOATS = """
+    Acos Acosh Asin Asinh Atan Atanh AveragePool BatchNormalization Ceil Celu Clip Conv ConvTranspose Cos Cosh CumSum Einsum
+    Elu Erf Exp Floor Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool GroupNormalization HardSigmoid HardSwish
+    InstanceNormalization IsInf LayerNormalization LeakyRelu Log LogSoftmax LpNormalization LpPool LRN MatMul MaxPool
+    MeanVarianceNormalization Mish PRelu Reciprocal Resize RMSNormalization Round ScaledTanh Selu Sigmoid Sin Sinh Softmax
+    Softplus Softsign Sqrt Tan Tanh ThresholdedRelu Upsample
+"""
+_ON_NUMBERS = """
+    Abs Add ArgMax ArgMin DepthToSpace Div Equal Gelu Greater GreaterOrEqual IsNaN Less LessOrEqual Max Mean Min Mod Mul Neg
+    Pad Pow Range ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+    ReduceSumSquare Relu ScatterElements ScatterND Shrink Sign SpaceToDepth Sub Sum TopK
+"""
+_ON_ANY = """
+    Concat Constant ConstantOfShape Expand EyeLike Flatten Gather GatherElements GatherND Identity OneHot Reshape Shape Size
+    Slice Split Squeeze Tile Transpose Trilu Unsqueeze Where
+"""
 _TABLE = (
-    dict.fromkeys(
-        "Acos Acosh Asin Asinh Atan Atanh AveragePool BatchNormalization Ceil Celu Clip Conv ConvTranspose Cos Cosh CumSum Einsum Elu "
-        "Erf Exp Floor Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool GroupNormalization HardSigmoid HardSwish "
-        "InstanceNormalization LayerNormalization LeakyRelu Log LogSoftmax LpNormalization LpPool LRN MatMul MaxPool "
-        "MeanVarianceNormalization Mish PRelu Reciprocal Resize RMSNormalization Round ScaledTanh Selu Sigmoid Sin Sinh Softmax "
-        "Softplus Softsign Sqrt Tan Tanh ThresholdedRelu Upsample IsInf".split(),
-        _FLOATS,
-    )
-    | dict.fromkeys(
-        "Abs Add ArgMax ArgMin DepthToSpace Div Equal Gelu Greater GreaterOrEqual IsNaN Less LessOrEqual Max Mean Min Mod Mul Neg Pad "
-        "Pow Range ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum "
-        "ReduceSumSquare Relu ScatterElements ScatterND Shrink Sign SpaceToDepth Sub Sum TopK".split(),
-        _NUMBERS,
-    )
-    | dict.fromkeys(
-        "Concat Constant ConstantOfShape Expand EyeLike Flatten Gather GatherElements GatherND Identity OneHot Reshape Shape Size Slice "
-        "Split Squeeze Tile Transpose Trilu Unsqueeze Where".split(),
-        _ANY,
-    )
+    dict.fromkeys(_ON_FLOATS.split(), _FLOATS)
+    | dict.fromkeys(_ON_NUMBERS.split(), _NUMBERS)
+    | dict.fromkeys(_ON_ANY.split(), _ANY)
     | dict.fromkeys(("And", "Not", "Or", "Xor"), frozenset({TensorProto.BOOL}))
     | dict.fromkeys(("Cast", "CastLike"), _ANY | {TensorProto.UINT8})
 )
+_GIVE_BOOL = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "IsNaN", "IsInf"})
 _RESIZE = {
     "mode": ("nearest", "linear"),
     "coordinate_transformation_mode": (
@@ -85,8 +86,9 @@ def _node_obstacles(node: NodeProto, types: dict[str, int]) -> Iterator[str]:
     # A data input decides the type; shapes, axes and indices are int64 by ONNX's own rules.
     for name in (*node.input[:1], *node.output[:1]):
         kind = types.get(name, TensorProto.FLOAT)
-        if kind not in allowed and not (node.op_type in _COMPARISONS and kind == TensorProto.BOOL):
-            yield f"{node.op_type} {node.name} works on {TensorProto.DataType.Name(kind).lower()}, which TensorRT's table does not give it"
+        if kind not in allowed and not (node.op_type in _GIVE_BOOL and kind == TensorProto.BOOL):
+            word = TensorProto.DataType.Name(kind).lower()
+            yield f"{node.op_type} {node.name} works on {word}, which the table does not give it"
     if node.op_type == "Resize":
         for attribute in node.attribute:
             value = attribute.s.decode() if attribute.type == onnx.AttributeProto.STRING else None
@@ -94,6 +96,3 @@ def _node_obstacles(node: NodeProto, types: dict[str, int]) -> Iterator[str]:
                 yield f"Resize {node.name} has {attribute.name} {value}"
             if attribute.name == "antialias" and attribute.i:
                 yield f"Resize {node.name} has antialiasing"
-
-
-_COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "IsNaN", "IsInf"})

@@ -1,8 +1,8 @@
 """ONNX in half precision, for GPUs: halves the traffic, and gives tensor cores something to do.
 
-What is judged is the emulation (see export/half.py): weights and every activation rounded to half, sums in float32. That is what
-cuDNN and TensorRT do with their float32 accumulators; a kernel that sums in half is not covered, so the engine must also draw the
-bundle's goldens on the target before its first use.
+What is judged is the emulation (see export/half.py): weights and every activation rounded to half, sums in float32. That is
+what cuDNN and TensorRT do with their float32 accumulators; a kernel that sums in half is not covered, so the engine must also
+draw the bundle's goldens on the target before its first use.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import onnx
 from export.face import Face
 from export.half import cast_to_half
 from export.half_range import MIN_HEADROOM, Peak, measure_peaks
-from export.parity import cycled_labels
+from export.reference import cycled_labels
 from export.to_onnx import ExportedGraph, finish
 from export.trt_operators import TABLE_VERSION, trt_obstacles
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
@@ -88,7 +88,7 @@ def _notes(peaks: Sequence[Peak], agreement: Fidelity, obstacles: list[str]) -> 
     return {
         "executed": {
             "judged": "emulation on the CPU: weights and activations rounded to half, sums in float32",
-            "file": f"ran in ONNX Runtime on the CPU, which computes it in float32: {agreement.to_dict()['psnr_db']} dB beside it",
+            "file": f"ran in ONNX Runtime on the CPU, which computes it in float32; {agreement.psnr_db:.1f} dB from that",
             "gpu": "NOT RUN at export; the goldens are checked on the target",
         },
         "kept_float32": [peak.layer for peak in peaks if not peak.fits],
