@@ -1,4 +1,7 @@
-"""How near each layer's values come to the largest half, 65,504; and which layers must therefore keep float32."""
+"""What half precision does to each layer: how near its values come to the largest half, and whether its weights survive.
+
+A half reaches 65,504 and has full precision from 6.1e-5 up. A layer that leaves this range keeps float32.
+"""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +17,7 @@ from export.reference import cycled_labels
 from gansample.latents import latents
 from gansample.spec import Spec
 
+MAX_WEIGHT_LOSS = 2.0**-10  # rounding to 11 bits alone loses up to 2⁻¹¹ of a weight; more means that weights underflow
 MIN_HEADROOM = 4.0  # a factor; the latents measured here are not the worst there are
 TAIL = 5.0  # |z| of the extreme latents, beyond what N(0, 1) gives in a million draws
 _BATCH = 32
@@ -27,6 +31,8 @@ class Peak:
     layer: str
     op: str
     peak: float
+    weight_loss: float
+    """Relative distance of the rounded weights, |w − half(w)| / |w| over the whole layer."""
 
     @property
     def headroom(self) -> float:
@@ -34,10 +40,11 @@ class Peak:
 
     @property
     def fits(self) -> bool:
-        return bool(np.isfinite(self.peak)) and self.headroom >= MIN_HEADROOM
+        return bool(np.isfinite(self.peak)) and self.headroom >= MIN_HEADROOM and self.weight_loss <= MAX_WEIGHT_LOSS
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "peak": float(f"{self.peak:.4g}"), "headroom": float(f"{min(self.headroom, 1e9):.4g}")}
+        figures = {"peak": self.peak, "headroom": min(self.headroom, 1e9), "weight_loss": self.weight_loss}
+        return asdict(self) | {name: float(f"{value:.4g}") for name, value in figures.items()}
 
 
 def measure_peaks(model: onnx.ModelProto, spec: Spec, seeds: range) -> list[Peak]:
@@ -60,10 +67,16 @@ def measure_peaks(model: onnx.ModelProto, spec: Spec, seeds: range) -> list[Peak
         feed = {"z": z[part]} | ({"label": label[part]} if label is not None else {})
         drawn = session.run(outputs, feed)
         peaks = np.maximum(peaks, [_magnitude(values) for values in drawn])
-    weights = [max((_magnitude(numpy_helper.to_array(w)) for w in weights_of(model, node)), default=0.0) for node in nodes]
     return [
-        Peak(node=node.name, layer=layer_name(model, node), op=node.op_type, peak=float(max(peak, weight)))
-        for node, peak, weight in zip(nodes, peaks, weights, strict=True)
+        Peak(
+            node=node.name,
+            layer=layer_name(model, node),
+            op=node.op_type,
+            peak=float(max([peak, *(_magnitude(weight) for weight in weights)])),
+            weight_loss=max((_loss(weight) for weight in weights), default=0.0),
+        )
+        for node, peak in zip(nodes, peaks, strict=True)
+        for weights in [[numpy_helper.to_array(weight) for weight in weights_of(model, node)]]
     ]
 
 
@@ -76,6 +89,14 @@ def layer_name(model: onnx.ModelProto, node: NodeProto) -> str:
 def _with_tails(z: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     stretched = z * (TAIL / np.abs(z).max(axis=1, keepdims=True))
     return np.concatenate([z, stretched.astype(np.float32)])
+
+
+def _loss(weight: npt.NDArray[np.generic]) -> float:
+    if weight.dtype != np.float32 or not weight.any():
+        return 0.0
+    exact = weight.astype(np.float64)
+    with np.errstate(over="ignore"):
+        return float(np.linalg.norm(exact - exact.astype(np.float16)) / np.linalg.norm(exact))
 
 
 def _magnitude(values: npt.NDArray[np.generic]) -> float:

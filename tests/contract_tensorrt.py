@@ -4,6 +4,7 @@ Run by test_serve_tensorrt_bindings.py in a process per major version, which one
 TENSORRT_MAJOR=11 python -m pytest tests/contract_tensorrt.py
 """
 
+import json
 import os
 import shutil
 import sys
@@ -18,13 +19,14 @@ from gansample import cuda_device
 from gansample.bundle import Bundle, open_bundle
 from gansample.engine_cache import EngineCache
 from gansample.errors import ArtefactError, BackendUnavailable, ParityError
+from gansample.fidelity import GATES, compare
 from gansample.latents import latents
 from gansample.runners import open_runner
 from tests.fake_gpu import FakeCudaRuntime, FakeGpu, FakeTensorRT
-from tests.make_tiny_bundle import LATENT, make_tiny_bundle
 from tests.real_bindings import Double, load_cuda_runtime, load_tensorrt
 
 MAJOR = int(os.environ["TENSORRT_MAJOR"])
+LATENT = 6  # the tiny bundle's
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +34,18 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return load_tensorrt(MAJOR, tmp_path_factory.mktemp("stubs"))
 
 
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made by the test that starts this process, which has PyTorch in memory already; by ourselves otherwise."""
+    if made := os.environ.get("CONTRACT_BUNDLES"):
+        return Path(made)
+    from tests.tiny_half_bundle import make_contract_bundles
+
+    return make_contract_bundles(tmp_path_factory.mktemp("bundles"))
+
+
 @pytest.fixture
-def machine(real: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def machine(real: Any, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A machine with a GPU, CUDA and TensorRT, an empty cache, and a bundle."""
     gpu = FakeGpu()
     trt = FakeTensorRT(real, gpu)
@@ -46,9 +58,7 @@ def machine(real: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simpl
     monkeypatch.setattr(cuda_device, "_DRIVER_VERSION", tmp_path / "no-such-file")
     monkeypatch.setenv("GANSAMPLE_ENGINES", str(tmp_path / "engines"))
     said: list[str] = []
-    return SimpleNamespace(
-        gpu=gpu, trt=trt, said=said, cache=tmp_path / "engines", bundle=open_bundle(make_tiny_bundle(tmp_path / "tiny"))
-    )
+    return SimpleNamespace(gpu=gpu, trt=trt, said=said, cache=tmp_path / "engines", bundle=open_bundle(bundles / "tiny"))
 
 
 def opened(machine: SimpleNamespace, bundle: Bundle | None = None) -> Any:
@@ -71,8 +81,8 @@ def test_it_draws_the_reference_pictures_at_every_batch_size(machine: SimpleName
     assert machine.gpu.launches >= 2
 
 
-def test_a_conditional_generator_takes_its_labels(machine: SimpleNamespace, tmp_path: Path) -> None:
-    bundle = open_bundle(make_tiny_bundle(tmp_path / "named", classes=("a", "b", "c")))
+def test_a_conditional_generator_takes_its_labels(machine: SimpleNamespace, bundles: Path) -> None:
+    bundle = open_bundle(bundles / "named")
     z, label = latents(range(7), LATENT), np.arange(7) % 3
     with opened(machine, bundle) as runner, open_runner(bundle) as reference:
         assert np.array_equal(runner.run(z, label), reference.run(z, label))
@@ -97,6 +107,38 @@ def test_the_second_opening_takes_the_kept_engine(machine: SimpleNamespace) -> N
     with opened(machine) as runner:
         assert runner.run(latents([5], LATENT), None).shape == (1, 8, 8, 3)
     assert (machine.trt.builds, machine.said) == (1, [])
+
+
+@pytest.fixture
+def half_bundle(bundles: Path) -> Bundle:
+    return open_bundle(bundles / "half")
+
+
+def test_the_fp16_variant_is_taken_and_its_layers_are_counted(machine: SimpleNamespace, half_bundle: Bundle) -> None:
+    z = latents(range(5), LATENT)
+    with opened(machine, half_bundle) as runner, open_runner(half_bundle) as reference:
+        assert runner.variant == "onnx-fp16"
+        assert not GATES["fp16"].failures(compare(runner.run(z, None), reference.run(z, None)))
+    receipt = json.loads(next(machine.cache.glob("*-fp16-*.json")).read_text())["receipt"]
+    assert receipt["verdict"] == "PASS"
+    assert receipt["layers"]["half"] >= 2
+    assert machine.said[-1] == f"engine ready: {receipt['layers']['half']} of {receipt['layers']['layers']} layers " + (
+        "in half precision, goldens within the fp16 gate"
+    )
+
+
+def test_fp32_can_be_asked_for(machine: SimpleNamespace, half_bundle: Bundle) -> None:
+    with open_runner(half_bundle, "tensorrt", variant="onnx-fp32") as runner:
+        assert runner.variant == "onnx-fp32"
+    assert json.loads(next(machine.cache.glob("*-fp32-*.json")).read_text())["receipt"]["layers"]["half"] == 0
+
+
+def test_an_engine_built_in_float32_by_accident_is_refused(machine: SimpleNamespace, half_bundle: Bundle) -> None:
+    machine.trt.build_float32_by_accident = True
+    with pytest.raises(ParityError, match=r"TensorRT built 0 of \d+ layers in half precision although fp16 was asked for"):
+        opened(machine, half_bundle)
+    assert not list(machine.cache.glob("*.plan"))
+    assert not machine.gpu.memory
 
 
 def _other_gpu(machine: SimpleNamespace) -> None:
@@ -242,11 +284,12 @@ def test_the_cache_is_the_owners_alone(machine: SimpleNamespace) -> None:
         opened(machine)
 
 
-def test_a_plan_that_lies_in_the_bundle_is_never_used(machine: SimpleNamespace) -> None:
+def test_a_plan_that_lies_in_the_bundle_is_never_used(machine: SimpleNamespace, tmp_path: Path) -> None:
     opened(machine).close()
+    folder = shutil.copytree(machine.bundle.path, tmp_path / "downloaded")
     for part in list(machine.cache.iterdir()):
-        shutil.move(part, machine.bundle.path / part.name)
-    opened(machine).close()
+        shutil.move(part, folder / part.name)
+    opened(machine, open_bundle(folder)).close()
     assert machine.trt.builds == 2
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import onnx
 
 from export.face import Face
-from export.half import cast_to_half
-from export.half_range import MIN_HEADROOM, Peak, measure_peaks
+from export.half import COMPUTES, cast_to_half
+from export.half_range import Peak, measure_peaks
 from export.reference import cycled_labels
 from export.to_onnx import ExportedGraph, finish
 from export.trt_operators import TABLE_VERSION, trt_obstacles
@@ -41,10 +41,10 @@ def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
     twin, spec = onnx.load_from_string(graph.twin), face.spec
     peaks = measure_peaks(twin, spec, CALIBRATION_SEEDS[:PEAK_LATENTS])
     wide = [peak for peak in peaks if not peak.fits]
-    if len(wide) == len(peaks):
+    if not any(peak.fits for peak in peaks if peak.op in COMPUTES):
         raise VariantUnavailable("no layer of this generator gains from half precision, or none fits into it")
     if wide:
-        say(f"{NAME}: {len(wide)} of {len(peaks)} nodes keep float32, their values pass 65,504 / {MIN_HEADROOM:g}")
+        say(f"{NAME}: {len(wide)} of {len(peaks)} nodes keep float32, their values leave the range of a half")
     names = {peak.node for peak in wide}
     file = finish(_without_levels(cast_to_half(twin, names)), spec)
     emulation = cast_to_half(twin, names, emulate=True)

@@ -12,7 +12,9 @@ from typing import Any
 from gansample.errors import ParityError
 from gansample.spec import parse_json
 
-MIN_HALF_SHARE = 0.5  # the pixel head, the input's cast and reformatting stay in float32; most of a generator does not
+# A strongly typed network leaves TensorRT no choice layer by layer, so the accident shows as no half at all. The smallest
+# generators keep 0.3 in half: their pixel head, casts and reformatting are float32 and as many layers as the network.
+MIN_HALF_SHARE = 0.2
 
 _TYPE_FIELDS = ("Format/Datatype", "DataType", "Datatype", "Type", "Format")
 _HALF = re.compile(r"\b(half|fp16|float16)\b", re.IGNORECASE)

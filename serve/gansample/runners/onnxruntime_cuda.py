@@ -98,7 +98,9 @@ class _Lane:
         self._binding.synchronize_inputs()
         self._session.run_with_iobinding(self._binding, self._options)
         self._binding.synchronize_outputs()
-        images: Images = self._images.numpy()
+        images: Images = (
+            self._images.numpy().copy()
+        )  # or the next run would overwrite it where the device shares the host's memory
         return images
 
 
