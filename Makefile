@@ -20,7 +20,7 @@ OUT   ?= out.png
 SHARE ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bindings lock train export sample demo serve test lint types check bench clean
+.PHONY: help setup bindings lock train export sample demo serve test test-gpu lint types check bench clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,11 @@ serve:  ## answer HTTP requests (not built yet)
 
 test: $(READY) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the tests
 	@$(PY) -m pytest
+
+# Exit status 4 from the report (make shows it as an error) says that something did not run: that is no pass.
+test-gpu: $(READY)  ## check and time the GPU backends on this machine's GPU, write docs/gpu-report.md
+	@$(if $(and $(strip $(VENV)),$(filter gpu,$(EXTRA))),$(PY) -m pip install --quiet --disable-pip-version-check -e '.[trt]')
+	@$(PY) -m export.gpu_report $(BUNDLE)
 
 lint: $(READY)  ## check style and the import rules
 	@$(PY) -m ruff format --check .

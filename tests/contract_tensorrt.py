@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from export import gpu_report
 from gansample import cuda_device
 from gansample.bundle import Bundle, open_bundle
 from gansample.engine_cache import EngineCache
@@ -291,6 +292,26 @@ def test_a_plan_that_lies_in_the_bundle_is_never_used(machine: SimpleNamespace, 
         shutil.move(part, folder / part.name)
     opened(machine, open_bundle(folder)).close()
     assert machine.trt.builds == 2
+
+
+def test_the_gpu_report_tells_what_ran_and_what_did_not(
+    machine: SimpleNamespace, half_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_report, "_SECONDS", 0.0)
+    out = tmp_path / "docs" / "gpu-report.md"
+    with pytest.raises(BackendUnavailable, match=r"cuda onnx-fp32, cuda onnx-fp16 did not run on this GPU: see "):
+        gpu_report.app([str(half_bundle.path), "--out", str(out)], standalone_mode=False)
+    report = out.read_text()
+    assert "- GPU: NVIDIA Fake 9000\n" in report
+    assert "| cuda | onnx-fp32 | NOT RUN | – |" in report
+    assert "| tensorrt | onnx-fp32 | PASS | identical | identical |" in report
+    assert "| tensorrt | onnx-fp16 | PASS |" in report
+    assert "cuda onnx-fp32, NOT RUN: the onnxruntime" in report
+    machine.trt.wrong_pictures = True
+    shutil.rmtree(machine.cache)
+    with pytest.raises(ParityError, match="tensorrt onnx-fp32, tensorrt onnx-fp16 failed on this GPU"):
+        gpu_report.app([str(half_bundle.path), "--out", str(out)], standalone_mode=False)
+    assert "| tensorrt | onnx-fp32 | FAIL | – |" in out.read_text()
 
 
 def test_the_doubles_refuse_what_the_real_bindings_have_not(machine: SimpleNamespace, real: Any) -> None:

@@ -6,10 +6,11 @@ from gansample.engine_cache import CachedEngine, EngineCache, EngineKey
 from gansample.engine_layers import check_precision
 from gansample.errors import BackendUnavailable
 from gansample.goldens import check_goldens, read_goldens
+from gansample.runners.base import Say
 from gansample.runners.lanes import MAX_BATCH
 from gansample.runners.tensorrt_gpu import TensorRTRunner
 from gansample.spec import Variant
-from gansample.tensorrt_engine import FLAGS, Engine, Say, build_engine, load_tensorrt
+from gansample.tensorrt_engine import FLAGS, Engine, build_engine, load_tensorrt
 
 
 def open_tensorrt(bundle: Bundle, variant: Variant, say: Say, cache: EngineCache | None = None) -> TensorRTRunner:

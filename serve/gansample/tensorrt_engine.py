@@ -5,16 +5,14 @@ nothing else. TensorRT 11 knows no other way; in 10 it is a flag. TF32 is off: i
 engine must draw the reference's pictures.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from gansample.engine_layers import LayerCount, count_layers
 from gansample.errors import ArtefactError, BackendUnavailable
+from gansample.runners.base import Say
 from gansample.spec import Spec
-
-Say = Callable[[str], None]
 
 OPTIMAL_BATCH = 64  # what the engine is tuned for, where it may be that large
 FLAGS = "strongly typed, TF32 off, detailed verbosity, one profile 1..64..max"

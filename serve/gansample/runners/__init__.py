@@ -3,24 +3,19 @@
 from typing import TYPE_CHECKING
 
 from gansample.errors import BackendUnavailable
-from gansample.runners.base import Images, Labels, Latents, Runner
+from gansample.runners.base import Images, Labels, Latents, Runner, Say, silent
 
 if TYPE_CHECKING:
     from gansample.bundle import Bundle
-    from gansample.tensorrt_engine import Say
 
-__all__ = ["BACKENDS", "Images", "Labels", "Latents", "Runner", "open_runner"]
-
-
-def silent(message: str) -> None:
-    """A listener that does not care."""
+__all__ = ["BACKENDS", "Images", "Labels", "Latents", "Runner", "Say", "open_runner", "silent"]
 
 
 BACKENDS = ("auto", "onnxruntime", "cuda", "tensorrt")
 
 
 def open_runner(
-    bundle: "Bundle", backend: str = "auto", threads: int | None = None, *, variant: str | None = None, say: "Say" = silent
+    bundle: "Bundle", backend: str = "auto", threads: int | None = None, *, variant: str | None = None, say: Say = silent
 ) -> Runner:
     """The runner for `bundle` on `backend`; `auto` is ONNX Runtime on the CPU, the one that starts fastest.
 
