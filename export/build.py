@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from export.face import Face
 from export.features import Features
 from export.first_divergence import tensors_of
 from export.parity import ParityReport, judge
+from export.passes.measure import optimised
 from export.reference import Reference, reference_from_face
 from export.report import Judged, LeftOut, model_card, report_html
 from export.speed import measured_speed
@@ -53,7 +54,7 @@ def build_bundle(
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
     say("exporting to ONNX")
-    graph = onnx_from_face(face)
+    graph, passes = optimised(onnx_from_face(face), face.spec, say)
     say("drawing the reference in PyTorch float64")
     reference = reference_from_face(face, features=features)
     check_pictures(reference)
@@ -90,7 +91,7 @@ def build_bundle(
             say(f"{name}: FAIL, left out ({'; '.join(report.failures)})")
             left_out.append(LeftOut(name=name, verdict="FAIL", reasons=report.failures))
             continue
-        variants.append(variant_row(built, report, speed, runtime))
+        variants.append(variant_row(built, report, speed, runtime, passes if name == next(iter(builders)) else []))
         files |= built.files
     say("writing the bundle")
     spec = with_tools(face.spec)
@@ -113,7 +114,9 @@ def refuse(spec: Spec, judged: Judged, reference: Reference, out: Path) -> NoRet
     )
 
 
-def variant_row(built: BuiltVariant, report: ParityReport, speed: Mapping[str, Any], runtime: str) -> Variant:
+def variant_row(
+    built: BuiltVariant, report: ParityReport, speed: Mapping[str, Any], runtime: str, passes: Sequence[Mapping[str, Any]]
+) -> Variant:
     """The variant's row in bundle.json, with the receipt of the check that let it in."""
     return Variant(
         name=built.name,
@@ -122,7 +125,7 @@ def variant_row(built: BuiltVariant, report: ParityReport, speed: Mapping[str, A
         files=tuple(built.files),
         parity={**report.to_dict(), "runtime": runtime},
         speed=speed,
-        notes=built.notes,
+        notes={**built.notes, **({"passes": list(passes)} if passes else {})},
     )
 
 

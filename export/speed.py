@@ -36,6 +36,24 @@ def images_per_second(runner: Runner, spec: Spec, batch: int, seconds: float) ->
     return batch / statistics.median(times)
 
 
+def speedup(before: Runner, after: Runner, spec: Spec, batch: int = 64, seconds: float = 1.0) -> float:
+    """How many times faster `after` draws. Both take turns and the best run of each counts: neighbours only ever add time."""
+    from export.reference import cycled_labels
+
+    z, label = latents(range(batch), spec.latent_size, spec.distribution), cycled_labels(spec, batch)
+    best = {before: float("inf"), after: float("inf")}
+    for runner in best:
+        runner.run(z, label)  # the first run allocates and settles
+    rounds, until = 0, time.perf_counter() + seconds
+    while rounds < 3 or time.perf_counter() < until:
+        for runner in best:
+            started = time.perf_counter()
+            runner.run(z, label)
+            best[runner] = min(best[runner], time.perf_counter() - started)
+        rounds += 1
+    return best[before] / best[after]
+
+
 def processor_name() -> str:
     """The processor's model name as the operating system gives it."""
     cpuinfo = Path("/proc/cpuinfo")

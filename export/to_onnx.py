@@ -62,6 +62,11 @@ def onnx_from_face(face: Face) -> ExportedGraph:
     assert program is not None
     twin = program.model_proto
     _forget_source(twin)
+    return graph_from_twin(twin, spec)
+
+
+def graph_from_twin(twin: onnx.ModelProto, spec: Spec) -> ExportedGraph:
+    """Both forms of a graph that gives images and levels."""
     model = onnx.ModelProto()
     model.CopyFrom(twin)
     del model.graph.output[1]

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
-from export.variants import onnx_fp16, onnx_fp32
+from export.variants import onnx_fp16, onnx_fp32, openvino_bf16, openvino_fp32
 from export.variants.base import Builder, BuiltVariant, VariantUnavailable
 
 __all__ = ["BUILDERS", "Builder", "BuiltVariant", "VariantUnavailable"]
 
 BUILDERS: Mapping[str, Builder] = {
     onnx_fp32.NAME: onnx_fp32.build,  # the reference comes first: where it fails, nothing is written
+    openvino_fp32.NAME: openvino_fp32.build,
+    openvino_bf16.NAME: openvino_bf16.build,
     onnx_fp16.NAME: onnx_fp16.build,
 }

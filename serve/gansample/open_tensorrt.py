@@ -1,7 +1,7 @@
 """From a bundle to a running TensorRT engine: cached, or built here and proven before its first use."""
 
 from gansample.bundle import Bundle
-from gansample.cuda_device import Cuda, require_gpu
+from gansample.cuda_device import Cuda
 from gansample.engine_cache import CachedEngine, EngineCache, EngineKey
 from gansample.engine_layers import check_precision
 from gansample.errors import BackendUnavailable
@@ -20,9 +20,9 @@ def open_tensorrt(bundle: Bundle, variant: Variant, say: Say, cache: EngineCache
     progress), its layers' precision is read back, and it must draw the bundle's goldens; only then it is kept. A plan is
     executable code: none is ever taken from the bundle.
 
-    Raises BackendUnavailable without a GPU or TensorRT, ParityError where the engine is not what was asked for.
+    Needs a GPU (see `require_gpu`). Raises BackendUnavailable without TensorRT, ParityError where the engine is not what was
+    asked for.
     """
-    require_gpu()
     trt, cuda = load_tensorrt(), Cuda()
     cache = cache if cache is not None else EngineCache()
     onnx = bundle.read(variant.files[0])

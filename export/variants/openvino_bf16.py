@@ -1,0 +1,55 @@
+"""OpenVINO in bfloat16: twice the arithmetic per instruction where the processor has AMX or a full-rate AVX512-BF16.
+
+OpenVINO runs a ConvTranspose in float32 whatever the hint says, so they are rewritten as phase convolutions first.
+"""
+
+import onnx
+
+from export.face import Face
+from export.passes.measure import proven
+from export.passes.phase_convolution import phase_convolution
+from export.passes.rewrite import apply
+from export.speed import speedup
+from export.to_onnx import ExportedGraph, graph_from_twin
+from export.variants import openvino_model
+from export.variants.base import BuiltVariant, Say, VariantUnavailable
+from gansample.bundle import REFERENCE
+from gansample.errors import BackendUnavailable
+from gansample.runners.openvino_cpu import OpenVinoRunner
+
+NAME = "openvino-bf16"
+FILE = "variants/openvino-bf16.onnx"
+
+
+def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+    twin = onnx.load_from_string(graph.twin)
+    rewrites = phase_convolution(twin)
+    error = proven("phase convolution", twin, rewrites) if rewrites else 0.0
+    phased = graph_from_twin(apply(twin, rewrites), face.spec) if rewrites else graph
+
+    def opened() -> OpenVinoRunner:
+        return OpenVinoRunner(phased.model, None, face.spec, precision="bf16", variant=NAME, source=FILE)
+
+    float32 = OpenVinoRunner(graph.model, None, face.spec, precision="fp32", variant="openvino-fp32", source=REFERENCE)
+    try:
+        with float32 as before, opened() as after:
+            gain = speedup(before, after, face.spec)
+    except BackendUnavailable as reason:
+        raise VariantUnavailable(str(reason)) from None
+    layers = openvino_model.layers_by_precision(openvino_model.read(phased.twin), "bf16")
+    if "bf16" not in layers:
+        raise VariantUnavailable("OpenVINO runs none of this generator's layers in bf16")
+    say(f"{NAME}: {gain:.2f}× openvino-fp32 on this processor")
+    return BuiltVariant(
+        name=NAME,
+        runtime="openvino",
+        precision="bf16",
+        files={FILE: phased.model},
+        open=opened,
+        levels=openvino_model.levels_of(openvino_model.read(phased.twin), "bf16"),
+        notes={
+            "passes": [{"pass": "phase convolution", "places": len(rewrites), "float64_difference": error, "kept": True}],
+            "speedup_over_openvino_fp32": round(gain, 3),
+            "layers_by_precision": layers,
+        },
+    )
