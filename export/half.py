@@ -24,6 +24,11 @@ FOLLOWS = frozenset(
     | {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Slice", "Split", "Gather", "Expand"}
     | {"Tile", "Pad", "DepthToSpace", "SpaceToDepth", "Resize", "AveragePool", "GlobalAveragePool", "MaxPool"}
 )
+# Of the latter, those whose results are among their inputs: a half stays a half, and the emulation need not round again.
+EXACT = frozenset(
+    {"Relu", "Max", "Min", "Clip", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Slice"}
+    | {"Split", "Gather", "Expand", "Tile", "Pad", "DepthToSpace", "SpaceToDepth", "MaxPool"}
+)
 HEAD = frozenset({"Cast", "Round", "Transpose", "Reshape", "Add", "Sub", "Mul", "Div", "Clip", "Tanh", "Sigmoid", "Identity"})
 _STAYS_FLOAT = {"Resize": (1, 2)}  # inputs whose type ONNX fixes: the region of interest and the scales
 
@@ -88,7 +93,7 @@ class _Cast:
         for index, name in enumerate(node.output):
             if name in self.floats:
                 self.in_half.add(name)
-                if self.emulate:
+                if self.emulate and node.op_type not in EXACT:
                     node.output[index] = f"{name}.sum"
                     self._emit("Cast", f"{name}.sum", f"{name}.rounded", TensorProto.FLOAT16)
                     self._emit("Cast", f"{name}.rounded", name, TensorProto.FLOAT)
