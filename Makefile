@@ -20,7 +20,7 @@ OUT   ?= out.png
 SHARE ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock train export sample demo serve test lint types check bench clean
+.PHONY: help setup bindings lock train export sample demo serve test test-gpu lint types check bench clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,21 @@ $(VENV)/.ready-$(EXTRA): pyproject.toml requirements.lock
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install -qq --disable-pip-version-check --upgrade -c requirements.lock pip
 	@$(PY) -m pip install -qq -c requirements.lock --group dev -e '.[$(EXTRA)]'
+	@touch $@
+
+# TensorRT's and CUDA's Python bindings without their gigabytes of libraries, both majors side by side: tests check our calls
+# against them on machines that have no GPU. They stay outside of site-packages, so no install can meet them.
+BINDINGS := $(if $(strip $(VENV)),$(VENV)/bindings,$(shell $(PYTHON) -c 'import sys; print(sys.prefix)')/bindings)
+
+bindings: $(BINDINGS)/.ready  ## install what the GPU code is tested against (no GPU needed)
+
+$(BINDINGS)/.ready: tests/bindings.lock | $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/tensorrt-10 \
+	  $$(grep '^tensorrt.*==10' tests/bindings.lock)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/tensorrt-11 \
+	  $$(grep '^tensorrt.*==11' tests/bindings.lock)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/cuda \
+	  $$(grep '^cuda' tests/bindings.lock)
 	@touch $@
 
 lock: $(READY)  ## write requirements.lock anew from what is installed
@@ -54,8 +69,13 @@ demo: $(READY)  ## open the demo page (SHARE=1 for a public link)
 serve:  ## answer HTTP requests (not built yet)
 	@echo "make serve is not built yet: draw with gansample or make demo" >&2; exit 1
 
-test: $(READY)  ## run the tests
+test: $(READY) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the tests
 	@$(PY) -m pytest
+
+# Exit status 4 from the report (make shows it as an error) says that something did not run: that is no pass.
+test-gpu: $(READY)  ## check and time the GPU backends on this machine's GPU, write docs/gpu-report.md
+	@$(if $(and $(strip $(VENV)),$(filter gpu,$(EXTRA))),$(PY) -m pip install --quiet --disable-pip-version-check -e '.[trt]')
+	@$(PY) -m export.gpu_report $(BUNDLE)
 
 lint: $(READY)  ## check style and the import rules
 	@$(PY) -m ruff format --check .

@@ -26,6 +26,7 @@ def export(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run folder (default: the newest under runs/).")] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder (default: artifacts/<name>).")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace a bundle that stands there.")] = False,
+    features: Annotated[Path | None, typer.Option(help="Feature network (.onnx) to compare distributions in.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
@@ -42,6 +43,7 @@ def export(
 
     say("loading PyTorch")
     from export.build import build_bundle
+    from export.features import features_from_file
     from export.from_run import face_from_run
     from export.write_bundle import check_replaceable
     from gansample.bundle import ARTIFACTS
@@ -49,7 +51,8 @@ def export(
     face = face_from_run(run)
     out = out if out is not None else ARTIFACTS / face.spec.name
     check_replaceable(out, force=force)
-    outcome = build_bundle(face, out, say)
+    network = features_from_file(features) if features is not None else None
+    outcome = build_bundle(face, out, say, features=network)
     say("done")
     if as_json:
         variants = {report.variant: report.to_dict() for report in outcome.reports}
@@ -71,11 +74,12 @@ def _print_verdict(reports: "tuple[ParityReport, ...]") -> None:
         table = Table(title=f"{report.variant} against PyTorch float64: [{color}]{report.verdict}[/]", title_justify="left")
         for name in COLUMNS:
             table.add_column(name, justify="right")
-        receipt = report.to_dict()
-        for row in parity_rows(receipt):
+        for row in parity_rows(report):
             table.add_row(*row)
-        ours, floor = decibels(receipt["levels_psnr_db"]), decibels(receipt["torch_float32_psnr_db"])
-        terminal.print(table, f"Before rounding: {ours} from float64. PyTorch's own float32: {floor}.", sep="\n")
+        floor = f"PyTorch's own float32 is {decibels(report.float32_psnr_db)} from float64 before rounding"
+        ours = f", this is {decibels(report.levels_psnr_db)}" if report.levels_psnr_db is not None else ""
+        worst = f"Worst latent: seed {report.worst.seed}, {decibels(report.worst.psnr_db)} after a search."
+        terminal.print(table, f"{worst} {floor}{ours}.", sep="\n")
 
 
 if __name__ == "__main__":

@@ -6,35 +6,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 import gansample
 from export.face import Face
-from export.parity import ParityReport, Reference, judge, reference_from_face
+from export.features import Features
+from export.first_divergence import tensors_of
+from export.parity import ParityReport, judge
 from export.passes.measure import optimised
-from export.report import model_card, report_html
+from export.reference import Reference, reference_from_face
+from export.report import Judged, LeftOut, model_card, report_html
 from export.speed import measured_speed
 from export.to_onnx import onnx_from_face
 from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable
 from export.write_bundle import npz_bytes, write_bundle
+from gansample.atomic import write_atomic
 from gansample.bundle import GOLDENS
 from gansample.errors import ArtefactError, ParityError
-from gansample.fidelity import Verdict
 from gansample.spec import Spec, Variant
 
 GOLDEN_SEEDS = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """A variant that is not in the bundle."""
-
-    name: str
-    verdict: Verdict
-    """FAIL or NOT RUN."""
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,24 +38,30 @@ class Outcome:
     left_out: tuple[LeftOut, ...]
 
 
-def build_bundle(face: Face, out: Path, say: Callable[[str], None], builders: Mapping[str, Builder] = BUILDERS) -> Outcome:
+def build_bundle(
+    face: Face,
+    out: Path,
+    say: Callable[[str], None],
+    builders: Mapping[str, Builder] = BUILDERS,
+    features: Features | None = None,
+) -> Outcome:
     """Export `face` into a bundle at `out` and return what became of every variant. Only what passes enters.
 
     builders  variant name -> builder; the first gives the reference.
+    features  what distributions are compared in (default: a fixed random network).
 
-    Raises ParityError, and writes nothing, where the reference does not draw the pictures of PyTorch;
+    Raises ParityError, and writes only a report, where the reference does not draw the pictures of PyTorch;
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
     say("exporting to ONNX")
     graph, passes = optimised(onnx_from_face(face), face.spec, say)
     say("drawing the reference in PyTorch float64")
-    reference = reference_from_face(face)
+    reference = reference_from_face(face, features=features)
     check_pictures(reference)
     variants: list[Variant] = []
-    reports: list[ParityReport] = []
+    judged: list[Judged] = []
     left_out: list[LeftOut] = []
     files: dict[str, bytes] = {GOLDENS: golden_bytes(reference)}
-    drawn = reference.gold.images[:0]
     for name, build in builders.items():
         say(f"{name}: building")
         try:
@@ -73,33 +72,50 @@ def build_bundle(face: Face, out: Path, say: Callable[[str], None], builders: Ma
             continue
         say(f"{name}: checking parity")
         with built.open() as runner:
-            report = judge(runner.run, built.levels or runner.run, reference, variant=name, precision=built.precision)
-            if report.failures:
-                if not reports:
-                    raise ParityError(
-                        f"the exported model does not draw PyTorch's pictures ({'; '.join(report.failures)})",
-                        "nothing was written; please report this generator",
-                    )
-                say(f"{name}: FAIL, left out ({'; '.join(report.failures)})")
-                left_out.append(LeftOut(name=name, verdict="FAIL", reasons=tuple(report.failures)))
-                continue
-            if not reports:
-                labels = reference.label[:GOLDEN_SEEDS] if reference.label is not None else None
-                drawn = runner.run(reference.z[:GOLDEN_SEEDS], labels)
-            speed = measured_speed(runner, face.spec)
-        reports.append(report)
-        variants.append(variant_row(built, report, speed, passes if name == next(iter(builders)) else []))
+            report = judge(
+                runner.run,
+                built.levels,
+                reference,
+                variant=name,
+                precision=built.precision,
+                tensors=tensors_of(built.runtime, built.files),
+            )
+            speed = measured_speed(runner, face.spec) if built.measured_here else {}
+            runtime = f"{built.runtime} {version(built.runtime)}"
+            if not built.measured_here:
+                runtime = f"{runner.backend} ({runtime})"
+        judged.append(Judged(report=report, speed=speed, runtime=runtime))
+        if report.verdict == "FAIL":
+            if not variants:
+                refuse(face.spec, judged[0], reference, out)
+            say(f"{name}: FAIL, left out ({'; '.join(report.failures)})")
+            left_out.append(LeftOut(name=name, verdict="FAIL", reasons=report.failures))
+            continue
+        variants.append(variant_row(built, report, speed, runtime, passes if name == next(iter(builders)) else []))
         files |= built.files
     say("writing the bundle")
     spec = with_tools(face.spec)
-    files["report.html"] = report_html(spec, variants[0], reference, drawn).encode()
+    files["report.html"] = report_html(spec, judged, left_out, reference).encode()
     files["README.md"] = model_card(spec, variants).encode()
     write_bundle(out, spec, variants, files, [asdict(entry) for entry in left_out])
-    return Outcome(reports=tuple(reports), left_out=tuple(left_out))
+    return Outcome(reports=tuple(entry.report for entry in judged if entry.report.verdict == "PASS"), left_out=tuple(left_out))
+
+
+def refuse(spec: Spec, judged: Judged, reference: Reference, out: Path) -> NoReturn:
+    """Write the failed reference's report beside the bundle that does not come to be, and raise ParityError."""
+    page = out.with_name(f"{out.name}.failed.html")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(page, report_html(spec, [judged], [], reference).encode())
+    report = judged.report
+    where = f"; first at {report.divergence.first}" if report.divergence else ""
+    raise ParityError(
+        f"the exported model does not draw PyTorch's pictures ({'; '.join(report.failures)}{where})",
+        f"no bundle was written, see {page} and report this generator",
+    )
 
 
 def variant_row(
-    built: BuiltVariant, report: ParityReport, speed: Mapping[str, Any], passes: Sequence[Mapping[str, Any]]
+    built: BuiltVariant, report: ParityReport, speed: Mapping[str, Any], runtime: str, passes: Sequence[Mapping[str, Any]]
 ) -> Variant:
     """The variant's row in bundle.json, with the receipt of the check that let it in."""
     return Variant(
@@ -107,7 +123,7 @@ def variant_row(
         runtime=built.runtime,
         precision=built.precision,
         files=tuple(built.files),
-        parity={**report.to_dict(), "runtime": f"{built.runtime} {version(built.runtime)}"},
+        parity={**report.to_dict(), "runtime": runtime},
         speed=speed,
         notes={**built.notes, **({"passes": list(passes)} if passes else {})},
     )

@@ -4,134 +4,186 @@ The reference is the same network in PyTorch float64. PyTorch's own float32 agai
 asked to be closer than that, and a floor that is unusually high announces a generator that amplifies every rounding.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from export.face import Drawn, Face, draw
-from gansample.fidelity import GATES, Fidelity, Verdict, compare, psnr_db
-from gansample.latents import latents
-from gansample.spec import Spec
+from export.distribution import Shift
+from export.first_divergence import LATENTS, Divergence, Tensors, first_divergence
+from export.reference import Reference, levels_psnr_db
+from export.worst_latent import WorstLatent, hunt
+from gansample.fidelity import GATES, Fidelity, Gate, Verdict, compare, mean_square_steps, psnr_db
 
-BATCHES = {1: 64, 2: 64, 3: 66, 64: 1024}  # batch size -> latents compared at that size
+BATCHES = {1: 64, 2: 64, 3: 66, 17: 68, 64: 1024}  # batch size -> plain seeds compared at that size
+STRESS_BATCH = 64
+LEVELS = 256  # latents compared before rounding: a figure in dB settles long before a thousand
+SHOWN = 36  # pictures a report shows, 6 × 6
 
-Draws = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int64] | None], npt.NDArray[np.generic]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Latents and what PyTorch draws for them, in float64 (the truth) and in float32 (the noise floor)."""
-
-    seeds: range
-    z: npt.NDArray[np.float32]
-    label: npt.NDArray[np.int64] | None
-    gold: Drawn
-    float32_psnr_db: float
+Latents = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+Images = npt.NDArray[np.uint8]
+Draws = Callable[[Latents, Labels | None], npt.NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchRow:
+class Row:
+    """One comparison: which latents, drawn at which batch size."""
+
+    latents: str
     batch: int
     fidelity: Fidelity
     failures: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        return {"latents": self.latents, "batch": self.batch, **self.fidelity.to_dict()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParityReport:
-    """One variant judged. `verdict` is PASS only if every row passed and the float levels were compared too."""
+    """One variant judged, PASS only if no row, no batch, no searched latent and no distribution fails."""
 
     variant: str
     precision: str
-    rows: tuple[BatchRow, ...]
-    levels_psnr_db: float
-    """PSNR of the pictures before rounding to 8 bits: tells near misses apart that rounding hides."""
+    rows: tuple[Row, ...]
+    batches_agree: Fidelity
+    """The same latents at different batch sizes, compared with each other."""
+    levels_psnr_db: float | None
+    """PSNR of the pictures before rounding to 8 bits, which tells near misses apart; None where the runtime hides them."""
     float32_psnr_db: float
-    batch_invariant: bool
-    """Whether the same latent gave the same bytes at every batch size."""
-
-    @property
-    def failures(self) -> list[str]:
-        if not self.rows:
-            return ["nothing was compared"]
-        return [f"batch {row.batch}: {failure}" for row in self.rows for failure in row.failures] + (
-            [] if self.batch_invariant else ["a picture changes with the batch it is drawn in"]
-        )
+    shift: Shift
+    floor: Shift
+    features: str
+    worst: WorstLatent
+    worst_class: tuple[str, float] | None
+    """Name and PSNR of the class that is drawn worst; None for an unconditional generator."""
+    failures: tuple[str, ...]
+    divergence: Divergence | None
+    """Only looked for where something failed."""
+    shown: Images
+    """The first pictures as the variant draws them, for the report."""
 
     @property
     def verdict(self) -> Verdict:
         return "FAIL" if self.failures else "PASS"
 
+    @property
+    def overall(self) -> Fidelity:
+        """The row over the most latents."""
+        return max((row.fidelity for row in self.rows), key=lambda fidelity: fidelity.images)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "verdict": self.verdict,
-            "failures": self.failures,
+            "failures": list(self.failures),
             "reference": "PyTorch float64",
-            "rows": [{"batch": row.batch, **row.fidelity.to_dict()} for row in self.rows],
-            "levels_psnr_db": _finite(self.levels_psnr_db),
-            "torch_float32_psnr_db": _finite(self.float32_psnr_db),
-            "batch_invariant": self.batch_invariant,
+            "rows": [row.to_dict() for row in self.rows],
+            "levels_psnr_db": finite(self.levels_psnr_db),
+            "torch_float32_psnr_db": finite(self.float32_psnr_db),
+            "batch_invariant": self.batches_agree.identical == 1,
+            "distribution": {**self.shift.to_dict(), "floor": self.floor.to_dict(), "features": self.features},
+            "worst": self.worst.to_dict(),
+            "worst_class": {"class": self.worst_class[0], "psnr_db": finite(self.worst_class[1])} if self.worst_class else None,
+            "divergence": self.divergence.to_dict() if self.divergence else None,
         }
 
 
-def reference_from_face(face: Face, seeds: range = range(1024)) -> Reference:
-    """Draw the reference pictures for `seeds`; a conditional generator cycles through its classes."""
-    z = latents(seeds, face.spec.latent_size, face.spec.distribution)
-    label = cycled_labels(face.spec, len(seeds))
-    gold = draw(face.in_precision(torch.float64), z, label)
-    float32 = draw(face.in_precision(torch.float32), z, label)
-    return Reference(seeds, z, label, gold, levels_psnr_db(float32.levels, gold.levels))
-
-
-def cycled_labels(spec: Spec, n: int) -> npt.NDArray[np.int64] | None:
-    return np.arange(n, dtype=np.int64) % len(spec.classes) if spec.classes is not None else None
-
-
 def judge(
-    images: Draws, levels: Draws, reference: Reference, *, variant: str, precision: str, batches: dict[int, int] | None = None
+    images: Draws,
+    levels: Draws | None,
+    reference: Reference,
+    *,
+    variant: str,
+    precision: str,
+    tensors: Tensors | None = None,
+    batches: Mapping[int, int] = BATCHES,
 ) -> ParityReport:
     """Compare a variant with the reference.
 
     images   draws uint8 pictures (N, H, W, C) with the very file and runtime that ship
-    levels   draws the same pictures before rounding
-    batches  batch size -> number of latents compared at that size
+    levels   draws the same pictures before rounding, where the runtime can
+    tensors  gives everything the graph computes for some latents; asked only to find the layer where a failure begins
+    batches  batch size -> number of plain seeds compared at that size
     """
-    gate, rows, drawn = GATES[precision], [], []
-    for batch, n in (BATCHES if batches is None else batches).items():
-        pictures = in_batches(images, reference, n, batch)
-        fidelity = compare(pictures.astype(np.uint8, copy=False), reference.gold.images[:n])
-        rows.append(BatchRow(batch=batch, fidelity=fidelity, failures=tuple(gate.failures(fidelity))))
-        drawn.append(pictures)
-    n = max((len(pictures) for pictures in drawn), default=0)
+    if not batches:
+        raise ValueError("a comparison of nothing is no verdict: give at least one batch size")
+    gate = GATES[precision]
+    by_batch = {batch: in_batches(images, reference, slice(0, n), batch) for batch, n in batches.items()}
+    plain = max(by_batch.values(), key=len)
+    rows = [_row("seeds", batch, drawn, reference.gold.images[: len(drawn)], gate) for batch, drawn in by_batch.items()]
+    for name, part in reference.conditions.items():
+        if name != "seeds":
+            drawn = in_batches(images, reference, part, STRESS_BATCH)
+            rows.append(_row(name, STRESS_BATCH, drawn, reference.gold.images[part], gate))
+    agree = _batches_agree(list(by_batch.values()), plain)
+    shift = reference.distribution.shift(plain)
+    worst = hunt(images, plain, reference)
+    failures = (
+        *(f"{row.latents}, batch {row.batch}: {failure}" for row in rows for failure in row.failures),
+        *(f"the same latents in other batches: {failure}" for failure in gate.failures(agree)),
+        *(f"worst latent: {failure}" for failure in worst.failures(gate)),
+        *reference.distribution.failures(shift),
+    )
     return ParityReport(
         variant=variant,
         precision=precision,
         rows=tuple(rows),
-        levels_psnr_db=levels_psnr_db(in_batches(levels, reference, n, 64), reference.gold.levels[:n]) if n else float("nan"),
+        batches_agree=agree,
+        levels_psnr_db=_levels(levels, reference, min(LEVELS, len(plain))) if levels is not None else None,
         float32_psnr_db=reference.float32_psnr_db,
-        batch_invariant=_agree(drawn),
+        shift=shift,
+        floor=reference.distribution.floor,
+        features=reference.distribution.features.name,
+        worst=worst,
+        worst_class=_worst_class(plain, reference),
+        failures=failures,
+        divergence=_divergence(tensors, reference) if failures and tensors is not None else None,
+        shown=plain[:SHOWN],
     )
 
 
-def in_batches(draws: Draws, reference: Reference, n: int, batch: int) -> npt.NDArray[Any]:
-    parts = []
-    for start in range(0, n, batch):
-        part = slice(start, min(start + batch, n))
-        parts.append(draws(reference.z[part], reference.label[part] if reference.label is not None else None))
+def in_batches(draws: Draws, reference: Reference, part: slice, batch: int) -> npt.NDArray[Any]:
+    """Draw some of the reference's latents, `batch` at a time."""
+    z, label = reference.z[part], reference.label[part] if reference.label is not None else None
+    parts = [
+        draws(z[start : start + batch], label[start : start + batch] if label is not None else None)
+        for start in range(0, len(z), batch)
+    ]
     return np.concatenate(parts)
 
 
-def levels_psnr_db(levels: npt.NDArray[Any], reference: npt.NDArray[np.float64]) -> float:
-    return psnr_db(float(np.square(levels.astype(np.float64) - reference).mean()))
+def _row(latents: str, batch: int, drawn: npt.NDArray[Any], gold: Images, gate: Gate) -> Row:
+    fidelity = compare(drawn.astype(np.uint8, copy=False), gold)
+    return Row(latents=latents, batch=batch, fidelity=fidelity, failures=tuple(gate.failures(fidelity)))
 
 
-def _agree(drawn: Sequence[npt.NDArray[Any]]) -> bool:
-    shortest = min((len(pictures) for pictures in drawn), default=0)
-    return all(np.array_equal(pictures[:shortest], drawn[0][:shortest]) for pictures in drawn)
+def _batches_agree(drawn: Sequence[Images], plain: Images) -> Fidelity:
+    """A picture may not depend on its batch: every batch size against the one with the most pictures."""
+    return compare(np.concatenate(drawn), np.concatenate([plain[: len(pictures)] for pictures in drawn]))
 
 
-def _finite(value: float) -> float | None:
-    return round(value, 2) if np.isfinite(value) else None
+def _worst_class(plain: Images, reference: Reference) -> tuple[str, float] | None:
+    classes = reference.face.spec.classes
+    if classes is None or reference.label is None:
+        return None
+    errors, label = mean_square_steps(plain, reference.gold.images[: len(plain)]), reference.label[: len(plain)]
+    by_class = {int(k): float(errors[label == k].mean()) for k in np.unique(label)}
+    worst = max(by_class, key=by_class.__getitem__)
+    return classes[worst], psnr_db(by_class[worst])
+
+
+def _levels(levels: Draws, reference: Reference, n: int) -> float:
+    return levels_psnr_db(in_batches(levels, reference, slice(0, n), STRESS_BATCH), reference.gold.levels[:n])
+
+
+def _divergence(tensors: Tensors, reference: Reference) -> Divergence:
+    z, label = reference.z[:LATENTS], reference.label[:LATENTS] if reference.label is not None else None
+    return first_divergence(reference.face, tensors(z, label), z, label)
+
+
+def finite(value: float | None) -> float | None:
+    """Two decimals; None for infinity and NaN, which JSON does not have."""
+    return round(value, 2) if value is not None and math.isfinite(value) else None

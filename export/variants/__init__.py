@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from export.variants import onnx_fp32, openvino_bf16, openvino_fp32, openvino_int8
+from export.variants import onnx_fp16, onnx_fp32, openvino_bf16, openvino_fp32, openvino_int8
 from export.variants.base import Builder, BuiltVariant, VariantUnavailable
 
 __all__ = ["BUILDERS", "Builder", "BuiltVariant", "VariantUnavailable"]
@@ -12,4 +12,5 @@ BUILDERS: Mapping[str, Builder] = {
     openvino_fp32.NAME: openvino_fp32.build,
     openvino_bf16.NAME: openvino_bf16.build,
     openvino_int8.NAME: openvino_int8.build,
+    onnx_fp16.NAME: onnx_fp16.build,
 }

@@ -38,6 +38,8 @@ class BuiltVariant:
     """Opens exactly these bytes the way gansample will."""
     levels: Draws | None = None
     """(z, label) -> the pictures before rounding, (N, H, W, C) in 8-bit steps; None where the runtime cannot give them."""
+    measured_here: bool = True
+    """Whether the opened runner is as fast as the variant is. An emulation is not, and then no speed is recorded."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What each pass brought, in figures; travels in bundle.json."""
 

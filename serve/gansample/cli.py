@@ -49,7 +49,7 @@ def sample(
     out_dir: Annotated[Path | None, typer.Option(help="Write single pictures seed0000042.png here instead of a grid.")] = None,
     grid: Annotated[str, typer.Option(help="Columns x rows, like 8x4, or auto.")] = "auto",
     bundle: Annotated[Path | None, typer.Option(help="Bundle folder or .onnx (default: the newest under artifacts/).")] = None,
-    backend: Annotated[str, typer.Option(help="auto, onnxruntime or openvino.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, onnxruntime, openvino, cuda or tensorrt.")] = "auto",
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Pictures per run of the model; changes speed only.")] = 64,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing file.")] = False,
@@ -71,10 +71,11 @@ def sample(
     _check_target(out, out_dir, force, as_json)
 
     from gansample.grid import check_grid_size, grid_shape
+    from gansample.runners import silent
     from gansample.sampler import open_sampler
 
     layout = grid_shape(len(wanted), grid) if out is not None else None
-    with open_sampler(bundle, backend, threads) as sampler:
+    with open_sampler(bundle, backend, threads, say=silent if quiet else _say) as sampler:
         opened = time.perf_counter()
         if out is not None and layout is not None:
             check_grid_size(*layout, sampler.spec.height, sampler.spec.width)
@@ -101,6 +102,10 @@ def sample(
             f"({report['backend']}, {ended - started:.2f} s)",
             file=sys.stderr,
         )  # fmt: skip
+
+
+def _say(message: str) -> None:
+    print(f"gansample: {message}", file=sys.stderr)
 
 
 def _which_seeds(n: int | None, seed: int | None, seeds: str | None) -> "Seeds":

@@ -12,22 +12,26 @@ import numpy.typing as npt
 from gansample.bundle import Bundle, open_bundle
 from gansample.errors import UsageError
 from gansample.latents import latents
-from gansample.runners import Images, Runner, open_runner
+from gansample.runners import Images, Runner, Say, open_runner, silent
 from gansample.spec import Spec
 
 BATCH = 64
 
 
-def open_sampler(bundle: Bundle | Path | str | None = None, backend: str = "auto", threads: int | None = None) -> "Sampler":
+def open_sampler(
+    bundle: Bundle | Path | str | None = None, backend: str = "auto", threads: int | None = None, say: Say = silent
+) -> "Sampler":
     """Open a bundle for drawing; without one, the newest under `artifacts/`.
 
         with open_sampler("artifacts/digits") as sampler:
             images = sampler.sample(seeds=range(64))        # uint8 (64, 32, 32, 1)
 
+    say  hears what takes long, such as TensorRT building an engine.
+
     Raises ArtefactError for a missing or damaged bundle, BackendUnavailable where `backend` cannot run here.
     """
     bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    return Sampler(bundle, open_runner(bundle, backend, threads))
+    return Sampler(bundle, open_runner(bundle, backend, threads, say=say))
 
 
 class Sampler:

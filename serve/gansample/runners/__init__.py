@@ -3,21 +3,26 @@
 from typing import TYPE_CHECKING
 
 from gansample.errors import BackendUnavailable
-from gansample.runners.base import Images, Labels, Latents, Runner
+from gansample.runners.base import Images, Labels, Latents, Runner, Say, silent
 
 if TYPE_CHECKING:
     from gansample.bundle import Bundle
     from gansample.spec import Variant
 
-__all__ = ["BACKENDS", "Images", "Labels", "Latents", "Runner", "open_runner"]
+__all__ = ["BACKENDS", "Images", "Labels", "Latents", "Runner", "Say", "open_runner", "silent"]
 
-BACKENDS = ("auto", "onnxruntime", "openvino")
+BACKENDS = ("auto", "onnxruntime", "openvino", "cuda", "tensorrt")
+_GPU_BACKENDS = ("cuda", "tensorrt")  # both take the bundle's ONNX variants
 
 
-def open_runner(bundle: "Bundle", backend: str = "auto", threads: int | None = None, variant: str | None = None) -> Runner:
+def open_runner(
+    bundle: "Bundle", backend: str = "auto", threads: int | None = None, variant: str | None = None, say: Say = silent
+) -> Runner:
     """The runner for `bundle` on `backend`; `auto` is ONNX Runtime on the CPU, the one that starts fastest.
 
-    variant  which of the bundle's variants to open; without it, the first one, in the bundle's order, that `backend` runs.
+    variant  which of the bundle's variants to open; without it, the first one, in the bundle's order, that `backend` runs,
+             and on a GPU the fp16 one where there is one.
+    say      hears what takes long, such as TensorRT building an engine.
 
     Raises BackendUnavailable, with the fix, where that backend cannot run here or the bundle has nothing for it, and
     ArtefactError for a variant that the bundle does not have.
@@ -25,6 +30,8 @@ def open_runner(bundle: "Bundle", backend: str = "auto", threads: int | None = N
     if backend not in BACKENDS:
         raise BackendUnavailable(f"unknown backend {backend!r}", f"choose one of {', '.join(BACKENDS)}")
     chosen = _choose(bundle, backend, variant)
+    if backend in _GPU_BACKENDS:
+        return _open_on_gpu(bundle, backend, chosen, say)
     model, *rest = (bundle.read(name) for name in chosen.files)
     source = str(bundle.path)
     match chosen.runtime:
@@ -41,15 +48,30 @@ def open_runner(bundle: "Bundle", backend: str = "auto", threads: int | None = N
             )
 
 
+def _open_on_gpu(bundle: "Bundle", backend: str, chosen: "Variant", say: Say) -> Runner:
+    from gansample.cuda_device import require_gpu
+
+    require_gpu()
+    if backend == "tensorrt":
+        from gansample.open_tensorrt import open_tensorrt
+
+        return open_tensorrt(bundle, chosen, say)
+    from gansample.runners.onnxruntime_cuda import OnnxRuntimeCudaRunner
+
+    return OnnxRuntimeCudaRunner(bundle.read(chosen.files[0]), bundle.spec, source=str(bundle.path), variant=chosen.name)
+
+
 def _choose(bundle: "Bundle", backend: str, name: str | None) -> "Variant":
-    runtime = "onnxruntime" if backend == "auto" else backend
+    runtime = "openvino" if backend == "openvino" else "onnxruntime"
     if name is not None:
         chosen = bundle.variant(name)
-        if backend not in ("auto", chosen.runtime):
+        if backend != "auto" and chosen.runtime != runtime:
             raise BackendUnavailable(f"{name} runs on {chosen.runtime}, not on {backend}", f"use backend {chosen.runtime}")
         return chosen
-    for candidate in bundle.variants:
-        if candidate.runtime == runtime:
-            return candidate
-    has = ", ".join(variant.name for variant in bundle.variants)
-    raise BackendUnavailable(f"{bundle.path} has no variant for {runtime} (it has {has})", "export it again with one")
+    candidates = [variant for variant in bundle.variants if variant.runtime == runtime]
+    if backend in _GPU_BACKENDS:
+        candidates.sort(key=lambda variant: variant.precision != "fp16")
+    if not candidates:
+        has = ", ".join(variant.name for variant in bundle.variants)
+        raise BackendUnavailable(f"{bundle.path} has no variant for {backend} (it has {has})", "export it again with one")
+    return candidates[0]

@@ -1,6 +1,6 @@
 """What every runner is and promises. Numpy in, numpy out; each backend is one short file beside this one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self
@@ -14,6 +14,11 @@ from gansample.spec import Spec
 Latents = npt.NDArray[np.float32]  # (N, nz)
 Labels = npt.NDArray[np.int64]  # (N,)
 Images = npt.NDArray[np.uint8]  # (N, H, W, C)
+Say = Callable[[str], None]  # hears, one line at a time, what takes long
+
+
+def silent(message: str) -> None:
+    """Hears and says nothing."""
 
 
 class Runner(Protocol):

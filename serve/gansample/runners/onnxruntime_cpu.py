@@ -5,7 +5,7 @@ from typing import Any
 import numpy.typing as npt
 
 from gansample.errors import BackendUnavailable
-from gansample.runners.base import ClosingRunner, Images, Labels, Latents, check_face, runtime_errors
+from gansample.runners.base import ClosingRunner, Images, Labels, Latents, Port, check_face, runtime_errors
 from gansample.spec import Spec
 
 _NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
@@ -30,9 +30,7 @@ class OnnxRuntimeRunner(ClosingRunner):
             options.intra_op_num_threads = threads
         with runtime_errors("ONNX Runtime", source):
             self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        ports = [*self._session.get_inputs(), *self._session.get_outputs()]
-        faces = {port.name: (_NUMPY_NAMES.get(port.type, port.type), list(port.shape[1:])) for port in ports}
-        check_face(faces, spec, source)
+        check_face(ports_of(self._session), spec, source)
 
     def run(self, z: Latents, label: Labels | None) -> Images:
         feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
@@ -42,3 +40,9 @@ class OnnxRuntimeRunner(ClosingRunner):
 
     def close(self) -> None:
         self._session = None
+
+
+def ports_of(session: Any) -> dict[str, Port]:
+    """A session's inputs and outputs by name, as `check_face` takes them."""
+    ports = [*session.get_inputs(), *session.get_outputs()]
+    return {port.name: (_NUMPY_NAMES.get(port.type, port.type), list(port.shape[1:])) for port in ports}

@@ -1,0 +1,97 @@
+"""ONNX in half precision, for GPUs: halves the traffic, and gives tensor cores something to do.
+
+What is judged is the emulation (see export/half.py): weights and every activation rounded to half, sums in float32. That is
+what cuDNN and TensorRT do with their float32 accumulators; a kernel that sums in half is not covered, so the engine must also
+draw the bundle's goldens on the target before its first use.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import onnx
+
+from export.face import Face
+from export.half import COMPUTES, cast_to_half
+from export.half_range import Peak, measure_peaks
+from export.reference import cycled_labels
+from export.to_onnx import ExportedGraph, finish
+from export.trt_operators import TABLE_VERSION, trt_obstacles
+from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
+from export.variants.onnx_fp32 import levels_of
+from gansample.fidelity import Fidelity, compare
+from gansample.latents import latents
+from gansample.runners.onnxruntime_cpu import OnnxRuntimeRunner
+from gansample.spec import Spec
+
+NAME = "onnx-fp16"
+FILE = "variants/onnx-fp16.onnx"
+PEAK_LATENTS = 128  # and as many stretched ones
+FILE_LATENTS = 32
+MIN_AGREEMENT_DB = 50.0  # of the file in float32 arithmetic with its emulation; activations rounded or not are all that differs
+
+
+class HalfEmulator(OnnxRuntimeRunner):
+    """Draws what the fp16 file draws on a GPU that sums in float32."""
+
+    backend = "onnxruntime-cpu emulating fp16"
+
+
+def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+    """The fp16 variant of `graph`. Raises VariantUnavailable where no layer's values fit into a half."""
+    twin, spec = onnx.load_from_string(graph.twin), face.spec
+    peaks = measure_peaks(twin, spec, CALIBRATION_SEEDS[:PEAK_LATENTS])
+    wide = [peak for peak in peaks if not peak.fits]
+    if not any(peak.fits for peak in peaks if peak.op in COMPUTES):
+        raise VariantUnavailable("no layer of this generator gains from half precision, or none fits into it")
+    if wide:
+        say(f"{NAME}: {len(wide)} of {len(peaks)} nodes keep float32, their values leave the range of a half")
+    names = {peak.node for peak in wide}
+    file = finish(_without_levels(cast_to_half(twin, names)), spec)
+    emulation = cast_to_half(twin, names, emulate=True)
+    emulated = _without_levels(emulation).SerializeToString()
+
+    def emulator() -> HalfEmulator:
+        return HalfEmulator(emulated, spec, source="the emulation of the fp16 graph", variant=NAME)
+
+    agreement = _file_agrees(file, emulator(), spec)
+    if agreement.psnr_db < MIN_AGREEMENT_DB:
+        raise VariantUnavailable(f"the fp16 file and its emulation are {agreement.psnr_db:.1f} dB apart")
+    return BuiltVariant(
+        name=NAME,
+        runtime="onnxruntime",
+        precision="fp16",
+        files={FILE: file},
+        open=emulator,
+        levels=levels_of(emulation.SerializeToString()),
+        measured_here=False,
+        notes=_notes(peaks, agreement, trt_obstacles(onnx.load_from_string(file))),
+    )
+
+
+def _without_levels(twin: onnx.ModelProto) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    model.CopyFrom(twin)
+    del model.graph.output[1]
+    return model
+
+
+def _file_agrees(file: bytes, emulator: HalfEmulator, spec: Spec) -> Fidelity:
+    """The very file that ships, run here as ONNX Runtime can, beside its emulation."""
+    z = latents(range(FILE_LATENTS), spec.latent_size, spec.distribution)
+    label = cycled_labels(spec, FILE_LATENTS)
+    with OnnxRuntimeRunner(file, spec, source=FILE, variant=NAME) as runner, emulator:
+        return compare(runner.run(z, label), emulator.run(z, label))
+
+
+def _notes(peaks: Sequence[Peak], agreement: Fidelity, obstacles: list[str]) -> dict[str, Any]:
+    tightest = sorted(peaks, key=lambda peak: peak.headroom)
+    return {
+        "executed": {
+            "judged": "emulation on the CPU: weights and activations rounded to half, sums in float32",
+            "file": f"ran in ONNX Runtime on the CPU, which computes it in float32; {agreement.psnr_db:.1f} dB from that",
+            "gpu": "NOT RUN at export; the goldens are checked on the target",
+        },
+        "kept_float32": [peak.layer for peak in peaks if not peak.fits],
+        "peaks": [peak.to_dict() for peak in tightest],
+        "tensorrt_operators": {"table": TABLE_VERSION, "obstacles": obstacles},
+    }

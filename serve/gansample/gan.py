@@ -1,0 +1,129 @@
+"""`gan verify | info | doctor`: look after exported generators and the machine they run on.
+
+Results go to stdout, errors to stderr; the exit code is the verdict.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from gansample import console
+from gansample.errors import BackendUnavailable, ParityError
+
+if TYPE_CHECKING:
+    from gansample.verify import Check
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Look after exported generators and the machine they run on.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")]
+
+
+def main() -> NoReturn:
+    console.run(app, "gan")
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path | None, typer.Argument(help="A bundle folder (default: the newest under artifacts/).")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Check that a bundle still draws PyTorch's pictures, on this machine.
+
+    Every file's digest first, then every variant that can run here, against the goldens in the bundle.
+    Exit code 3: a file is damaged. 4: nothing could run. 6: a variant draws other pictures.
+    """
+    from gansample.bundle import open_bundle
+    from gansample.verify import check_digests, check_variants
+
+    started = time.perf_counter()
+    opened = open_bundle(bundle)
+    files = check_digests(opened)
+    checks = list(check_variants(opened, threads))
+    failed = [check for check in checks if check.verdict == "FAIL"]
+    ran = [check for check in checks if check.verdict != "NOT RUN"]
+    verdict = "FAIL" if failed else "PASS" if ran else "NOT RUN"
+    seconds = time.perf_counter() - started
+    if as_json:
+        report = {
+            "bundle": str(opened.path),
+            "model_sha256": opened.sha256,
+            "verdict": verdict,
+            "files": files,
+            "variants": [check.to_dict() for check in checks],
+            "seconds": round(seconds, 3),
+        }
+        print(json.dumps(report))
+    else:
+        print(f"{opened.spec.name}: {files} files as they were exported ({opened.path}, {seconds:.1f} s)")
+        print("\n".join(_check_words(check) for check in checks))
+    if failed:
+        names = ", ".join(check.variant.name for check in failed)
+        raise ParityError(f"{names} does not draw PyTorch's pictures here", "do not use it here, see: gan doctor")
+    if not ran:
+        raise BackendUnavailable("no variant of this bundle can run here, nothing was verified", "see: gan doctor")
+
+
+def _check_words(check: "Check") -> str:
+    words = f"  {check.variant.name:16} {check.verdict:8}"
+    if (seen := check.worst) is not None:
+        decibels = "identical" if seen.identical == 1 else f"{seen.psnr_db:.1f} dB"
+        words += f"{check.backend}: {decibels}, max {seen.max_step:.0f} steps, {seen.identical:.3%} of the pixels identical"
+    return words + "".join(f"\n{'':27}{reason}" for reason in check.reasons)
+
+
+@app.command()
+def info(
+    path: Annotated[Path | None, typer.Argument(help="A bundle, or a picture that gansample drew.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what a bundle holds and where it came from, or how a picture was drawn and how to draw it again."""
+    from gansample import info as about
+    from gansample.bundle import open_bundle
+
+    if path is not None and path.suffix.lower() == ".png":
+        from gansample.png import read_metadata
+
+        facts = about.describe_picture(read_metadata(path), path)
+        words = about.picture_words(facts)
+    else:
+        facts = about.describe_bundle(open_bundle(path))
+        words = about.bundle_words(facts)
+    print(json.dumps(facts) if as_json else words)
+
+
+@app.command()
+def doctor(as_json: Json = False, debug: Debug = False) -> None:
+    """Name what is wrong with the runtimes installed here, and the one command that puts it right.
+
+    Exit code 4: something is broken.
+    """
+    from gansample.doctor import diagnose, examine
+
+    findings = diagnose(examine())
+    broken = [finding for finding in findings if finding.state == "broken"]
+    if as_json:
+        print(json.dumps({"broken": len(broken), "findings": [finding.to_dict() for finding in findings]}))
+    else:
+        for finding in findings:
+            print(f"{finding.state:7} {finding.what}" + (f"\n        {finding.fix}" if finding.fix else ""))
+    if broken:
+        sys.exit(BackendUnavailable.exit_code)
+
+
+if __name__ == "__main__":
+    main()
