@@ -21,7 +21,7 @@ from export.face import Face
 
 LATENTS = 8  # enough to tell layers apart; every tensor of the graph is kept for them
 AGREE_DB = 150.0  # float32 itself; anything closer is called this
-ROUNDING_DB = 110.0  # where the pictures before rounding agree so well, only the rounding can be wrong
+HEAD_DB = 110.0  # where the pictures before rounding agree so well, only what comes after can be wrong
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
@@ -74,8 +74,8 @@ def first_divergence(
 def _largest_drop(layers: list[Layer]) -> str:
     # best[i]: the best agreement at layer i or after it. It only falls, and it falls most where the variant goes wrong.
     best = np.maximum.accumulate([layer.snr_db for layer in layers][::-1])[::-1]
-    if best[-1] >= ROUNDING_DB:
-        return f"every layer agrees ({best[-1]:.0f} dB before rounding): the difference is made by the rounding to 8 bits"
+    if best[-1] >= HEAD_DB:
+        return f"after the last layer, which agrees to {best[-1]:.0f} dB: the pixel head's range or rounding"
     drop = np.concatenate([[AGREE_DB], best[:-1]]) - best
     i = int(np.argmax(drop))
     end = next(j for j in range(i, len(layers)) if layers[j].snr_db == best[j])

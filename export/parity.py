@@ -117,12 +117,18 @@ def judge(
     for name, part in reference.conditions.items():
         if name != "seeds":
             drawn = in_batches(images, reference, part, STRESS_BATCH)
-            rows.append(_row(name, STRESS_BATCH, drawn, reference.gold.images[part], gate))
+            rows.append(_row(name, STRESS_BATCH, drawn, reference.gold.images[part], gate.under_stress()))
     agree = _batches_agree(list(by_batch.values()), plain)
     shift = reference.distribution.shift(plain)
     worst = hunt(images, plain, reference)
+    most = max(rows, key=lambda row: row.fidelity.images)
     failures = (
-        *(f"{row.latents}, batch {row.batch}: {failure}" for row in rows for failure in row.failures),
+        # Where all the seeds fail together, every batch size does: saying so once is enough.
+        *(
+            f"{row.latents}, batch {row.batch}: {failure}"
+            for row in ([most] if most.failures else rows)
+            for failure in row.failures
+        ),
         *(f"the same latents in other batches: {failure}" for failure in gate.failures(agree)),
         *(f"worst latent: {failure}" for failure in worst.failures(gate)),
         *reference.distribution.failures(shift),
