@@ -78,10 +78,8 @@ def _largest_drop(layers: list[Layer]) -> str:
         return f"after the last layer, which agrees to {best[-1]:.0f} dB: the pixel head's range or rounding"
     drop = np.concatenate([[AGREE_DB], best[:-1]]) - best
     i = int(np.argmax(drop))
-    end = next(j for j in range(i, len(layers)) if layers[j].snr_db == best[j])
-    span = layers[i].name if end == i else f"{layers[i].name} to {layers[end].name}"
-    before = "the latents" if i == 0 else layers[i - 1].name
-    return f"{span}: {best[i]:.0f} dB, after {drop[i] + best[i]:.0f} dB at {before}"
+    before = f", after {best[i - 1]:.0f} dB at {layers[i - 1].name}" if i else ""
+    return f"{layers[i].name}: at most {best[i]:.0f} dB from there on{before}"
 
 
 @torch.no_grad()
