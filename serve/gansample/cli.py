@@ -48,7 +48,7 @@ def sample(
     out_dir: Annotated[Path | None, typer.Option(help="Write single pictures seed0000042.png here instead of a grid.")] = None,
     grid: Annotated[str, typer.Option(help="Columns x rows, like 8x4, or auto.")] = "auto",
     bundle: Annotated[Path | None, typer.Option(help="Bundle folder or .onnx (default: the newest under artifacts/).")] = None,
-    backend: Annotated[str, typer.Option(help="auto or onnxruntime.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, onnxruntime or openvino.")] = "auto",
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Pictures per run of the model; changes speed only.")] = 64,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing file.")] = False,

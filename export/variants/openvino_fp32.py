@@ -1,0 +1,21 @@
+"""The reference graph in OpenVINO, float32: no file of its own, and the fastest exact way to draw on a CPU."""
+
+from export.face import Face
+from export.to_onnx import ExportedGraph
+from export.variants import openvino_model
+from export.variants.base import BuiltVariant, Say
+from gansample.bundle import REFERENCE
+from gansample.runners.openvino_cpu import OpenVinoRunner
+
+NAME = "openvino-fp32"
+
+
+def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+    return BuiltVariant(
+        name=NAME,
+        runtime="openvino",
+        precision="fp32",
+        files={REFERENCE: graph.model},
+        open=lambda: OpenVinoRunner(graph.model, None, face.spec, precision="fp32", variant=NAME, source=REFERENCE),
+        levels=openvino_model.levels_of(openvino_model.read(graph.twin)),
+    )

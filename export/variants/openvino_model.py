@@ -1,0 +1,62 @@
+"""OpenVINO models on the exporter's side: read from a graph's twin, measured before rounding, and written as bytes."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from export.variants.base import Draws, VariantUnavailable
+from gansample.runners import Labels, Latents
+
+
+def openvino() -> Any:
+    """The module. Raises VariantUnavailable where it is not installed."""
+    try:
+        import openvino
+    except ImportError:
+        raise VariantUnavailable("openvino is not installed (pip install openvino)") from None
+    return openvino
+
+
+def read(twin: bytes) -> Any:
+    """The graph with both outputs, images and levels."""
+    return openvino().Core().read_model(twin)
+
+
+def without_levels(model: Any) -> Any:
+    """The part of the model that ships: only `images` comes out."""
+    results = [result for result in model.get_results() if result.output(0).get_any_name() == "images"]
+    return openvino().Model(results, model.get_parameters(), "generator")
+
+
+def levels_of(model: Any, hint: str = "f32") -> Draws:
+    """Draws float levels (N, H, W, C) with the model's second output, computed in precision `hint`."""
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
+    request = openvino().Core().compile_model(model, "CPU", settings).create_infer_request()
+
+    def levels(z: Latents, label: Labels | None) -> npt.NDArray[Any]:
+        drawn: npt.NDArray[Any] = request.infer({"z": z} if label is None else {"z": z, "label": label})["levels"]
+        return drawn.copy()
+
+    return levels
+
+
+def to_bytes(model: Any) -> tuple[bytes, bytes]:
+    """The model as an OpenVINO IR: the .xml and the .bin, weights exactly as they are."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        openvino().save_model(model, path, compress_to_fp16=False)
+        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+
+
+def layers_by_precision(model: Any, hint: str) -> dict[str, int]:
+    """How many convolutions and matrix products OpenVINO really runs in each precision, read from the compiled graph."""
+    compiled = openvino().Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
+    found: dict[str, int] = {}
+    for node in compiled.get_runtime_model().get_ops():
+        info = node.get_rt_info()
+        if info["layerType"].astype(str) in ("Convolution", "Deconvolution", "FullyConnected", "MatMul"):
+            precision = info["runtimePrecision"].astype(str)
+            found[precision] = found.get(precision, 0) + 1
+    return found
