@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from export.face import Face, PixelHead, draw
-from export.first_divergence import onnx_tensors
+from export.graph_tensors import onnx_tensors
 from export.parity import ParityReport, judge
 from export.reference import Reference, reference_from_face
 from export.to_onnx import onnx_from_face

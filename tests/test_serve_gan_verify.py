@@ -111,12 +111,12 @@ def test_a_model_with_other_weights_and_true_digests_ends_with_exit_code_6(
 
 
 def test_a_variant_that_cannot_run_here_is_not_run_and_no_pass(tiny: Path, tmp_path: Path, capsys, monkeypatch) -> None:
-    def missing(*arguments: object) -> None:
+    def missing(*arguments: object, **options: object) -> None:
         from gansample.errors import BackendUnavailable
 
         raise BackendUnavailable("openvino is not installed", "pip install openvino")
 
-    monkeypatch.setattr("gansample.verify.open_variant", missing)
+    monkeypatch.setattr("gansample.verify.open_runner", missing)
     code, out, err = run(capsys, monkeypatch, "verify", str(tiny), "--json")
     report = json.loads(out)
     assert (code, report["verdict"]) == (4, "NOT RUN")
