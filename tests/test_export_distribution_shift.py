@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from export.distribution import DistributionTest, frechet_distance, kernel_pairs, measure
+from export.distribution import DistributionTest, Normal, frechet_distance, kernel_pairs, measure
 from export.features import features_from_file, random_features, random_network
 from gansample.errors import ArtefactError
 from gansample.seal import digest
@@ -33,16 +33,16 @@ def test_frechet_distance_of_known_gaussians() -> None:
     stream = np.random.RandomState(0)
     a = stream.standard_normal((40_000, 2)) * [1, 2]
     b = stream.standard_normal((40_000, 2)) * [3, 2] + [1, 0]
-    assert frechet_distance(a, b, np.ones(len(a))) == pytest.approx(1 + 4, abs=0.1)
-    assert frechet_distance(a, a, np.ones(len(a))) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(*(Normal.of(x, np.ones(len(a))) for x in (a, b))) == pytest.approx(1 + 4, abs=0.1)
+    assert frechet_distance(*(Normal.of(x, np.ones(len(a))) for x in (a, a))) == pytest.approx(0, abs=1e-9)
 
 
 def test_frechet_distance_with_weights_is_the_distance_of_repeated_rows() -> None:
     stream = np.random.RandomState(0)
     a, b = stream.standard_normal((2, 50, 3))
     weight = stream.randint(0, 3, 50)
-    repeated = frechet_distance(a.repeat(weight, axis=0), b.repeat(weight, axis=0), np.ones(weight.sum()))
-    assert frechet_distance(a, b, weight.astype(float)) == pytest.approx(repeated)
+    repeated = frechet_distance(*(Normal.of(x.repeat(weight, axis=0), np.ones(weight.sum())) for x in (a, b)))
+    assert frechet_distance(*(Normal.of(x, weight.astype(float)) for x in (a, b))) == pytest.approx(repeated)
 
 
 def test_kernel_distance_is_the_unbiased_estimate_written_out() -> None:
