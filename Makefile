@@ -32,8 +32,8 @@ $(VENV)/.ready-$(EXTRA): pyproject.toml requirements.lock
 	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up $(VENV) ($(EXTRA)): a few minutes the first time"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --upgrade -c requirements.lock pip
-	@$(PY) -m pip install --quiet -c requirements.lock --group dev -e '.[$(EXTRA)]'
+	@$(PY) -m pip install -qq --disable-pip-version-check --upgrade -c requirements.lock pip
+	@$(PY) -m pip install -qq -c requirements.lock --group dev -e '.[$(EXTRA)]'
 	@touch $@
 
 lock: $(READY)  ## write requirements.lock anew from what is installed

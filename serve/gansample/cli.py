@@ -5,6 +5,7 @@ until there is something to draw.
 """
 
 import json
+import os
 import sys
 import time
 from itertools import chain
@@ -171,10 +172,19 @@ def _write_grid(sampler: "Sampler", wanted: Seeds, layout: tuple[int, int], out:
     metadata = picture_metadata(sampler, list(wanted), grid=f"{columns}x{rows}")
     data = encode_png(make_grid(images, columns, rows), metadata)
     if out == STDOUT:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _write_stdout(data)
     else:
         write_atomic(out, data, overwrite=force)
+
+
+def _write_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"cannot write to stdout ({error.strerror})", "the reader has left or is full") from None
 
 
 def _write_folder(sampler: "Sampler", wanted: Seeds, folder: Path, *, force: bool, batch: int, quiet: bool) -> None:
@@ -185,17 +195,18 @@ def _write_folder(sampler: "Sampler", wanted: Seeds, folder: Path, *, force: boo
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    if not force and (taken := next((seed for seed in wanted if _picture_path(folder, seed).exists()), None)) is not None:
-        raise OutputError(f"{_picture_path(folder, taken)} exists", "pass --force to replace it")
+    present = set() if force else {path.name for path in folder.iterdir()}
+    if present and (taken := next((seed for seed in wanted if _picture_name(seed) in present), None)) is not None:
+        raise OutputError(f"{folder / _picture_name(taken)} exists", "pass --force to replace it")
     seeds = iter(wanted)
     for images in _with_progress(sampler.stream(wanted, batch=batch), len(wanted), quiet):
         for image, seed in zip(images, seeds, strict=False):
             data = encode_png(image, picture_metadata(sampler, [seed]))
-            write_atomic(_picture_path(folder, seed), data, overwrite=force)
+            write_atomic(folder / _picture_name(seed), data, overwrite=force)
 
 
-def _picture_path(folder: Path, seed: int) -> Path:
-    return folder / f"seed{seed:07d}.png"
+def _picture_name(seed: int) -> str:
+    return f"seed{seed:07d}.png"
 
 
 def _with_progress(batches: Any, total: int, quiet: bool) -> Any:

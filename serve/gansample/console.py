@@ -1,6 +1,5 @@
 """The manners every command of this project shares: one-line errors, exit codes, signals, a traceback only with --debug."""
 
-import os
 import signal
 import sys
 from types import FrameType
@@ -22,18 +21,12 @@ def run(app: typer.Typer, name: str) -> NoReturn:
     debug = "--debug" in sys.argv[1:]
     try:
         code = app(prog_name=name, standalone_mode=False)
-        sys.stdout.flush()
     except ClickException as error:
         print(f"{name}: {_one_line(error.format_message()).rstrip('.')}. Try: {name} --help", file=sys.stderr)
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         print(f"{name}: interrupted", file=sys.stderr)
         code = INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left. Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"{name}: cannot write to stdout (the reader closed the pipe)", file=sys.stderr)
-        code = 5
     except GansampleError as error:
         if debug:
             raise

@@ -1,0 +1,74 @@
+"""The README is true: its tree exists, its commands are real, its links lead somewhere."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gansample.cli import app as gansample_app
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.S)
+SHELL = [line.split("#")[0].strip() for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line.strip()]
+
+
+def tracked_files() -> set[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return set(listed.stdout.split("\n")) if listed.returncode == 0 else set()
+
+
+def test_the_tree_is_the_repository() -> None:
+    (tree,) = [block for _, block in BLOCKS if block.startswith(".\n")]
+    listed: list[str] = []
+    for line in tree.splitlines()[1:]:
+        indent, name = re.match(r"([│ ]*)[├└]── (\S+)", line).groups()  # type: ignore[union-attr]
+        listed.append(("serve/" if indent else "") + name.rstrip("/"))
+    assert not [name for name in listed if not (ROOT / name).exists()]
+    folders = {path.split("/")[0] for path in tracked_files() if "/" in path and not path.startswith(".")}
+    assert folders <= set(listed), "every top-level folder is in the tree"
+
+
+@pytest.mark.parametrize("line", [line for line in SHELL if line.startswith("make ")])
+def test_make_commands_exist(line: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in line.split()[1:]:
+        assert "=" in target or re.search(rf"^{target}:.*## ", makefile, re.M), f"no target {target}"
+
+
+@pytest.mark.parametrize("line", [line for line in SHELL if "gansample" in line and not line.startswith("make")])
+def test_gansample_options_exist(line: str) -> None:
+    from typer.main import get_command
+
+    known = {option for parameter in get_command(gansample_app).params for option in parameter.opts}
+    assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", line)) <= known
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/gan.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text()
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if not target.startswith("http")]
+    assert not [target for target in targets if target and not (ROOT / page).parent.joinpath(target).exists()]
+
+
+def test_no_path_of_a_machine_is_committed() -> None:
+    guilty = []
+    for name in tracked_files() - {"", "tests/test_docs.py"}:
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".lock", ".json", ".yaml", ".jinja", ""} and path.is_file():
+            text = path.read_text(errors="replace")
+            if re.search(r"/(root|home/\w+|Users/\w+|opt/(wheels|pypi))/", text) or str(ROOT) + "/" in text:
+                guilty.append(name)
+    assert not guilty
+
+
+def test_make_lists_its_commands_and_admits_what_is_missing() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for verb in ["help", "train", "export", "sample", "demo", "serve", "test", "lint", "types", "check", "bench", "clean"]:
+        assert re.search(rf"^  make {verb} ", listed, re.M), f"make does not list {verb}"
+
+
+def test_the_changelog_has_an_unreleased_section() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+    assert Path(ROOT / "LICENSE").read_text().startswith("MIT License")

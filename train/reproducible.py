@@ -1,0 +1,12 @@
+"""The same seed, the same weights: what has to be said to torch before anything is computed."""
+
+import torch
+
+
+def make_reproducible() -> None:
+    """Refuse operations without a deterministic form, and flush denormals, which are slow and differ between processors.
+
+    The same machine and number of threads then give the same weights, bit for bit.
+    """
+    torch.use_deterministic_algorithms(True)
+    torch.set_flush_denormal(True)
