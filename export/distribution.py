@@ -16,6 +16,7 @@ import numpy.typing as npt
 from export.features import Features
 
 RESAMPLES = 100
+FEWEST = 16  # with fewer, a resample may hold one picture only
 CONFIDENCE = 0.95
 
 Float64 = npt.NDArray[np.float64]
@@ -60,6 +61,8 @@ class DistributionTest:
         cls, features: Features, images: npt.NDArray[np.uint8], other_images: npt.NDArray[np.uint8]
     ) -> "DistributionTest":
         """images: what PyTorch draws for the judged latents; other_images: for as many other latents."""
+        if len(images) < FEWEST:
+            raise ValueError(f"{len(images)} pictures make no distribution, at least {FEWEST} do")
         raw = features.of(images)
         # A random network's features have no unit. In these, 1 is a shift as large as the pictures' own spread.
         spread = float(np.sqrt(raw.var(axis=0).sum()))
