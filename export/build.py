@@ -13,7 +13,7 @@ import numpy as np
 import gansample
 from export.face import Face
 from export.features import Features
-from export.first_divergence import tensors_of
+from export.graph_tensors import tensors_of
 from export.parity import ParityReport, judge
 from export.passes.measure import optimised
 from export.reference import Reference, reference_from_face
@@ -78,7 +78,7 @@ def build_bundle(
                 reference,
                 variant=name,
                 precision=built.precision,
-                tensors=tensors_of(built.runtime, built.files),
+                tensors=tensors_of(built.runtime, built.precision, built.files),
             )
             speed = measured_speed(runner, face.spec) if built.measured_here else {}
             runtime = f"{built.runtime} {version(built.runtime)}"

@@ -5,7 +5,9 @@ The variant and PyTorch draw the same latents, so their shift is measured pair b
 shift inside the floor cannot be told from drawing other seeds.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import numpy.typing as npt
 from export.features import Features
 
 RESAMPLES = 100
+FEWEST = 16  # with fewer, a resample may hold one picture only
 CONFIDENCE = 0.95
 
 Float64 = npt.NDArray[np.float64]
@@ -49,6 +52,7 @@ class DistributionTest:
     features: Features
     reference: Float64
     """Features of what PyTorch float64 draws, (N, D), scaled to unit total variance."""
+    normals: Sequence["Normal"]
     scale: float
     floor: Shift
 
@@ -57,17 +61,20 @@ class DistributionTest:
         cls, features: Features, images: npt.NDArray[np.uint8], other_images: npt.NDArray[np.uint8]
     ) -> "DistributionTest":
         """images: what PyTorch draws for the judged latents; other_images: for as many other latents."""
+        if len(images) < FEWEST:
+            raise ValueError(f"{len(images)} pictures make no distribution, at least {FEWEST} do")
         raw = features.of(images)
         # A random network's features have no unit. In these, 1 is a shift as large as the pictures' own spread.
         spread = float(np.sqrt(raw.var(axis=0).sum()))
         scale = 1 / spread if spread > 0 else 1.0
         reference = raw * scale
-        floor = measure(reference, features.of(other_images) * scale)
-        return cls(features=features, reference=reference, scale=scale, floor=floor)
+        fitted = normals(reference)
+        floor = measure(reference, features.of(other_images) * scale, fitted)
+        return cls(features=features, reference=reference, normals=fitted, scale=scale, floor=floor)
 
     def shift(self, images: npt.NDArray[np.uint8]) -> Shift:
         """The shift of what a variant draws for the same latents, in the same order."""
-        return measure(self.reference, self.features.of(images) * self.scale)
+        return measure(self.reference, self.features.of(images) * self.scale, self.normals)
 
     def failures(self, shift: Shift) -> list[str]:
         """Which distance leaves the floor: its interval must end below the end of the floor's; empty means PASS."""
@@ -81,17 +88,28 @@ class DistributionTest:
         ]
 
 
-def measure(a: Float64, b: Float64) -> Shift:
-    """Both distances between features (N, D) of as many pictures each; the bootstrap redraws rows of a and b together."""
-    n = len(a)
-    stream = np.random.RandomState(0)
-    counts = stream.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
-    h = kernel_pairs(a, b)
-    weights = [np.ones(n), *counts]
+def measure(a: Float64, b: Float64, a_normals: Sequence["Normal"] | None = None) -> Shift:
+    """Both distances between features (N, D) of as many pictures each; the bootstrap redraws rows of a and b together.
+
+    a_normals  `normals(a)`, where many are measured against the same a.
+    """
+    h, weights = kernel_pairs(a, b), row_weights(len(a))
+    pairs = zip(a_normals if a_normals is not None else normals(a), weights, strict=True)
     return Shift(
-        frechet=_interval([frechet_distance(a, b, weight) for weight in weights]),
+        frechet=_interval([frechet_distance(normal, Normal.of(b, weight)) for normal, weight in pairs]),
         kernel=_interval([float(weight @ h @ weight / (weight.sum() ** 2 - weight @ weight)) for weight in weights]),
     )
+
+
+def row_weights(n: int) -> Float64:
+    """How often each of n rows counts, (1 + RESAMPLES, n): once each, then as the bootstrap redraws them."""
+    counts = np.random.RandomState(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+    return np.concatenate([np.ones((1, n)), counts])
+
+
+def normals(x: Float64) -> list["Normal"]:
+    """The normal distributions fitted to features (N, D) under every row weighting, with their roots."""
+    return [Normal.of(x, weight) for weight in row_weights(len(x))]
 
 
 def _interval(values: list[float]) -> Distance:
@@ -106,22 +124,34 @@ def _interval(values: list[float]) -> Distance:
     return Distance(value=value, low=float(low), high=float(high))
 
 
-def frechet_distance(a: Float64, b: Float64, weight: Float64) -> float:
-    """|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½) of features (N, D) with row weights (N,): Heusel et al. 2017, equation 6.
+@dataclass(frozen=True, eq=False)
+class Normal:
+    """A normal distribution fitted to features: mean (D,) and covariance (D, D)."""
+
+    mean: Float64
+    covariance: Float64
+
+    @classmethod
+    def of(cls, x: Float64, weight: Float64) -> "Normal":
+        """Fitted to rows x (N, D) that count `weight` (N,) times."""
+        mean = weight @ x / weight.sum()
+        centred = x - mean
+        return cls(mean, (centred * weight[:, None]).T @ centred / (weight.sum() - 1))
+
+    @cached_property
+    def root(self) -> Float64:
+        """The symmetric square root of the covariance."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        return np.asarray((vectors * np.sqrt(values.clip(0))) @ vectors.T)
+
+
+def frechet_distance(a: Normal, b: Normal) -> float:
+    """|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½): Heusel et al. 2017, equation 6.
 
     The trace of the root comes from the eigenvalues of Σ₁^½ Σ₂ Σ₁^½, which is symmetric, so no complex root is met.
     """
-    total = weight.sum()
-    means, covariances = [], []
-    for x in (a, b):
-        mean = weight @ x / total
-        centred = x - mean
-        means.append(mean)
-        covariances.append((centred * weight[:, None]).T @ centred / (total - 1))
-    values, vectors = np.linalg.eigh(covariances[0])
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ covariances[1] @ root).clip(0)).sum()
-    squared = np.square(means[0] - means[1]).sum() + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * cross
+    cross = np.sqrt(np.linalg.eigvalsh(a.root @ b.covariance @ a.root).clip(0)).sum()
+    squared = np.square(a.mean - b.mean).sum() + np.trace(a.covariance) + np.trace(b.covariance) - 2 * cross
     return float(max(squared, 0))
 
 

@@ -7,24 +7,17 @@ layer counts as good as the best that is found at or after it: nothing agrees do
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime
 import torch
-from onnx import TensorProto
 
 from export.face import Face
 
 LATENTS = 8  # enough to tell layers apart; every tensor of the graph is kept for them
 AGREE_DB = 150.0  # float32 itself; anything closer is called this
-ROUNDING_DB = 110.0  # where the pictures before rounding agree so well, only the rounding can be wrong
-
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
-
+HEAD_DB = 110.0  # where the pictures before rounding agree so well, only what comes after can be wrong
 
 Tensors = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int64] | None], Mapping[str, npt.NDArray[Any]]]
 
@@ -74,14 +67,12 @@ def first_divergence(
 def _largest_drop(layers: list[Layer]) -> str:
     # best[i]: the best agreement at layer i or after it. It only falls, and it falls most where the variant goes wrong.
     best = np.maximum.accumulate([layer.snr_db for layer in layers][::-1])[::-1]
-    if best[-1] >= ROUNDING_DB:
-        return f"every layer agrees ({best[-1]:.0f} dB before rounding): the difference is made by the rounding to 8 bits"
+    if best[-1] >= HEAD_DB:
+        return f"after the last layer, which agrees to {best[-1]:.0f} dB: the pixel head's range or rounding"
     drop = np.concatenate([[AGREE_DB], best[:-1]]) - best
     i = int(np.argmax(drop))
-    end = next(j for j in range(i, len(layers)) if layers[j].snr_db == best[j])
-    span = layers[i].name if end == i else f"{layers[i].name} to {layers[end].name}"
-    before = "the latents" if i == 0 else layers[i - 1].name
-    return f"{span}: {best[i]:.0f} dB, after {drop[i] + best[i]:.0f} dB at {before}"
+    before = f", after {best[i - 1]:.0f} dB at {layers[i - 1].name}" if i else ""
+    return f"{layers[i].name}: at most {best[i]:.0f} dB from there on{before}"
 
 
 @torch.no_grad()
@@ -107,26 +98,6 @@ def torch_layers(
     levels = face(torch.from_numpy(z).double(), labels)[1]
     outputs["levels before rounding"] = levels.reshape(len(z), -1).numpy()
     return outputs
-
-
-def onnx_tensors(model: bytes, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None) -> dict[str, npt.NDArray[Any]]:
-    """Every float tensor that an ONNX graph computes for these latents, in graph order."""
-    marked = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
-    known = {output.name for output in marked.graph.output}
-    marked.graph.output.extend(
-        value for value in marked.graph.value_info if value.name not in known and value.type.tensor_type.elem_type in _FLOATS
-    )
-    session = onnxruntime.InferenceSession(marked.SerializeToString(), providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
-    return dict(zip(names, session.run(names, feed), strict=True))
-
-
-def tensors_of(runtime: str, files: Mapping[str, bytes]) -> Tensors | None:
-    """What gives every tensor of a variant's graph; None for a runtime that cannot be looked into."""
-    if runtime == "onnxruntime":
-        return partial(onnx_tensors, next(iter(files.values())))
-    return None
 
 
 def _snr_db(reference: npt.NDArray[np.float64], seen: npt.NDArray[np.float64]) -> float:

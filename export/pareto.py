@@ -8,7 +8,7 @@ from html import escape
 from gansample.fidelity import Verdict
 
 WIDTH, HEIGHT = 720, 360
-LEFT, RIGHT, TOP, BOTTOM = 56, 20, 16, 48  # room for the axes' words
+LEFT, RIGHT, TOP, BOTTOM = 68, 24, 16, 48  # room for the axes' words
 LABEL_HEIGHT = 17
 IDENTICAL_DB = 120.0  # where pictures without any difference are drawn: their PSNR is infinite
 

@@ -173,7 +173,7 @@ def _rate(images_per_second: float | None) -> str:
 def _figures(fidelity: Fidelity) -> tuple[str, ...]:
     return (
         f"{fidelity.max_step:.0f}",
-        f"{fidelity.mean_step:.4f}",
+        f"{fidelity.mean_step:.2g}",
         f"{fidelity.identical:.4%}",
         decibels(fidelity.psnr_db),
         f"{fidelity.ssim:.5f}",

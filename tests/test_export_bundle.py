@@ -12,8 +12,10 @@ from torch import nn
 
 from export.build import build_bundle
 from export.face import Face, draw
-from export.parity import judge, reference_from_face
+from export.parity import judge
+from export.reference import reference_from_face
 from export.to_onnx import ExportedGraph, finish, onnx_from_face
+from export.variants import onnx_fp32
 from export.write_bundle import write_bundle
 from gansample.bundle import open_bundle
 from gansample.errors import ArtefactError, OutputError, ParityError
@@ -62,7 +64,7 @@ def graph(face: Face) -> ExportedGraph:
 @pytest.fixture(scope="module")
 def bundle(face: Face, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("artifacts") / "small"
-    build_bundle(face, folder, lambda step: None)
+    build_bundle(face, folder, lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
     return folder
 
 
@@ -85,7 +87,8 @@ def test_the_bundle_is_complete_and_sealed(bundle: Path) -> None:
     assert all(opened.read(name) for name in opened.files)
     parity = opened.variant("onnx-fp32").parity
     assert parity["verdict"] == "PASS"
-    assert [row["batch"] for row in parity["rows"]] == [1, 2, 3, 64]
+    assert [row["batch"] for row in parity["rows"] if row["latents"] == "seeds"] == [1, 2, 3, 17, 64]
+    assert {row["latents"] for row in parity["rows"]} == {"seeds", "tails", "truncated 0.1", "truncated 1"}
     assert sum(row["images"] for row in parity["rows"]) >= 1000
     assert opened.variant("onnx-fp32").speed["images_per_second"]["64"] > 0
     assert opened.spec.provenance["exported_with"]["torch"] == torch.__version__
@@ -113,7 +116,7 @@ def test_goldens_are_float64s_pictures(bundle: Path, face: Face) -> None:
 
 def test_the_report_shows_both_sides(bundle: Path) -> None:
     report = (bundle / "report.html").read_text()
-    assert report.count("data:image/png;base64,") == 3
+    assert report.count("data:image/png;base64,") == 6
     assert "PASS" in report
     assert "http" not in report, "the page loads nothing"
 
@@ -135,40 +138,51 @@ def test_one_perturbed_weight_fails_and_writes_nothing(
     monkeypatch.setattr("export.build.onnx_from_face", lambda face: ExportedGraph(perturbed, graph.twin))
     with pytest.raises(ParityError, match="does not draw PyTorch's pictures"):
         build_bundle(face, tmp_path / "out", lambda step: None)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["out.failed.html"], "a report, and no bundle"
+    assert "grow.2 (ConvTranspose2d)" in (tmp_path / "out.failed.html").read_text()
 
 
 def test_comparing_nothing_is_a_failure(face: Face) -> None:
-    reference = reference_from_face(face, range(2))
-    report = judge(lambda z, label: z, lambda z, label: z, reference, variant="none", precision="fp32", batches={})
-    assert (report.verdict, report.failures) == ("FAIL", ["nothing was compared"])
+    reference = reference_from_face(face, range(16))
+    with pytest.raises(ValueError, match="comparison of nothing"):
+        judge(lambda z, label: z, None, reference, variant="none", precision="fp32", batches={})
     assert GATES["fp32"].failures(compare(np.empty((0, 1, 1, 1), np.uint8), np.empty((0, 1, 1, 1), np.uint8)))
 
 
 def test_a_picture_that_depends_on_its_batch_fails(face: Face) -> None:
-    reference = reference_from_face(face, range(4))
-    gold = {z.tobytes(): image for z, image in zip(reference.z, reference.gold.images, strict=True)}
+    reference = reference_from_face(face, range(16))
 
     def fickle(z: np.ndarray, label: object) -> np.ndarray:
-        images = np.stack([gold[row.tobytes()] for row in z])
+        images = draw(reference.face, z).images
         images[0, 0, 0, 0] ^= len(z) > 1  # one step in one channel: inside the gate, but not the same picture
         return images
 
-    report = judge(
-        fickle, lambda z, label: reference.gold.levels[: len(z)], reference, variant="v", precision="int8", batches={1: 4, 4: 4}
-    )
+    report = judge(fickle, None, reference, variant="v", precision="int8", batches={1: 4, 4: 16})
     assert "a picture changes with the batch" in report.failures[0]
 
 
 @pytest.mark.parametrize(
     ("seen", "precision", "failing"),
     [
-        (Fidelity(images=9, max_step=1, mean_step=0.0, identical=0.9999, psnr_db=90), "fp32", 0),
-        (Fidelity(images=9, max_step=2, mean_step=0.0, identical=0.9999, psnr_db=90), "fp32", 1),
-        (Fidelity(images=9, max_step=1, mean_step=0.0, identical=0.99, psnr_db=70), "fp32", 1),
-        (Fidelity(images=9, max_step=5, mean_step=0.05, identical=0.9, psnr_db=61), "fp16", 0),
-        (Fidelity(images=9, max_step=5, mean_step=0.2, identical=0.9, psnr_db=59), "fp16", 2),
-        (Fidelity(images=9, max_step=math.nan, mean_step=math.nan, identical=math.nan, psnr_db=math.nan), "fp32", 4),
+        (Fidelity(images=9, max_step=1, mean_step=0.0, identical=0.9999, psnr_db=90, ssim=1, worst_psnr_db=80), "fp32", 0),
+        (Fidelity(images=9, max_step=2, mean_step=0.0, identical=0.9999, psnr_db=90, ssim=1, worst_psnr_db=80), "fp32", 1),
+        (Fidelity(images=9, max_step=1, mean_step=0.0, identical=0.99, psnr_db=70, ssim=1, worst_psnr_db=60), "fp32", 1),
+        (Fidelity(images=9, max_step=5, mean_step=0.05, identical=0.9, psnr_db=61, ssim=1, worst_psnr_db=50), "fp16", 0),
+        (Fidelity(images=9, max_step=5, mean_step=0.2, identical=0.9, psnr_db=59, ssim=1, worst_psnr_db=50), "fp16", 2),
+        (Fidelity(images=9, max_step=90, mean_step=1, identical=0.9, psnr_db=40, ssim=1, worst_psnr_db=12), "int8", 1),
+        (
+            Fidelity(
+                images=9,
+                max_step=math.nan,
+                mean_step=math.nan,
+                identical=math.nan,
+                psnr_db=math.nan,
+                ssim=math.nan,
+                worst_psnr_db=math.nan,
+            ),
+            "fp32",
+            5,
+        ),
     ],
 )
 def test_gates(seen: Fidelity, precision: str, failing: int) -> None:
@@ -199,7 +213,7 @@ def test_pixels_round_half_to_even(value_range: ValueRange, x: float, level: int
 def test_a_conditional_generator_keeps_its_classes(tmp_path: Path) -> None:
     spec = Spec(name="pets", latent_size=5, height=8, width=8, channels=1, classes=("ant", "bee", "cat"))
     network = SmallGenerator(channels=1, classes=3)
-    build_bundle(Face(network, spec), tmp_path / "pets", lambda step: None)
+    build_bundle(Face(network, spec), tmp_path / "pets", lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
     with open_sampler(tmp_path / "pets") as sampler, np.load(tmp_path / "pets" / "golden.npz") as golden:
         drawn = sampler.sample(golden["seeds"].tolist(), labels=golden["label"].tolist())
         assert GATES["fp32"].failures(compare(drawn, golden["images"])) == []

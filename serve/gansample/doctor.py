@@ -107,9 +107,8 @@ def _gpu(machine: Machine) -> list[Finding]:
     if machine.driver_cuda is None:
         words = " and ".join(_named(machine, users))
         return [Finding(state="note", what=f"{words} installed, but no NVIDIA driver: pictures are drawn on the CPU")]
-    findings = [*_mixed_cuda(machine, cuda, users), *_old_driver(machine, cuda, users)]
-    if not findings:
-        findings += _missing_cudnn(machine, cuda)
+    # One at a time: what is put right first may change what comes next.
+    findings = _mixed_cuda(machine, cuda, users) or _old_driver(machine, cuda, users) or _missing_cudnn(machine, cuda)
     if not findings:
         words = ", ".join(_named(machine, users))
         major, minor = machine.driver_cuda

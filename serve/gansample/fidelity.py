@@ -6,7 +6,7 @@ levels of an 8-bit channel.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 Verdict = str  # "PASS", "FAIL" or "NOT RUN"; the last is never a pass
 Images = npt.NDArray[np.uint8]  # (N, H, W, C)
+
+SSIM_IMAGES = 256  # a mean that has settled by then, and the one figure here that costs time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class Fidelity:
     psnr_db: float
     """20·log10(255 / rmse); infinite for identical pictures."""
     ssim: float
-    """Mean structural similarity, −1..1; 1 for identical pictures."""
+    """Mean structural similarity of the first SSIM_IMAGES, −1..1; 1 for identical pictures."""
     worst_psnr_db: float
     """PSNR of the single picture that is farthest off: a mean over a thousand hides one that is garbage."""
 
@@ -68,6 +70,10 @@ class Gate:
         if not seen.worst_psnr_db >= self.worst_psnr_db:
             broken.append(f"one picture at {seen.worst_psnr_db:.1f} dB, needed {self.worst_psnr_db:.0f}")
         return broken
+
+    def under_stress(self) -> "Gate":
+        """The bounds for latents that seeds hardly ever give: no averages, which are meant for what people draw."""
+        return replace(self, mean_step=math.inf, psnr_db=0.0)
 
     def describe(self) -> str:
         """The bounds in words, for a report."""
@@ -108,7 +114,7 @@ def compare(images: Images, reference: Images) -> Fidelity:
         mean_step=float(step.mean()),
         identical=float((step == 0).mean()),
         psnr_db=psnr_db(float(square.mean())),
-        ssim=float(ssim(images, reference).mean()),
+        ssim=float(ssim(images[:SSIM_IMAGES], reference[:SSIM_IMAGES]).mean()),
         worst_psnr_db=psnr_db(float(square.max())),
     )
 

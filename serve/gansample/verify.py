@@ -14,7 +14,7 @@ from gansample.bundle import Bundle
 from gansample.errors import BackendUnavailable
 from gansample.fidelity import GATES, Fidelity, Verdict, compare
 from gansample.goldens import Goldens, read_goldens
-from gansample.runners import Images, Runner
+from gansample.runners import Images, Runner, open_runner
 from gansample.spec import Variant
 
 BATCHES = {1: 16, 2: 16, 3: 18, 17: 34, 64: 64}  # batch size -> goldens drawn at that size
@@ -64,7 +64,7 @@ def check_variants(bundle: Bundle, threads: int | None = None) -> Iterator[Check
     goldens = read_goldens(bundle)
     for variant in bundle.variants:
         try:
-            runner = open_variant(bundle, variant, threads)
+            runner = open_runner(bundle, threads=threads, variant=variant.name)
         except BackendUnavailable as reason:
             yield Check(variant=variant, backend=variant.runtime, verdict="NOT RUN", reasons=(str(reason),), by_batch={})
             continue
@@ -80,16 +80,6 @@ def check_runner(runner: Runner, goldens: Goldens, variant: Variant) -> Check:
     return Check(
         variant=variant, backend=runner.backend, verdict="FAIL" if broken else "PASS", reasons=broken, by_batch=by_batch
     )
-
-
-def open_variant(bundle: Bundle, variant: Variant, threads: int | None) -> Runner:
-    """The runner of exactly this variant. Raises BackendUnavailable where its runtime cannot run here."""
-    from gansample.runners.onnxruntime_cpu import OnnxRuntimeRunner
-
-    if variant.runtime != "onnxruntime":
-        raise BackendUnavailable(f"{variant.runtime} is not supported by this gansample", "update gansample")
-    model = bundle.read(variant.files[0])
-    return OnnxRuntimeRunner(model, bundle.spec, threads=threads, source=variant.files[0], variant=variant.name)
 
 
 def _draw(runner: Runner, goldens: Goldens, n: int, batch: int) -> Images:
