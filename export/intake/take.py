@@ -12,12 +12,14 @@ from export.intake.called import Called, CallForm
 from export.intake.chain import Chain
 from export.intake.findings import Findings
 from export.intake.from_class import module_from_class
+from export.intake.from_onnx import network_from_onnx
+from export.intake.from_torchscript import network_from_torchscript
 from export.intake.layers import check_generator, layers_of
 from export.intake.probe import Hints, find_form
 from export.intake.recognise import recognise
 from export.intake.request import Request
 from export.intake.state_dict import StateDict, pick_state_dict
-from export.intake.traps import BOUNDS, batch_independent, find_range, judge_pictures, judge_statistics, refuse_random
+from export.intake.traps import batch_independent, find_range, judge_pictures, judge_statistics, refuse_random
 from export.intake.weights import read_weights
 from gansample.errors import UsageError
 from gansample.latents import latents
@@ -65,9 +67,8 @@ def take(request: Request, say: Callable[[str], None] = lambda text: None) -> Ta
         images = called(z, label)
     value_range = find_range(images, findings, request.value_range or loaded.value_range)
     judge_pictures(images, value_range, findings)
-    low, high = BOUNDS[value_range]
     if not request.recalibrate_bn:
-        judge_statistics(called, z[:64], label[:64] if label is not None else None, high - low, findings)
+        judge_statistics(called, z[:64], label[:64] if label is not None else None, value_range, findings)
     spec = Spec(
         name=request.name or request.source.stem,
         latent_size=form.latent_size,
@@ -87,8 +88,13 @@ def take(request: Request, say: Callable[[str], None] = lambda text: None) -> Ta
 
 
 def _loaded(request: Request, findings: Findings) -> Loaded:
-    if request.weights is None:
-        raise UsageError("only weights files are read", "pass one")
+    if request.onnx is not None:
+        graph = network_from_onnx(request.onnx)
+        return Loaded(graph.network, graph.sha256, graph.values, "ONNX graph")
+    if request.torchscript is not None:
+        program, sha256 = network_from_torchscript(request.torchscript)
+        return Loaded(program, sha256, {}, "TorchScript program")
+    assert request.weights is not None
     weights = pick_state_dict(read_weights(request.weights), findings, request.key)
     if request.generator is not None:
         module = module_from_class(request.generator, weights, request.kwargs, findings)
@@ -132,7 +138,7 @@ def _ends_in(chain: str) -> ValueRange | None:
 
 def _form(loaded: Loaded, request: Request, findings: Findings) -> CallForm:
     hints = Hints(
-        latent=request.latent_shape,
+        latent=request.latent_shape or loaded.values.get("latent_shape"),
         classes=request.classes or (len(request.class_names) if request.class_names is not None else None),
         image=request.image or _image_in(loaded.values),
         values=loaded.values,

@@ -87,21 +87,23 @@ def batch_independent(called: Called, z: Tensor, label: Tensor | None, findings:
 
 
 @torch.no_grad()
-def judge_statistics(called: Called, z: Tensor, label: Tensor | None, span: float, findings: Findings) -> None:
-    """Warn where BatchNorm's running statistics were never updated or do not fit the weights. `span` is the range's width."""
+def judge_statistics(called: Called, z: Tensor, label: Tensor | None, value_range: ValueRange, findings: Findings) -> None:
+    """Warn where BatchNorm's running statistics were never updated or do not fit the weights."""
     layers = [layer for layer in batch_norms(called) if layer.running_mean is not None]
     if not layers:
         return
     untouched = [layer for layer in layers if not layer.running_mean.any() and (layer.running_var == 1).all()]  # type: ignore[union-attr]
     with batch_mode(called):
         batch = called(z, label)
-    apart = psnr_db(float(torch.square((called(z, label) - batch) * 255 / span).mean()))
-    findings.measured(f"eval mode against batch statistics: {apart:.1f} dB")
+    low, high = BOUNDS[value_range]
+    apart = (called(z, label).clamp(low, high) - batch.clamp(low, high)) * 255 / (high - low)
+    apart_db = psnr_db(float(torch.square(apart).mean()))
+    findings.measured(f"eval mode against batch statistics: {apart_db:.1f} dB")
     if len(untouched) == len(layers):
         findings.warn(f"the running statistics of all {len(layers)} BatchNorm layers were never updated: {RECALIBRATE}")
-    elif apart < STALE_DB:
+    elif apart_db < STALE_DB:
         findings.warn(
-            f"BatchNorm's running statistics do not fit the weights (eval mode is {apart:.1f} dB from them): {RECALIBRATE}"
+            f"BatchNorm's running statistics do not fit the weights (eval mode is {apart_db:.1f} dB from them): {RECALIBRATE}"
         )
 
 
