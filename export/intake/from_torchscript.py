@@ -23,13 +23,13 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "aten::div": operator.truediv, "aten::eq": operator.eq, "aten::ne": operator.ne, "aten::lt": operator.lt,
     "aten::gt": operator.gt, "aten::le": operator.le, "aten::ge": operator.ge, "aten::__is__": operator.is_,
     "aten::__isnot__": operator.is_not, "aten::__not__": operator.not_, "aten::__getitem__": operator.getitem,
-    "aten::len": len, "aten::Int": lambda x: x, "aten::Bool": bool, "aten::neg": operator.neg,
+    "aten::Int": lambda x: x, "aten::Bool": bool, "aten::neg": operator.neg,
     "aten::format": lambda *words: "",
 }  # fmt: skip
 OF_TENSORS: dict[str, Callable[..., Any]] = {
     "aten::size": lambda x, dim=None: list(x.shape) if dim is None else x.shape[dim],
     "aten::dim": lambda x: x.dim(),
-    "aten::len": lambda x: x.shape[0],
+    "aten::len": lambda x: x.shape[0] if isinstance(x, Tensor) else len(x),
     "prim::NumToTensor": lambda x: x,
     "aten::Int": lambda x: x,
     "aten::ScalarImplicit": lambda x: x,
@@ -64,12 +64,15 @@ class ScriptNetwork(nn.Module):
         self.outputs = [value.debugName() for value in graph.outputs()]
         self.constants: dict[str, str] = {}
         self.steps = [self._step(node) for node in graph.nodes()]
+        lookups = [node.inputsAt(0).debugName() for node in graph.nodes() if node.kind() == "aten::embedding"]
+        buffers = [getattr(self, self.constants[name]) for name in lookups if name in self.constants]
+        self.tables = [(len(table), table.shape[1]) for table in buffers]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ScriptNetwork":
         copy = self.__class__.__new__(self.__class__)
         nn.Module.__init__(copy)
         copy.inputs, copy.arity, copy.name, copy.outputs = self.inputs, self.arity, self.name, self.outputs
-        copy.constants, copy.steps = self.constants, self.steps
+        copy.constants, copy.steps, copy.tables = self.constants, self.steps, self.tables
         for key, buffer in self.named_buffers():
             copy.register_buffer(key, buffer.clone())
         return copy.train(self.training)
@@ -107,6 +110,8 @@ class ScriptNetwork(nn.Module):
                 values.update(zip(names, [values[name] for name in results], strict=True))
 
             return branch
+        if kind == "prim::Loop":
+            return self._loop(node, read, names)
         if kind in ("prim::ListUnpack", "prim::TupleUnpack"):
             return lambda values: values.update(zip(names, values[read[0]], strict=True))
         compute = self._operation(node, kind)
@@ -117,6 +122,24 @@ class ScriptNetwork(nn.Module):
                 values.update({names[0]: result} if len(names) == 1 else dict(zip(names, result, strict=True)))
 
         return step
+
+    def _loop(self, node: Any, read: list[str], names: list[str]) -> "Step":
+        """A loop over plain numbers: most trips, condition, what is carried -> condition, what is carried."""
+        block = next(iter(node.blocks()))
+        steps = [self._step(inner) for inner in block.nodes()]
+        given, results = [v.debugName() for v in block.inputs()], [v.debugName() for v in block.outputs()]
+
+        def loop(values: dict[str, Any]) -> None:
+            most, going, *carried = (values[name] for name in read)
+            trip = 0
+            while going and trip < most:
+                values.update(zip(given, [trip, *carried], strict=True))
+                self._run(steps, values)
+                going, *carried = (values[name] for name in results)
+                trip += 1
+            values.update(zip(names, carried, strict=True))
+
+        return loop
 
     def _operation(self, node: Any, kind: str) -> Callable[..., Any]:
         if kind in ("prim::ListConstruct", "prim::TupleConstruct"):

@@ -256,6 +256,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "BatchNormalization": batch_norm, "InstanceNormalization": instance_norm, "LayerNormalization": layer_norm,
     "Add": arithmetic(lambda x, y: x + y), "Sub": arithmetic(lambda x, y: x - y), "Mul": arithmetic(lambda x, y: x * y),
     "Div": arithmetic(_divide), "Pow": arithmetic(lambda x, y: x**y), "Neg": _unary(torch.neg), "Sqrt": _unary(torch.sqrt),
+    "Mod": arithmetic(lambda x, y: x % y), "Equal": arithmetic(lambda x, y: x == y),
+    "Where": lambda a, which, x, y: torch.where(_tensor(which), _tensor(x), _tensor(y)),
     "Exp": _unary(torch.exp), "Abs": _unary(torch.abs), "Erf": _unary(torch.erf), "Reciprocal": _unary(torch.reciprocal),
     "Max": arithmetic(torch.maximum), "Min": arithmetic(torch.minimum), "Clip": clip,
     "Relu": _unary(F.relu), "Tanh": _unary(torch.tanh), "Sigmoid": _unary(torch.sigmoid), "Softplus": _unary(F.softplus),

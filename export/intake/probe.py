@@ -80,7 +80,7 @@ def _latents(module: nn.Module, hints: Hints) -> Iterator[tuple[int, ...]]:
         if len(hints.latent) == 1:
             yield (*hints.latent, 1, 1)
         return
-    sizes = list(dict.fromkeys(_latent_sizes(module, hints)))
+    sizes = [size for size in dict.fromkeys(_latent_sizes(module, hints)) if size > 1]  # a 1 would fit anything by broadcasting
     yield from ((size, *rest) for size in sizes for rest in ((), (1, 1)))
     yield from ((size, side, side) for side in SPATIAL for size in sizes if size > 4)
     yield from ((1, size) for size in sizes)
@@ -90,29 +90,40 @@ def _latent_sizes(module: nn.Module, hints: Hints) -> Iterator[int]:
     """Candidates for nz: what it is called, then the input widths of the layers, less what a label may take of them."""
     for source in (vars(module), hints.values):
         yield from (source[name] for name in LATENT_NAMES if type(source.get(name)) is int and source[name] > 0)
+    widths, tables = _widths(module), _tables(module)
+    taken = [width for _, width in tables]
+    label_widths = [*taken, *(layer.out_features for layer in module.modules() if isinstance(layer, nn.Linear))]
+    label_widths += [hints.classes] if hints.classes is not None else [10]
+    some = len(widths) if not any(True for _ in module.children()) else 4  # a graph's tensors come in any order
+    yield from (width - part for width in widths[:some] for part in taken if width > part)
+    yield from widths[:some]
+    yield from (width - part for width in widths[: max(2, some)] for part in label_widths if width > part)
+    yield from (width // 2 for width in widths[:1])
+    yield from widths[some:8]
+
+
+def _widths(module: nn.Module) -> list[int]:
+    """Input widths of the layers in order of registration; of a graph, all lengths of its matrices and kernels."""
     layers = [layer for layer in module.modules() if isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd))]
     widths = [layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels for layer in layers]
-    if not widths:  # a traced program, a converted graph: only tensors
+    if not widths:
         widths = [size for tensor in module.state_dict().values() if tensor.dim() in (2, 4) for size in tensor.shape[:2]]
-    taken = [layer.embedding_dim for layer in module.modules() if isinstance(layer, nn.Embedding)]
-    labels = [size for size in (hints.classes, 10) if size is not None]
-    label_widths = [*taken, *(layer.out_features for layer in module.modules() if isinstance(layer, nn.Linear)), *labels]
-    yield from (width - part for width in widths[:1] for part in taken if width > part)
-    yield from widths[:4]
-    yield from (width - part for width in widths[:2] for part in label_widths if width > part)
-    yield from (width // 2 for width in widths[:1])
-    yield from widths[4:8]
+    return list(dict.fromkeys(widths))
+
+
+def _tables(module: nn.Module) -> list[tuple[int, int]]:
+    """(rows, width) of every embedding."""
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Embedding)]
+    return [*getattr(module, "tables", ()), *((layer.num_embeddings, layer.embedding_dim) for layer in layers)]
 
 
 def _class_counts(module: nn.Module, hints: Hints, latent: int, label: LabelForm) -> list[int]:
     if hints.classes is not None:
         return [hints.classes]
     named = [source[name] for source in (vars(module), hints.values) for name in CLASS_NAMES if type(source.get(name)) is int]
-    tables = [layer.num_embeddings for layer in module.modules() if isinstance(layer, nn.Embedding)]
     if label == "index":
-        return list(dict.fromkeys([*tables, *named]))
-    widths = [layer.in_features for layer in module.modules() if isinstance(layer, nn.Linear)]
-    widths += [layer.in_channels for layer in module.modules() if isinstance(layer, nn.modules.conv._ConvNd)]
+        return list(dict.fromkeys([*(rows for rows, _ in _tables(module)), *named]))
+    widths = _widths(module)
     apart = [width - latent for width in widths[:2]] + widths[:3]
     return [count for count in dict.fromkeys([*named, *apart]) if 1 < count <= 1000]
 
