@@ -68,6 +68,7 @@ def _prepare(folder: Path, weights: Path | None) -> dict[str, float | None]:
 
     from benchmarks.dcgan64 import face
     from export.build import build_bundle
+    from export.parity import finite
 
     generator = face(weights)
     with warnings.catch_warnings():
@@ -82,7 +83,7 @@ def _prepare(folder: Path, weights: Path | None) -> dict[str, float | None]:
             verbose=False,
         )
     outcome = build_bundle(generator, folder / "bundle", lambda step: print(step, file=sys.stderr))
-    return {report.variant: round(report.levels_psnr_db, 1) for report in outcome.reports}
+    return {report.variant: finite(report.levels_psnr_db) for report in outcome.reports}
 
 
 def measure(

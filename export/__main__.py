@@ -1,21 +1,27 @@
-"""`python -m export`: a training run in, a verified bundle out.
+"""`python -m export`: any trained generator in, a verified bundle out.
 
-python -m export                        the newest run under runs/ -> artifacts/<name>
-python -m export runs/0001-digits-modern --out artifacts/mine
+python -m export                                                   the newest run under runs/ -> artifacts/<name>
+python -m export netG_epoch_24.pth                                 a stranger's weights, recognised without a class
+python -m export --generator model.py:Generator --weights gen.pth  with its class, whose file is executed
+python -m export --onnx gan.onnx                                   a graph that someone else exported
 """
 
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gansample import console
+from gansample.errors import UsageError
 
 if TYPE_CHECKING:
+    from export.face import Face
+    from export.intake.request import Request
     from export.parity import ParityReport
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -23,9 +29,31 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(context_settings={"help_option_names": ["-h", "--help"]})
 def export(
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run folder (default: the newest under runs/).")] = None,
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[RUN|WEIGHTS]", help="A run folder or a weights file (default: the newest run).")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder (default: artifacts/<name>).")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace a bundle that stands there.")] = False,
+    weights: Annotated[Path | None, typer.Option(help="The same as WEIGHTS: torch, legacy torch or safetensors.")] = None,
+    generator: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.py:CLASS", help="The generator's class. The file is executed; weights never are."),
+    ] = None,
+    kwargs: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Constructor arguments that the shapes do not tell.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Which state dict of the file (default: EMA, then the generator).")] = None,
+    chain: Annotated[str | None, typer.Option(help="The layers, as an export without a class prints them.")] = None,
+    onnx: Annotated[Path | None, typer.Option(help="Take an ONNX graph instead of weights.")] = None,
+    torchscript: Annotated[Path | None, typer.Option(help="Take a TorchScript program instead of weights.")] = None,
+    image: Annotated[str | None, typer.Option(metavar="CxHxW", help="The picture's shape, like 1x28x28.")] = None,
+    value_range: Annotated[str, typer.Option("--range", help="auto, tanh, sigmoid or bytes (0..255).")] = "auto",
+    latent: Annotated[str, typer.Option(help="auto, normal or uniform.")] = "auto",
+    latent_shape: Annotated[str | None, typer.Option(metavar="SHAPE", help="One latent's shape, like 100 or 16x4x4.")] = None,
+    classes: Annotated[int | None, typer.Option(min=1, help="Number of classes of a conditional generator.")] = None,
+    class_names: Annotated[str | None, typer.Option(metavar="A,B,…", help="The classes' names, in order.")] = None,
+    recalibrate_bn: Annotated[bool, typer.Option("--recalibrate-bn", help="Measure BatchNorm's statistics anew.")] = False,
+    name: Annotated[str | None, typer.Option(help="The bundle's name (default: the file's).")] = None,
     features: Annotated[Path | None, typer.Option(help="Feature network (.onnx) to compare distributions in.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
@@ -41,14 +69,35 @@ def export(
         if not quiet:
             print(f"[{time.perf_counter() - started:5.1f} s] {step}", file=sys.stderr)
 
+    run = source if source is not None and source.is_dir() else None
+    if run is None and source is not None and weights is not None:
+        raise UsageError(f"two weights files, {source} and {weights}", "pass one")
+    request = _request(
+        weights=weights if source is None or run is not None else source,
+        onnx=onnx,
+        torchscript=torchscript,
+        generator=generator,
+        kwargs=kwargs,
+        key=key,
+        chain=chain,
+        image=image,
+        latent_shape=latent_shape,
+        latent=latent if latent != "auto" else None,
+        value_range=value_range if value_range != "auto" else None,
+        classes=classes,
+        class_names=class_names,
+        recalibrate_bn=recalibrate_bn or None,
+        name=name,
+    )
+    if request is not None and run is not None:
+        raise UsageError(f"{run} is a run folder", "a run says all of itself, leave the other options out")
     say("loading PyTorch")
     from export.build import build_bundle
     from export.features import features_from_file
-    from export.from_run import face_from_run
     from export.write_bundle import check_replaceable
     from gansample.bundle import ARTIFACTS
 
-    face = face_from_run(run)
+    face = _face(request, run, say)
     out = out if out is not None else ARTIFACTS / face.spec.name
     check_replaceable(out, force=force)
     network = features_from_file(features) if features is not None else None
@@ -60,6 +109,32 @@ def export(
     elif not quiet:
         _print_verdict(outcome.reports)
         print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
+
+
+def _request(**options: Any) -> "Request | None":
+    """The options about a foreign generator as a validated request; None where none was given."""
+    from export.intake.request import Request, parse_kwargs, parse_latent, parse_range, parse_shape, parse_size
+
+    parsers: dict[str, Callable[[str], Any]] = {
+        "kwargs": parse_kwargs,
+        "image": parse_size,
+        "latent_shape": lambda text: parse_shape(text, "--latent-shape"),
+        "latent": parse_latent,
+        "value_range": parse_range,
+        "class_names": lambda text: tuple(text.split(",")),
+    }
+    given = {key: parsers[key](value) if key in parsers else value for key, value in options.items() if value is not None}
+    return Request(**given) if given else None
+
+
+def _face(request: "Request | None", run: Path | None, say: Callable[[str], None]) -> "Face":
+    if request is None:
+        from export.from_run import face_from_run
+
+        return face_from_run(run)
+    from export.intake.take import take
+
+    return take(request, say).face
 
 
 def _print_verdict(reports: "tuple[ParityReport, ...]") -> None:

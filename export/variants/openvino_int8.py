@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from export.face import Face
-from export.parity import cycled_labels
+from export.reference import cycled_labels
 from export.passes.latent_matmul import latent_matmul
 from export.passes.rewrite import apply
 from export.to_onnx import ExportedGraph

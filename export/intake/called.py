@@ -1,0 +1,100 @@
+"""A stranger's module behind the one face that everything else knows: z (N, nz) [, label (N,)] -> (N, C, H, W)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+LabelForm = Literal["none", "index", "onehot", "onehot planes", "joined onehot"]
+Layout = Literal["CHW", "HWC", "HW", "flat CHW", "flat HWC"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallForm:
+    """How a module wants to be called, and what comes back."""
+
+    latent: tuple[int, ...]
+    """Shape of one latent: (nz,), (nz, 1, 1), (16, 4, 4), …"""
+    label: LabelForm = "none"
+    classes: int | None = None
+    layout: Layout = "CHW"
+    image: tuple[int, int, int] = (0, 0, 0)
+    """channels, height, width"""
+    batch: int | None = None
+    """The only batch size that the module takes, None if it takes any."""
+
+    @property
+    def latent_size(self) -> int:
+        """nz: what is left for the latent beside a one-hot label that is joined to it."""
+        joined = self.classes if self.label == "joined onehot" and self.classes is not None else 0
+        size = 1
+        for length in self.latent:
+            size *= length
+        return size - joined
+
+    def words(self) -> str:
+        latent = ", ".join(str(length) for length in self.latent)
+        label = "" if self.label == "none" else f" with the label as {self.label} of {self.classes}"
+        batch = "" if self.batch is None else f", only in batches of {self.batch}"
+        channels, height, width = self.image
+        return f"z (N, {latent}){label} -> {channels}×{height}×{width} as {self.layout}{batch}"
+
+
+class Called(nn.Module):
+    """`module` called the way `form` says."""
+
+    def __init__(self, module: nn.Module, form: CallForm) -> None:
+        super().__init__()
+        self.module, self.form = module, form
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        if self.form.batch is None:
+            return self.pictures(z, label)
+        batch = self.form.batch  # a module that takes one batch size only: fill up, and drop what was filled
+        parts = []
+        for start in range(0, len(z), batch):
+            some = z[start : start + batch]
+            fill = batch - len(some)
+            labels = label[start : start + batch] if label is not None else None
+            labels = torch.cat([labels, labels.new_zeros(fill)]) if labels is not None else None
+            parts.append(self.pictures(torch.cat([some, some.new_zeros(fill, z.shape[1])]), labels)[: len(some)])
+        return torch.cat(parts)
+
+    def pictures(self, z: Tensor, label: Tensor | None) -> Tensor:
+        return as_pictures(first_tensor(self.module(*inputs(self.form, z, label))), self.form)
+
+
+def inputs(form: CallForm, z: Tensor, label: Tensor | None) -> tuple[Tensor, ...]:
+    """What the module gets for z (N, nz) and label (N,)."""
+    if label is None or form.classes is None:
+        return (z.reshape(-1, *form.latent),)
+    hot = one_hot(label, form.classes).to(z.dtype) if form.label != "index" else label
+    match form.label:
+        case "joined onehot":
+            return (torch.cat([z, hot], 1).reshape(-1, *form.latent),)
+        case "onehot planes":
+            hot = hot[:, :, None, None]
+    return z.reshape(-1, *form.latent), hot
+
+
+def as_pictures(out: Tensor, form: CallForm) -> Tensor:
+    """What the module gave, as (N, C, H, W)."""
+    channels, height, width = form.image
+    if form.layout in ("HWC", "flat HWC"):
+        return out.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+    return out.reshape(-1, channels, height, width)
+
+
+def first_tensor(out: Any) -> Tensor:
+    """The pictures among what a module returns: the tensor itself, or the first one with the most dimensions of several.
+
+    Raises TypeError where there is none.
+    """
+    values = list(out.values()) if isinstance(out, Mapping) else list(out) if isinstance(out, Sequence) else [out]
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    if not tensors:
+        raise TypeError(f"forward returns {type(out).__name__}, no tensor")
+    return max(tensors, key=lambda tensor: tensor.dim())

@@ -1,0 +1,74 @@
+"""Tensors against the names and shapes that a module has: prefixes tried, and what does not fit told as a diff."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """What stands between a state dict and a module."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    reshaped: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
+    """name, shape in the file, shape in the module"""
+
+    @property
+    def count(self) -> int:
+        return len(self.missing) + len(self.unexpected) + len(self.reshaped)
+
+    def words(self, most: int = 3) -> str:
+        """Each kind with its number and its first few names, and the nearest guess for a missing one."""
+        parts = []
+        if self.reshaped:
+            named = "; ".join(f"{name} is {_x(have)}, the class wants {_x(want)}" for name, have, want in self.reshaped[:most])
+            parts.append(f"{len(self.reshaped)} of another shape ({named})")
+        if self.missing:
+            near = nearest(self.missing[0], self.unexpected)
+            guess = f", the file's {near} may be it" if near else ""
+            parts.append(f"{len(self.missing)} missing ({', '.join(self.missing[:most])}{guess})")
+        if self.unexpected:
+            parts.append(f"{len(self.unexpected)} unexpected ({', '.join(self.unexpected[:most])})")
+        return ", ".join(parts)
+
+
+def compare(have: Shapes, want: Shapes) -> Mismatch:
+    """The state dict's shapes against the module's; counters that some versions of PyTorch do not write are optional."""
+    return Mismatch(
+        missing=tuple(name for name in want if name not in have and not name.endswith("num_batches_tracked")),
+        unexpected=tuple(name for name in have if name not in want and not name.endswith("num_batches_tracked")),
+        reshaped=tuple((name, have[name], want[name]) for name in want if name in have and have[name] != want[name]),
+    )
+
+
+def fitted(tensors: Mapping[str, Tensor], want: Shapes) -> dict[str, Tensor]:
+    """The tensors under the module's names: common prefixes removed, or added, whichever fits best.
+
+    Tensors of other networks in the same file fall away where a prefix separates them.
+    """
+    candidates = [dict(tensors)]
+    for prefix in dict.fromkeys(name[: i + 1] for name in tensors for i, letter in enumerate(name) if letter == "."):
+        under = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        candidates.append(under)
+    for prefix in dict.fromkeys(name.partition(".")[0] + "." for name in want if "." in name):
+        candidates.append({prefix + name: tensor for name, tensor in tensors.items()})
+    return min(candidates, key=lambda candidate: compare(shapes_of(candidate), want).count)
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def nearest(name: str, names: tuple[str, ...]) -> str | None:
+    """The most alike of `names`, None if none is alike."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.5)), None)
+
+
+def _x(shape: tuple[int, ...]) -> str:
+    return "×".join(str(size) for size in shape) or "a scalar"
