@@ -30,3 +30,10 @@ def test_readme_table_is_the_file() -> None:
     if BEGIN not in text:
         pytest.skip("the README has no benchmark table yet")
     assert replaced(text, json.loads(RESULT.read_text())) == text
+
+
+def test_int8_page_is_its_file() -> None:
+    from benchmarks.int8 import PAGE, page
+    from benchmarks.int8 import RESULT as INT8
+
+    assert PAGE.read_text() == page(json.loads(INT8.read_text()))
