@@ -30,7 +30,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def bench(
     weights: Annotated[Path | None, typer.Option(help="State dict of a tutorial DCGAN-64 (default: seeded random).")] = None,
     batch: Annotated[int, typer.Option(min=1, max=4096)] = 64,
-    rounds: Annotated[int, typer.Option(min=3, max=1000, help="Interleaved rounds; the medians count.")] = 25,
+    rounds: Annotated[int, typer.Option(min=3, max=1000, help="Interleaved rounds; the medians count.")] = 15,
     out: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS / "dcgan64-cpu.json",
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
 ) -> None:

@@ -4,35 +4,31 @@ import numpy as np
 import torch
 from openvino import Model
 
-from export.quantise.layers import QuantisedLayer, replace_constant, values_at
+from export.quantise.layers import QuantisedLayer, constant_value, replace_constant, values_at
 from gansample.runners import Labels, Latents
 
-_FRACTIONS = np.linspace(0.4, 1.0, 31)
+_FRACTIONS = np.linspace(0.4, 1.1, 36)
 _SAMPLE = 400_000
 
 
 def fit_ranges(model: Model, layers: list[QuantisedLayer], z: Latents, label: Labels | None) -> None:
-    """Set each quantiser to the fraction of its measured range that has the least mean square error. In place.
+    """Set each quantiser to the fraction of NNCF's range that has the least mean square error. In place.
+
+    Both ends shrink alike, so 0 stays a level and a symmetric range stays symmetric: a zero point costs a third of the speed.
 
     A few large values are clipped for a finer step everywhere else. Layers come in order, each sees those before it done.
     """
     for quantiser in {layer.quantiser.get_friendly_name(): layer.quantiser for layer in layers}.values():
         (x,) = values_at(model, [quantiser.input_value(0)], z, label)
         x = x.flatten()[:: max(1, x.numel() // _SAMPLE)].double()
-        low, high = min(0.0, float(x.min())), max(0.0, float(x.max()))
-        if low == high:
-            continue
         levels = int(quantiser.get_attributes()["levels"])
+        ends = [quantiser.input_value(port).get_node() for port in (1, 2, 3, 4)]
+        low, high = (float(constant_value(end).min()) for end in ends[:2])
+        if constant_value(ends[0]).size > 1 or not low < high:
+            continue
         best = min(_FRACTIONS, key=lambda fraction: _error(x, low * fraction, high * fraction, levels))
-        for port, value in ((1, low), (2, high), (3, low), (4, high)):
-            replace_constant(quantiser.input_value(port).get_node(), np.full(1, _on_grid(low, high, value, levels) * best))
-
-
-def _on_grid(low: float, high: float, value: float, levels: int) -> float:
-    """`low` and `high` moved so that 0 is exactly a level: integer arithmetic needs it, and ReLU gives many zeros."""
-    step = (high - low) / (levels - 1)
-    zero = round(-low / step)
-    return -zero * step if value == low else (levels - 1 - zero) * step
+        for end in ends:
+            replace_constant(end, constant_value(end) * best)
 
 
 def _error(x: torch.Tensor, low: float, high: float, levels: int) -> float:

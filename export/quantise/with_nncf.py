@@ -1,5 +1,7 @@
 """Plain int8: NNCF puts a quantiser before every layer, with ranges and weight steps from calibration latents."""
 
+import contextlib
+import io
 import logging
 import os
 from collections.abc import Iterator
@@ -21,7 +23,8 @@ def quantised(model: Any, z: Latents, label: Labels | None, *, bias_correction: 
     nncf.set_log_level(logging.ERROR)
     batches = list(_batches(z, label))
     advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=not bias_correction)
-    return nncf.quantize(model.clone(), nncf.Dataset(batches), subset_size=len(batches), advanced_parameters=advanced)
+    with contextlib.redirect_stdout(io.StringIO()):  # its progress bar would end up in our --json
+        return nncf.quantize(model.clone(), nncf.Dataset(batches), subset_size=len(batches), advanced_parameters=advanced)
 
 
 def _batches(z: Latents, label: Labels | None) -> Iterator[dict[str, Any]]:
