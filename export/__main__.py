@@ -141,20 +141,16 @@ def _print_verdict(reports: "tuple[ParityReport, ...]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from export.report import COLUMNS, decibels, parity_rows
+    from export.report import decibels
 
-    terminal = Console(stderr=True)
+    table = Table(title="Against PyTorch float64", title_justify="left")
+    for name in ("variant", "verdict", "max step", "identical", "PSNR", "worst latent"):
+        table.add_column(name, justify="right")
     for report in reports:
-        color = "green" if report.verdict == "PASS" else "red"
-        table = Table(title=f"{report.variant} against PyTorch float64: [{color}]{report.verdict}[/]", title_justify="left")
-        for name in COLUMNS:
-            table.add_column(name, justify="right")
-        for row in parity_rows(report):
-            table.add_row(*row)
-        floor = f"PyTorch's own float32 is {decibels(report.float32_psnr_db)} from float64 before rounding"
-        ours = f", this is {decibels(report.levels_psnr_db)}" if report.levels_psnr_db is not None else ""
-        worst = f"Worst latent: seed {report.worst.seed}, {decibels(report.worst.psnr_db)} after a search."
-        terminal.print(table, f"{worst} {floor}{ours}.", sep="\n")
+        color, seen = "green" if report.verdict == "PASS" else "red", report.overall
+        figures = (f"{seen.max_step:.0f}", f"{seen.identical:.3%}", decibels(seen.psnr_db), decibels(report.worst.psnr_db))
+        table.add_row(report.variant, f"[{color}]{report.verdict}[/]", *figures)
+    Console(stderr=True).print(table)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from export.to_onnx import onnx_from_face
 from gansample.runners.onnxruntime_cpu import OnnxRuntimeRunner
 from gansample.spec import Spec
 
+pytestmark = pytest.mark.slow  # each mutation goes the whole way through PyTorch's exporter
+
 SPEC = Spec(name="mutant", latent_size=8, height=16, width=16, channels=3)
 BATCHES = {1: 8, 3: 9, 64: 128}
 

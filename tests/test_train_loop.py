@@ -9,7 +9,7 @@ import torch
 from tests.tiny_training import tiny_config, tiny_data
 from train import loop
 from train.config import Config
-from train.loop import NotFinite, Reading, discriminator_step, generator_step, train
+from train.loop import NotFinite, Reading, discriminator_step, generate, generator_step, train
 from train.losses import value
 from train.pixels import from_bytes
 from train.state import TrainingState
@@ -69,18 +69,18 @@ def test_the_discriminator_climbs_the_value_and_the_generator_descends_it(loss: 
 
     before = value_now()
     for _ in range(10):
-        discriminator_step(state, real)
+        discriminator_step(state, real, generate(state).detach())
     climbed = value_now()
     assert climbed > before
     for _ in range(10):
-        generator_step(state)
+        generator_step(state, generate(state))
     assert value_now() < climbed
 
 
 def test_each_step_moves_its_own_player_only() -> None:
     state = trained(tiny_config(), 2)
     before = {name: tensor.clone() for name, tensor in weights(state).items()}
-    generator_step(state)
+    generator_step(state, generate(state))
     after = weights(state)
     changed = {name for name in after if not torch.equal(before[name], after[name])}
     parameters = {f"d.{name}" for name, _ in state.discriminator.named_parameters()}

@@ -22,11 +22,11 @@ from gansample.errors import ArtefactError, UsageError
 from gansample.seal import BLANK, KEY, digest, seal_holds, sealed
 from gansample.spec import FieldReader, parse_json
 from train.model import Generator
+from train.run_folder import RUNS
 
 SCHEMA = 1
 MANIFEST = "checkpoint.json"
 WEIGHTS = "generator.safetensors"
-RUNS = Path("runs")  # where `make train` puts runs, relative to the working directory
 
 _NEXT = WEIGHTS + ".next"
 _TRAIN_AGAIN = "train again with: make train"

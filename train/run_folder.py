@@ -18,7 +18,8 @@ from typing import Any
 
 from gansample.atomic import cannot_write, write_atomic
 from gansample.errors import OutputError
-from train.checkpoint import RUNS
+
+RUNS = Path("runs")  # relative to the working directory
 
 
 class RunFolder:

@@ -37,8 +37,8 @@ class TrainingState:
         self.discriminator = _channels_last(build_discriminator(config, data.channels))
         self.average = MovingAverage(self.generator)
         betas = (config.beta1, config.beta2)
-        self.adam_g = torch.optim.Adam(self.generator.parameters(), config.lr_g, betas)
-        self.adam_d = torch.optim.Adam(self.discriminator.parameters(), config.lr_d, betas)
+        self.adam_g = torch.optim.Adam(self.generator.parameters(), config.lr_g, betas, fused=True)
+        self.adam_d = torch.optim.Adam(self.discriminator.parameters(), config.lr_d, betas, fused=True)
         self.order = Shuffle(len(data.images), config.seed)
         self.step = 0
         self.images_seen = 0
