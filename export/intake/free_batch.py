@@ -33,7 +33,7 @@ def free_batch(called: Called) -> Called:
             warnings.simplefilter("ignore")  # the exporter's deprecations are between PyTorch and itself
             program = torch.export.export(called.module, inputs(form, z, label))
             traced = program.module(check_guards=False)
-        free = Called(_rewritten(traced, batch), replace(form, batch=None))
+            free = Called(_rewritten(traced, batch), replace(form, batch=None))
         proven = all(_same(called, free, n) for n in (*PROVEN_AT, batch, batch + 1))
     except Exception as error:  # tracing and running a stranger's graph can raise anything
         raise ArtefactError(
@@ -69,6 +69,7 @@ def _rewritten(module: nn.Module, batch: int) -> torch.fx.GraphModule:
                 graph.erase_node(node)
                 continue
             node.target, node.args = torch.ops.aten.squeeze.dims, (node.args[0], ones)
+    graph.set_codegen(torch.fx.graph.CodeGen())  # tensors in, a tuple of tensors out: no trees to take apart at every call
     graph.lint()
     module.recompile()
     return module
