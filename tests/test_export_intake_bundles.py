@@ -1,4 +1,4 @@
-"""What was taken in is exported and draws what the stranger's PyTorch draws: the verdict of every synthetic generator is PASS."""
+"""What was taken in is exported and draws what the stranger's PyTorch draws: every verdict is PASS."""
 
 import warnings
 from pathlib import Path

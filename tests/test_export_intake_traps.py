@@ -100,7 +100,7 @@ FORM = CallForm(latent=(256,), image=(1, 16, 16))
 
 
 def test_randomness_inside_forward_is_refused_by_name() -> None:
-    with pytest.raises(ArtefactError, match="another picture each time .*randn in forward"):
+    with pytest.raises(ArtefactError, match=r"another picture each time .*randn in forward"):
         refuse_random(Called(Noisy(), FORM), torch.randn(8, 256), None)
 
 

@@ -1,4 +1,4 @@
-"""Any weights file is read without unpickling: every format, nesting, prefix and device, and the right network in it is picked."""
+"""Any weights file is read without unpickling, in every format and nesting, and the right network in it is picked."""
 
 import argparse
 from collections.abc import Callable

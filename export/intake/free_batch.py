@@ -32,7 +32,8 @@ def free_batch(called: Called) -> Called:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's deprecations are between PyTorch and itself
             program = torch.export.export(called.module, inputs(form, z, label))
-        free = Called(_rewritten(program.module(check_guards=False), batch), replace(form, batch=None))
+            traced = program.module(check_guards=False)
+            free = Called(_rewritten(traced, batch), replace(form, batch=None))
         proven = all(_same(called, free, n) for n in (*PROVEN_AT, batch, batch + 1))
     except Exception as error:  # tracing and running a stranger's graph can raise anything
         raise ArtefactError(
@@ -62,8 +63,13 @@ def _rewritten(module: nn.Module, batch: int) -> torch.fx.GraphModule:
             node.args = tuple(_with_size(argument, batch, size) for argument in node.args)
         elif name == "squeeze" and len(node.args) == 1:
             shape = node.args[0].meta["val"].shape
-            node.target = torch.ops.aten.squeeze.dims
-            node.args = (node.args[0], [i for i, length in enumerate(shape) if length == 1 and i > 0])
+            ones = [i for i, length in enumerate(shape) if length == 1 and i > 0]
+            if not ones:
+                node.replace_all_uses_with(node.args[0])
+                graph.erase_node(node)
+                continue
+            node.target, node.args = torch.ops.aten.squeeze.dims, (node.args[0], ones)
+    graph.set_codegen(torch.fx.graph.CodeGen())  # tensors in, a tuple of tensors out: no trees to take apart at every call
     graph.lint()
     module.recompile()
     return module

@@ -6,6 +6,7 @@ calling them one by one gives the same pictures. The program's code is TorchScri
 
 import io
 import operator
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,10 @@ def network_from_torchscript(path: Path) -> tuple[nn.Module, str]:
     if kind != "torchscript":
         raise ArtefactError(f"{path.name} is no TorchScript program but {kind}", "pass it as weights, or with --onnx")
     try:
-        program = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()  # type: ignore[no-untyped-call]
-        frozen = torch.jit.freeze(program, optimize_numerics=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated; programs out there are not gone
+            program = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            frozen = torch.jit.freeze(program, optimize_numerics=False)
     except Exception as error:  # the loader raises RuntimeError for damage, and more
         reason = " ".join(str(error).split())[:120]
         raise ArtefactError(f"{path.name} cannot be loaded as TorchScript ({reason})", "save it again") from error
