@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 
 from export.face import Face
-from export.reference import cycled_labels
 from export.passes.latent_matmul import latent_matmul
 from export.passes.rewrite import apply
+from export.reference import cycled_labels
 from export.to_onnx import ExportedGraph
 from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
