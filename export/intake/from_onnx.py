@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from export.intake.file_kind import read_identified
+from export.intake.from_torchscript import hold
 from export.intake.onnx_operations import OPERATIONS, Plain
 from gansample.errors import ArtefactError
 from gansample.seal import digest
@@ -80,7 +81,7 @@ def _checked(data: bytes, name: str) -> onnx.ModelProto:
 
 
 class OnnxNetwork(nn.Module):
-    """Runs the nodes of a graph; float initializers are buffers, so that it can be moved to another precision."""
+    """Runs the nodes of a graph; float initializers are its parameters, so that it can be moved to another precision."""
 
     def __init__(self, model: onnx.ModelProto, name: str) -> None:
         super().__init__()
@@ -111,7 +112,7 @@ class OnnxNetwork(nn.Module):
             self.plain[name] = array.tolist()  # shapes, axes, indices: known before anything runs
             return
         self.buffer_of[name] = f"tensor_{len(self.buffer_of)}"
-        self.register_buffer(self.buffer_of[name], torch.from_numpy(np.array(array)))
+        hold(self, self.buffer_of[name], torch.from_numpy(np.array(array)))
 
     def _classes(self) -> int | None:
         """Rows of the table that the label looks up, or the width of a one-hot label."""
