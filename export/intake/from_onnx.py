@@ -89,7 +89,8 @@ class OnnxNetwork(nn.Module):
         self.nodes = [(node.op_type, tuple(node.input), tuple(node.output), _attributes(node)) for node in graph.node]
         self.plain: dict[str, Plain] = {}
         self.buffer_of: dict[str, str] = {}
-        self.opset = max(entry.version for entry in model.opset_import)
+        # scales decide the size of what comes out, so they must be known before anything runs
+        self.scales = {name for node in graph.node if node.op_type in ("Resize", "Upsample") for name in node.input[1:]}
         for tensor in graph.initializer:
             self._constant(tensor.name, numpy_helper.to_array(tensor))
         for op, _, outputs, attributes in self.nodes:
@@ -108,7 +109,7 @@ class OnnxNetwork(nn.Module):
         self.n_classes = self._classes()
 
     def _constant(self, name: str, array: np.ndarray[Any, Any]) -> None:
-        if array.dtype == np.int64 and array.ndim <= 1 and array.size <= 64:
+        if (array.dtype == np.int64 or name in self.scales) and array.ndim <= 1 and array.size <= 64:
             self.plain[name] = array.tolist()  # shapes, axes, indices: known before anything runs
             return
         self.buffer_of[name] = f"tensor_{len(self.buffer_of)}"
