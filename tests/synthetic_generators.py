@@ -467,6 +467,8 @@ def example(case: Case, n: int) -> tuple[Tensor, ...]:
     z = torch.randn(16 if name == "fixed-batch" else n, *first.get(name, (case.latent,)))
     label = torch.arange(len(z)) % (case.classes or 1)
     match case.form:
+        case "joined onehot":
+            z[:, case.latent :] = one_hot(label, case.classes)[:, :, None, None]
         case "index":
             return z, label
         case "onehot" | "onehot planes":

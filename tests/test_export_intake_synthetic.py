@@ -53,7 +53,7 @@ def latents_of(case: Case, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tens
     """z (N, nz) and label (N,) for the inputs that the author's module got."""
     z = inputs[0].flatten(1)
     if case.form == "joined onehot":
-        return z[:, : case.latent], torch.zeros(len(z), dtype=torch.int64)
+        z = z[:, : case.latent]
     if case.classes is None:
         return z, None
     return z, torch.arange(len(z)) % case.classes

@@ -71,8 +71,9 @@ def _rewritten(module: nn.Module, batch: int) -> torch.fx.GraphModule:
             node.target, node.args = torch.ops.aten.squeeze.dims, (node.args[0], ones)
     graph.set_codegen(torch.fx.graph.CodeGen())  # tensors in, a tuple of tensors out: no trees to take apart at every call
     graph.lint()
-    module.recompile()
-    return module
+    plain = torch.fx.GraphModule(module, graph)
+    plain.meta = {}
+    return plain
 
 
 def _with_size(argument: Any, batch: int, size: torch.fx.Node) -> Any:

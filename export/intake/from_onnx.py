@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from export.intake.file_kind import read_identified
+from export.intake.from_torchscript import hold
 from export.intake.onnx_operations import OPERATIONS, Plain
 from gansample.errors import ArtefactError
 from gansample.seal import digest
@@ -80,7 +81,7 @@ def _checked(data: bytes, name: str) -> onnx.ModelProto:
 
 
 class OnnxNetwork(nn.Module):
-    """Runs the nodes of a graph; float initializers are buffers, so that it can be moved to another precision."""
+    """Runs the nodes of a graph; float initializers are its parameters, so that it can be moved to another precision."""
 
     def __init__(self, model: onnx.ModelProto, name: str) -> None:
         super().__init__()
@@ -88,7 +89,8 @@ class OnnxNetwork(nn.Module):
         self.nodes = [(node.op_type, tuple(node.input), tuple(node.output), _attributes(node)) for node in graph.node]
         self.plain: dict[str, Plain] = {}
         self.buffer_of: dict[str, str] = {}
-        self.opset = max(entry.version for entry in model.opset_import)
+        # scales decide the size of what comes out, so they must be known before anything runs
+        self.scales = {name for node in graph.node if node.op_type in ("Resize", "Upsample") for name in node.input[1:]}
         for tensor in graph.initializer:
             self._constant(tensor.name, numpy_helper.to_array(tensor))
         for op, _, outputs, attributes in self.nodes:
@@ -107,11 +109,11 @@ class OnnxNetwork(nn.Module):
         self.n_classes = self._classes()
 
     def _constant(self, name: str, array: np.ndarray[Any, Any]) -> None:
-        if array.dtype == np.int64 and array.ndim <= 1 and array.size <= 64:
+        if (array.dtype == np.int64 or name in self.scales) and array.ndim <= 1 and array.size <= 64:
             self.plain[name] = array.tolist()  # shapes, axes, indices: known before anything runs
             return
         self.buffer_of[name] = f"tensor_{len(self.buffer_of)}"
-        self.register_buffer(self.buffer_of[name], torch.from_numpy(np.array(array)))
+        hold(self, self.buffer_of[name], torch.from_numpy(np.array(array)))
 
     def _classes(self) -> int | None:
         """Rows of the table that the label looks up, or the width of a one-hot label."""

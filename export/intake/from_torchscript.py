@@ -58,7 +58,7 @@ def network_from_torchscript(path: Path) -> tuple[nn.Module, str]:
 
 
 class ScriptNetwork(nn.Module):
-    """Runs a frozen graph; its tensor constants are buffers, so that it can be moved to another precision."""
+    """Runs a frozen graph; its tensor constants are its parameters, so that it can be moved to another precision."""
 
     def __init__(self, graph: Any, name: str) -> None:
         super().__init__()
@@ -76,8 +76,8 @@ class ScriptNetwork(nn.Module):
         nn.Module.__init__(copy)
         copy.inputs, copy.arity, copy.name, copy.outputs = self.inputs, self.arity, self.name, self.outputs
         copy.constants, copy.steps, copy.tables = self.constants, self.steps, self.tables
-        for key, buffer in self.named_buffers():
-            copy.register_buffer(key, buffer.clone())
+        for key in self.constants.values():
+            hold(copy, key, getattr(self, key).detach().clone())
         return copy.train(self.training)
 
     def forward(self, *inputs: Tensor) -> Any:
@@ -98,7 +98,7 @@ class ScriptNetwork(nn.Module):
             constant = next(iter(node.outputs())).toIValue()
             if isinstance(constant, Tensor):
                 self.constants[names[0]] = f"constant_{len(self.constants)}"
-                self.register_buffer(self.constants[names[0]], constant.detach().clone())
+                hold(self, self.constants[names[0]], constant.detach().clone())
                 return lambda values: None
             return lambda values: values.__setitem__(names[0], constant)
         if kind == "prim::If":
@@ -147,6 +147,8 @@ class ScriptNetwork(nn.Module):
     def _operation(self, node: Any, kind: str) -> Callable[..., Any]:
         if kind in ("prim::ListConstruct", "prim::TupleConstruct"):
             return lambda *values: list(values)
+        if kind == "aten::_convolution":  # what tracing writes for every convolution, with cuDNN's flags behind
+            return lambda *arguments: torch.ops.aten.convolution.default(*arguments[:9])
         if kind == "prim::RaiseException":
             return _raise
         if kind not in PLAIN and kind not in OF_TENSORS and not kind.startswith("aten::"):
@@ -168,6 +170,14 @@ class ScriptNetwork(nn.Module):
             return operation(*arguments[:split], **named)
 
         return compute
+
+
+def hold(module: nn.Module, name: str, tensor: Tensor) -> None:
+    """A constant of a graph: a frozen parameter, by which others see the module's precision, or a buffer of integers."""
+    if tensor.is_floating_point():
+        module.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
+    else:
+        module.register_buffer(name, tensor)
 
 
 Step = Callable[[dict[str, Any]], None]

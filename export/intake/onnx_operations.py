@@ -72,7 +72,7 @@ def resize(a: Attributes, x: Tensor, *rest: Any) -> Tensor:
     if sizes is not None:
         size = [int(s) for s in _numbers(sizes)][2:]
     else:
-        factors = a["scales"] if scales is None else scales.tolist()
+        factors = a["scales"] if scales is None else scales
         size = [math.floor(length * factor) for length, factor in zip(x.shape[2:], factors[2:], strict=True)]
     mode, where = a.get("mode", "nearest"), a.get("coordinate_transformation_mode", "half_pixel")
     if mode == "linear":
