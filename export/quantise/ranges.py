@@ -8,7 +8,7 @@ from export.quantise.layers import QuantisedLayer, constant_value, replace_const
 from gansample.runners import Labels, Latents
 
 _FRACTIONS = np.linspace(0.4, 1.1, 36)
-_SAMPLE = 400_000
+_SAMPLE = 100_000
 
 
 def fit_ranges(model: Model, layers: list[QuantisedLayer], z: Latents, label: Labels | None) -> None:
@@ -20,7 +20,7 @@ def fit_ranges(model: Model, layers: list[QuantisedLayer], z: Latents, label: La
     """
     for quantiser in {layer.quantiser.get_friendly_name(): layer.quantiser for layer in layers}.values():
         (x,) = values_at(model, [quantiser.input_value(0)], z, label)
-        x = x.flatten()[:: max(1, x.numel() // _SAMPLE)].double()
+        x = x.flatten()[:: max(1, x.numel() // _SAMPLE)]
         levels = int(quantiser.get_attributes()["levels"])
         ends = [quantiser.input_value(port).get_node() for port in (1, 2, 3, 4)]
         low, high = (float(constant_value(end).min()) for end in ends[:2])

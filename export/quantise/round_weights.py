@@ -26,8 +26,8 @@ def refit(model: Model, layer: QuantisedLayer, float_model: Model, z: Latents, l
     unrolled = Patches(layer.node, tuple(weight.shape))
     (seen,) = values_at(model, [layer.node.input_value(0)], z, label)
     (meant,) = values_at(float_model, [twin.input_value(0)], z, label)
-    rows = _thinned(unrolled.unroll(seen))
-    seen_mean, meant_mean = rows.mean(0), _thinned(unrolled.unroll(meant)).mean(0)
+    rows = _some_rows(unrolled, seen)
+    seen_mean, meant_mean = rows.mean(0), _some_rows(unrolled, meant).mean(0)
     rows = rows - seen_mean
     covariance = (rows.T @ rows / len(rows)).double()
     covariance += torch.eye(len(covariance), dtype=torch.float64) * (_DAMPING * covariance.diagonal().mean() + 1e-12)
@@ -65,6 +65,12 @@ def gptq(matrix: Tensor, step: Tensor, covariance: Tensor, block: int = 128) -> 
             left[row + 1 : stop] -= upper[row, row + 1 : stop, None] * errors[row - start]
         left[stop:] -= upper[start:stop, stop:].T @ errors
     return rounded
+
+
+def _some_rows(unrolled: Patches, x: Tensor) -> Tensor:
+    """Rows from as many pictures as hold four times what is kept: unrolling all of them costs seconds and says no more."""
+    positions = x[0, 0].numel() if x.dim() == 4 else 1
+    return _thinned(unrolled.unroll(x[: max(32, 4 * _ROWS // positions)]))
 
 
 def _thinned(rows: Tensor) -> Tensor:
