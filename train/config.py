@@ -21,9 +21,9 @@ class Config:
 
     seed: int = 0
     """Of everything that is drawn: weights, batches, latents, augmentation."""
-    images: int = 120_000
+    images: int = 64_000
     """Real pictures shown before training ends."""
-    batch: int = 64
+    batch: int = 16
     image_size: int = 32
     """Height and width, pixels: 4 times a power of `stride`."""
 
@@ -56,7 +56,7 @@ class Config:
     beta2: float = 0.99
     lr_decay: float = 0.6
     """Share of the run, at its end, over which both learning rates fall linearly to zero; 0 keeps them constant."""
-    translate_probability: float = 0.6
+    translate_probability: float = 0.0
     """How often a picture is shifted before the discriminator sees it, real and generated alike (DiffAugment)."""
     translate_pixels: int = 4
     """Largest shift in each direction."""
@@ -65,7 +65,7 @@ class Config:
     """Half-life of the generator's moving average as a share of the images seen so far; 0 exports the raw weights."""
     select: Literal["best", "last"] = "best"
     """best: the generator with the smallest kernel distance (the latest within one standard deviation); last: the last."""
-    evaluations: int = 8
+    evaluations: int = 6
     """How often during the run the averaged generator is scored, previewed and saved."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 computes convolutions in bfloat16 under autocast: faster for wide networks, slower for the narrow default."""
@@ -165,8 +165,9 @@ def _parse(name: str, text: str, kind: Any) -> Any:
 PRESETS: Mapping[str, Config] = {
     "modern": Config(),
     "classic": Config(
+        images=120_000, batch=64,
         loss="non_saturating", d_norm="batch", d_dropout=0.3, label_noise=0.05,
         lr_g=2e-4, lr_d=2e-4, beta2=0.999, lr_decay=0.0,
-        translate_probability=0.0, ema_share=0.0, select="last",
+        ema_share=0.0, select="last",
     ),
 }  # fmt: skip

@@ -51,15 +51,11 @@ class PlainLines:
         print(text, file=sys.stderr, flush=True)
 
     def step(self, reading: Reading, images_seen: int, images_total: int) -> None:
-        self._clock.tick(images_seen)
+        pace = self._clock.pace(images_seen, images_total)
         tenth = 10 * images_seen // images_total
         if tenth > self._tenth:
             self._tenth = tenth
-            left = _minutes(self._clock.seconds_left(images_total))
-            self.note(
-                f"{min(100, 10 * tenth):3d} %  {images_seen:,} of {images_total:,} images  "
-                f"{self._clock.images_per_second:,.0f} img/s  {left} left  {describe(reading)}"
-            )
+            self.note(f"{min(100, 10 * tenth):3d} %  {images_seen:,} of {images_total:,} images  {pace}  {describe(reading)}")
 
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None:
         self.note(f"       {images_seen:,} images: {describe_scores(scores, floor)}")
@@ -68,43 +64,34 @@ class PlainLines:
 
 
 class LiveBar:
-    """One bar that moves, with rate, time left, losses and the value function under it."""
+    """A bar that moves, with rate and time left; under it the losses and the value function."""
 
     def __init__(self) -> None:
-        from rich.console import Console
+        from rich.console import Console, Group
+        from rich.live import Live
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.text import Text
 
-        self._console = Console(stderr=True, highlight=False)
-        self._bar = Progress(
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:3.0f} %  {task.fields[rate]}  {task.fields[left]} left  {task.fields[reading]}"),
-            console=self._console,
-            transient=True,
-        )
-        self._task = self._bar.add_task("train", rate="", left="?", reading="", visible=False)
-        self._bar.start()
+        self._bar = Progress(BarColumn(), TextColumn("{task.percentage:3.0f} %  {task.fields[pace]}"))
+        self._task = self._bar.add_task("train", pace="", visible=False)
+        self._reading = Text()
+        self._live = Live(Group(self._bar, self._reading), console=Console(stderr=True, highlight=False), transient=True)
+        self._live.start()
         self._clock = Clock()
 
     def note(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._live.console.print(text, markup=False, soft_wrap=True)
 
     def step(self, reading: Reading, images_seen: int, images_total: int) -> None:
-        self._clock.tick(images_seen)
-        self._bar.update(
-            self._task,
-            completed=images_seen,
-            total=images_total,
-            visible=True,
-            rate=f"{self._clock.images_per_second:,.0f} img/s",
-            left=_minutes(self._clock.seconds_left(images_total)),
-            reading=describe(reading),
-        )
+        pace = self._clock.pace(images_seen, images_total)
+        self._bar.update(self._task, completed=images_seen, total=images_total, visible=True, pace=pace)
+        self._reading.plain = describe(reading)
 
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None:
         self.note(f"{images_seen:>9,} images  {describe_scores(scores, floor)}")
 
     def close(self) -> None:
-        self._bar.stop()
+        self._live.stop()
 
 
 class Clock:
@@ -112,20 +99,19 @@ class Clock:
 
     def __init__(self) -> None:
         self._seconds_per_image = 0.0
-        self._seen, self._time = 0, time.monotonic()
+        self._seen, self._time = 0, 0.0
 
-    def tick(self, images_seen: int) -> None:
+    def pace(self, images_seen: int, images_total: int) -> str:
+        """Call after every step. Empty after the first, which nothing can be measured against."""
         now = time.monotonic()
-        latest = (now - self._time) / (images_seen - self._seen)
-        self._seconds_per_image = latest if self._seen == 0 else 0.98 * self._seconds_per_image + 0.02 * latest
+        if self._seen:
+            latest = (now - self._time) / (images_seen - self._seen)
+            self._seconds_per_image += (0.02 if self._seconds_per_image else 1.0) * (latest - self._seconds_per_image)
         self._seen, self._time = images_seen, now
-
-    @property
-    def images_per_second(self) -> float:
-        return 1 / self._seconds_per_image
-
-    def seconds_left(self, images_total: int) -> float:
-        return max(0, images_total - self._seen) * self._seconds_per_image
+        if not self._seconds_per_image:
+            return ""
+        left = round(max(0, images_total - images_seen) * self._seconds_per_image)
+        return f"{1 / self._seconds_per_image:,.0f} img/s  {left // 60}:{left % 60:02d} left"
 
 
 def describe(reading: Reading) -> str:
@@ -140,7 +126,3 @@ def describe_scores(scores: Scores, floor: Scores) -> str:
         f"Fréchet {scores.frechet:.1f} (real {floor.frechet:.1f})  coverage {scores.coverage:.2f} (real {floor.coverage:.2f})  "
         f"{scores.classes_seen} of {len(scores.class_shares)} classes"
     )
-
-
-def _minutes(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

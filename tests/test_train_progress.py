@@ -1,0 +1,53 @@
+"""Progress is readable where nobody looks at a terminal, and its time left is measured on steps alone."""
+
+import time
+
+import pytest
+
+from train.loop import Reading
+from train.progress import Clock, LiveBar, PlainLines, open_progress
+
+READING = Reading(loss_d=1.5, loss_g=-0.25, value=-1.2, d_real=0.7, d_fake=0.4)
+
+
+def test_ten_lines_for_a_run_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = open_progress(quiet=False)
+    assert isinstance(progress, PlainLines)
+    for step in range(1, 201):
+        progress.step(READING, 16 * step, 3200)
+    progress.close()
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert [line[:5] for line in lines] == [f"{percent:3d} %" for percent in range(10, 101, 10)]
+    for text in ("320 of 3,200 images", "img/s", "left", "V -1.20", "D(x) 0.70", "D(G(z)) 0.40", "loss D 1.50 G -0.25"):
+        assert text in lines[0]
+
+
+def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = open_progress(quiet=True)
+    progress.note("hello")
+    progress.step(READING, 16, 3200)
+    progress.close()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_live_bar_leaves_only_its_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = LiveBar()
+    for step in range(1, 20):
+        progress.step(READING, 16 * step, 3200)
+    progress.note("a note [with brackets]")
+    progress.close()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "a note [with brackets]" in err
+
+
+def test_time_left_is_what_the_last_steps_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, now = Clock(), 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    assert clock.pace(10, 1210) == "", "the time before the first step is no measure"
+    for step in range(2, 22):
+        now += 0.1
+        pace = clock.pace(10 * step, 1210)
+    assert pace == "100 img/s  0:10 left"
