@@ -70,7 +70,7 @@ serve:  ## answer HTTP requests (not built yet)
 	@echo "make serve is not built yet: draw with gansample or make demo" >&2; exit 1
 
 test: $(READY) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the tests
-	@$(PY) -m pytest
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 
 # Exit status 4 from the report (make shows it as an error) says that something did not run: that is no pass.
 test-gpu: $(READY)  ## check and time the GPU backends on this machine's GPU, write docs/gpu-report.md
