@@ -57,7 +57,7 @@ def train(
     from train.session import Session, provenance
     from train.state import TrainingState
 
-    make_reproducible()
+    make_reproducible(config.threads)
     progress = open_progress(quiet)
     try:
         data = digits(config.image_size)

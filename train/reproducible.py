@@ -3,10 +3,11 @@
 import torch
 
 
-def make_reproducible() -> None:
+def make_reproducible(threads: int) -> None:
     """Refuse operations without a deterministic form, and flush denormals, which are slow and differ between processors.
 
-    The same machine and number of threads then give the same weights, bit for bit.
+    The same kind of processor and number of threads then give the same weights, bit for bit.
     """
+    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     torch.set_flush_denormal(True)

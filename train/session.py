@@ -29,7 +29,7 @@ SCORE_SEEDS = range(1_000_000, 2_000_000)
 FINAL_SEEDS = range(2_000_000, 3_000_000)  # selection never saw these
 LOG_STEPS = 25  # losses are logged as means over this many steps
 
-CALIBRATION = range(5, 25)  # steps whose time decides what the time limit allows; the first few are never typical
+CALIBRATION = range(10, 110)  # steps whose time decides what the time limit allows; the first few are never typical
 CLOSING_SECONDS = 8.0  # the last score, the samples and the curves
 
 
