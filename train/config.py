@@ -71,7 +71,7 @@ class Config:
     """bf16 computes convolutions in bfloat16 under autocast: faster for wide networks, slower for the narrow default."""
     threads: int = 1
     """Processor threads; part of the configuration because the last bits of a sum depend on it. Layers this small gain little
-    from a second one (862 to 1,002 img/s on 2 idle cores) and lose much where others work (529 to 381 beside two busy processes)."""
+    from a second one (862 to 1,002 img/s on 2 idle cores) and lose much where others work (529 to 381)."""
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
