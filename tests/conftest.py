@@ -1,5 +1,6 @@
 """Tiny but real artefacts that many tests share, each made once a session."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,12 @@ import pytest
 from tests.make_tiny_bundle import make_tiny_bundle
 
 ROOT = Path(__file__).parents[1]
+
+
+def listen_to_interrupts() -> None:
+    """For `preexec_fn`: a suite started in the background hands down an ignored SIGINT, which Python then respects."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 
 Command = Callable[..., subprocess.CompletedProcess[bytes]]
 

@@ -119,6 +119,7 @@ def test_it_fits_a_phone_and_enlarges_with_hard_pixels(visit: Any, dark: bool) -
     )
     assert (luminance < 120) is dark
     assert page.eval_on_selector(THUMBNAIL, "image => getComputedStyle(image).imageRendering") == "pixelated"
+    page.wait_for_function(f"document.querySelector('{THUMBNAIL}').naturalWidth > 0")
     assert page.eval_on_selector(THUMBNAIL, "image => image.naturalWidth") == 8
     widths = {round(box.bounding_box()["width"]) for box in page.locator(THUMBNAIL).all()}
     assert widths == {78}  # four columns

@@ -20,7 +20,7 @@ from demo.launch import launch, running
 from demo.shelf import Shelf, find_bundles
 from gansample.bundle import open_bundle
 from gansample.errors import ArtefactError, UsageError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, listen_to_interrupts
 from tests.make_tiny_bundle import make_tiny_bundle
 from tests.run_demo import collected_event_loops
 
@@ -32,7 +32,13 @@ def command(folder: Path, *arguments: str, **environment: str) -> Iterator[subpr
     """The real command, running in `folder`."""
     variables = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'serve'}", "TMPDIR": str(folder), **environment}
     with subprocess.Popen(
-        [sys.executable, "-m", "demo", *arguments], cwd=folder, env=variables, stdout=-1, stderr=-1, text=True
+        [sys.executable, "-m", "demo", *arguments],
+        cwd=folder,
+        env=variables,
+        stdout=-1,
+        stderr=-1,
+        text=True,
+        preexec_fn=listen_to_interrupts,
     ) as process:
         try:
             yield process

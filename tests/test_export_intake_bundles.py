@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from export.build import levels_of
 from export.intake.request import Request
 from export.intake.take import Taken, take
-from export.parity import judge, reference_from_face
+from export.parity import judge
+from export.reference import reference_from_face
 from export.to_onnx import onnx_from_face
+from export.variants.onnx_fp32 import levels_of
 from gansample.runners.onnxruntime_cpu import OnnxRuntimeRunner
 from tests.synthetic_generators import CASES, example, trained_case
 from tests.test_export_intake_synthetic import taken

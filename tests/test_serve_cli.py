@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from gansample.cli import app
 from gansample.errors import GansampleError
 from gansample.png import read_metadata
-from tests.conftest import Command
+from tests.conftest import Command, listen_to_interrupts
 
 
 def test_a_grid(gansample: Command, tiny_bundle: Path, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_closed_pipe_is_no_traceback(gansample: Command, tiny_bundle: Path) ->
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_leave_complete_files_only(tiny_bundle: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-m", "gansample", "--n", "1000000", "--out-dir", "d", "--bundle", str(tiny_bundle)]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=listen_to_interrupts)
     while not list(tmp_path.glob("d/seed*.png")):
         assert process.poll() is None, process.stderr and process.stderr.read()
     process.send_signal(number)
