@@ -3,7 +3,8 @@
 import torch
 
 from tests.tiny_training import tiny_data
-from train.data import Shuffle, digits
+from train.data.digits import digits
+from train.data.order import Shuffle
 from train.pixels import from_bytes, to_bytes
 
 

@@ -5,13 +5,11 @@ from dataclasses import fields
 
 import pytest
 
-from tests.conftest import ROOT
+from tests import renumber_docs
 from train.config import Config
 
-PAGE = (ROOT / "docs/gan.md").read_text()
-REFERENCES = re.findall(r"\[(?:`([^`]+)`|(\w+))\]\(\.\./(train/\w+\.py)#L(\d+)\)", PAGE)
-WORDS = {"refused": "raise UsageError", "recomputed": "def recompute_statistics"}
-"""Links whose text is prose, and what their line holds."""
+PAGE = renumber_docs.PAGE.read_text()
+REFERENCES = renumber_docs.LINK.findall(PAGE)
 
 
 def test_nothing_is_left_out() -> None:
@@ -20,12 +18,8 @@ def test_nothing_is_left_out() -> None:
 
 @pytest.mark.parametrize(("symbol", "word", "path", "line"), REFERENCES)
 def test_the_line_holds_what_is_named(symbol: str, word: str, path: str, line: str) -> None:
-    lines = (ROOT / path).read_text().splitlines()
-    wanted = symbol or WORDS[word]
-    defined = re.compile(rf"(def|class) {re.escape(wanted)}\b") if wanted.isidentifier() else None
-    places = [number for number, text in enumerate(lines, 1) if defined and defined.search(text)]
-    places = places or [number for number, text in enumerate(lines, 1) if wanted in text]
-    assert int(line) in places, f"{wanted} is at {path}, line {places}"
+    wanted = symbol or renumber_docs.WORDS[word]
+    assert int(line) in renumber_docs.places(wanted, path), "mend it with: python -m tests.renumber_docs"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from train.loop import Reading
-from train.progress import Clock, LiveBar, PlainLines, open_progress
+from train.show.progress import Clock, LiveBar, PlainLines, open_progress
 
 READING = Reading(loss_d=1.5, loss_g=-0.25, value=-1.2, d_real=0.7, d_fake=0.4)
 

@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional as F
 
 from tests.tiny_training import tiny_data, tiny_judge
-from train.data import digits
-from train.judge import Judge
-from train.metrics import class_distance, frechet_distance, kernel_distance, precision_and_coverage
+from train.data.digits import digits
+from train.scores.judge import Judge
+from train.scores.metrics import class_distance, frechet_distance, kernel_distance, precision_and_coverage
 
 STREAM = np.random.RandomState(0)
 

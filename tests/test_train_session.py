@@ -18,10 +18,10 @@ from train import loop
 from train.average import draw
 from train.checkpoint import load_generator
 from train.interruption import Interruption
-from train.judge import Scores
 from train.loop import Reading
 from train.pixels import to_bytes
 from train.run_folder import RunFolder
+from train.scores.judge import Scores
 from train.session import CALIBRATION, CLOSING_SECONDS, FINAL_SEEDS, PREVIEW_SEEDS, TrainingDiverged
 
 

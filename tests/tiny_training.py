@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from train.config import PRESETS, Config
-from train.data import DataSet, digits
+from train.data.dataset import DataSet
+from train.data.digits import digits
 from train.interruption import Interruption
-from train.judge import Judge
-from train.progress import Silence
 from train.run_folder import RunFolder
+from train.scores.judge import Judge
 from train.session import Session, provenance
+from train.show.progress import Silence
 from train.state import TrainingState
 
 torch.set_num_threads(1)  # these networks are too small to share

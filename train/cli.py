@@ -49,12 +49,12 @@ def train(
     run = RunFolder.create(out, f"digits-{preset}")
     console.share_processor()
 
-    from train.data import digits
+    from train.data.digits import digits
     from train.interruption import Interruption
-    from train.judge import Judge
-    from train.progress import open_progress
     from train.reproducible import make_reproducible
+    from train.scores.judge import Judge
     from train.session import Session, provenance
+    from train.show.progress import open_progress
     from train.state import TrainingState
 
     make_reproducible(config.threads)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from train.augment import translate
-from train.data import DataSet
+from train.data.dataset import DataSet
 from train.losses import discriminator_loss, generator_loss, value
 from train.pixels import from_bytes
 from train.state import TrainingState

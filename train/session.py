@@ -13,15 +13,15 @@ from gansample.errors import GansampleError
 from train.average import draw
 from train.checkpoint import save_checkpoint
 from train.config import Config
-from train.data import DataSet
+from train.data.dataset import DataSet
 from train.interruption import Interruption
-from train.judge import Judge, Scores
 from train.loop import NotFinite, Reading, train
 from train.model import Generator, generator_arguments
 from train.pixels import to_bytes
-from train.plots import curves_png, grid_png
-from train.progress import Progress
 from train.run_folder import RunFolder
+from train.scores.judge import Judge, Scores
+from train.show.plots import curves_png, grid_png
+from train.show.progress import Progress
 from train.state import Candidate, TrainingState
 
 PREVIEW_SEEDS = range(64)  # the pictures that `gansample --n 64` draws from the exported bundle

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from train.average import MovingAverage, decay_of, random_latents
 from train.config import Config
-from train.data import DataSet, Shuffle
-from train.judge import Scores
+from train.data.dataset import DataSet
+from train.data.order import Shuffle
 from train.model import Generator, build_discriminator, generator_arguments
+from train.scores.judge import Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

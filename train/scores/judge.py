@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train import metrics
-from train.classifier import train_classifier
-from train.data import DataSet
+from train.data.dataset import DataSet
+from train.scores import metrics
+from train.scores.classifier import train_classifier
 
 SEEN = 0.04  # a class with a smaller share of the pictures than this counts as dropped
 DRAWS = 5
@@ -54,6 +54,9 @@ class Judge:
     """
 
     def __init__(self, data: DataSet) -> None:
+        assert data.labels is not None
+        assert data.held_out_labels is not None
+        assert data.class_names is not None
         self.classifier = train_classifier(data)
         self.sha256 = self.classifier.sha256
         self.draw = len(data.held_out_images)

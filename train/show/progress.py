@@ -4,8 +4,8 @@ import sys
 import time
 from typing import Protocol
 
-from train.judge import Scores
 from train.loop import Reading
+from train.scores.judge import Scores
 
 
 class Progress(Protocol):

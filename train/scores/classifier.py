@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from gansample.seal import digest
 from train.augment import translate
-from train.data import DataSet, Shuffle
+from train.data.dataset import DataSet
+from train.data.order import Shuffle
 
 FEATURES = 32  # few enough for a covariance from a few hundred pictures
 
@@ -57,6 +58,8 @@ def train_classifier(data: DataSet) -> Classifier:
 
     Leaves torch's random state as it found it.
     """
+    assert data.labels is not None
+    assert data.class_names is not None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         classifier = Classifier(data.images.shape[-1], data.channels, len(data.class_names))
