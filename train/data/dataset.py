@@ -24,9 +24,19 @@ class DataSet:
     fingerprint: str
     """SHA-256 over every picture and label, in order: the same fingerprint is the same data and the same split."""
 
+    skipped: tuple[str, ...] = ()
+
     @property
     def channels(self) -> int:
         return self.images.shape[1]
+
+    @property
+    def class_shares(self) -> tuple[float, ...] | None:
+        """How often each class occurs among the pictures that are trained on, summing to 1; None without classes."""
+        if self.labels is None or self.class_names is None:
+            return None
+        counts = self.labels.bincount(minlength=len(self.class_names)).double()
+        return tuple((counts / counts.sum()).tolist())
 
 
 def fingerprint_of(parts: tuple[Tensor, ...]) -> str:

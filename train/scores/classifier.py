@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gansample.seal import digest
-from train.augment import translate
+from train.augment import shift
 from train.data.dataset import DataSet
 from train.data.order import Shuffle
 
@@ -70,7 +70,7 @@ def train_classifier(data: DataSet) -> Classifier:
         order = Shuffle(len(data.images), _SEED)
         for _ in range(steps):
             batch = order.take(_BATCH)
-            images = translate(data.images[batch].float(), 0.5, data.images.shape[-1] // 16)
+            images = shift(data.images[batch].float(), 0.5, data.images.shape[-1] // 16)
             loss = F.cross_entropy(classifier(images), data.labels[batch], label_smoothing=0.05)
             adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
