@@ -58,6 +58,7 @@ def train(
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on where this run was interrupted.")] = None,
     force: Annotated[bool, typer.Option("--force", help="With --resume: go on although the data have changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the configuration and stop.")] = False,
+    save_seconds: Annotated[float, typer.Option(min=0, help="How much work a power cut may cost, at most.")] = 60.0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write events for TensorBoard into the run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -105,7 +106,7 @@ def train(
 
     progress = open_progress(quiet or not first)
     try:
-        outcome = run_training(plan, run, progress, _STARTED, resume=resume is not None, force=force)
+        outcome = run_training(plan, run, progress, _STARTED, resume=resume is not None, force=force, save_seconds=save_seconds)
     finally:
         progress.close()
     if run is not None and not quiet:

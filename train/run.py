@@ -15,7 +15,7 @@ from train.plan import Plan
 from train.resume import newest_state
 from train.run_folder import CONFIG, RunFolder
 from train.scores.judge import Judge
-from train.session import Session, provenance
+from train.session import SAVE_SECONDS, Session, provenance
 from train.show.progress import Progress
 from train.state import TrainingState
 
@@ -33,7 +33,14 @@ class Outcome:
 
 
 def run_training(
-    plan: Plan, folder: RunFolder | None, progress: Progress, started: float, *, resume: bool = False, force: bool = False
+    plan: Plan,
+    folder: RunFolder | None,
+    progress: Progress,
+    started: float,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    save_seconds: float = SAVE_SECONDS,
 ) -> Outcome:
     """Train as `plan` says, into `folder` (None in every process of a group but the first).
 
@@ -61,7 +68,7 @@ def run_training(
             progress.note(f"classifier of the real pictures: {judge.accuracy:.1%} of the held-out ones right")
         deadline = started + 60 * plan.max_minutes if plan.max_minutes is not None else None
         with Interruption() as interruption:
-            session = Session(TrainingState(config, data, group), data, judge, folder, progress, deadline, source)
+            session = Session(TrainingState(config, data, group), data, judge, folder, progress, deadline, source, save_seconds)
             if resume:
                 saved = group.from_first(newest_state(folder.path, progress.note) if folder is not None else None)
                 session.go_on_from(saved)

@@ -13,8 +13,10 @@ runs/0007-digits-modern/
 
 import fcntl
 import json
+import os
 import re
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +33,18 @@ class RunFolder:
 
     def __init__(self, path: Path, lock: bool = True) -> None:
         self.path = path
+        self._release: Callable[[], object] = lambda: None
         if not lock:
             return
         try:
-            self._lock = (path / ".lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by the system, however the process ends
-        except BlockingIOError:
-            raise UsageError(f"another process is training in {path}", "wait for it, or stop it first") from None
+            handle = os.open(path / ".lock", os.O_CREAT | os.O_RDWR, 0o666)
         except OSError as error:
             raise cannot_write(path / ".lock", error) from error
+        self._release = weakref.finalize(self, os.close, handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by the system, however the process ends
+        except OSError:
+            raise UsageError(f"another process is training in {path}", "wait for it, or stop it first") from None
 
     @classmethod
     def create(cls, path: Path | None, name: str) -> "RunFolder":
@@ -62,6 +67,10 @@ class RunFolder:
         if not (path / CONFIG).is_file():
             raise ArtefactError(f"{path} is no run, it has no {CONFIG}", "pass a folder that `python -m train` made")
         return cls(path, lock)
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        self._release()
 
     def config(self) -> Mapping[str, Any]:
         """What config.json says."""

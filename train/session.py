@@ -171,9 +171,7 @@ class Session:
         state = self.state
         self._looked_at_step = state.step
         generator = state.snapshot()
-        wish = state.space.to_be_scored(SCORE_SEEDS[: self.judge.images_wanted])
-        pictures = self._pictures(generator, wish)
-        scores = self.judge.score(pictures)
+        scores = self._score(generator, SCORE_SEEDS)
         preview = f"previews/{state.images_seen:09d}.png"
         self.run.write(preview, grid_png(self._pictures(generator, state.space.of_seeds(PREVIEW_SEEDS))))
         self._log({"event": "scores", **self._now(), **scores.to_dict()})
@@ -195,8 +193,7 @@ class Session:
 
     def _close(self) -> dict[str, Any]:
         assert self.kept is not None
-        wish = self.state.space.to_be_scored(FINAL_SEEDS[: self.judge.images_wanted])
-        final = self.judge.score(self._pictures(self.kept.generator, wish))
+        final = self._score(self.kept.generator, FINAL_SEEDS)
         metrics = self._metrics(final)
         self._save(finished=self.state.finished, metrics=metrics)
         self.run.write("samples.png", grid_png(self._pictures(self.kept.generator, self.state.space.of_seeds(PREVIEW_SEEDS))))
@@ -247,6 +244,7 @@ class Session:
                 "training": training,
                 "watch": self.watch.state_dict(),
                 "best": asdict(self._best) if self._best else None,
+                "judge": self.judge.sha256,
                 "kept": {
                     "step": self.kept.step,
                     "images_seen": self.kept.images_seen,
@@ -261,23 +259,29 @@ class Session:
 
     def go_on_from(self, saved: Mapping[str, Any]) -> None:
         """Take up a run where a state was saved: the next step is the one that would have come next."""
-        self.state.load_state_dict(saved["training"])
+        generator = Generator(**self.state.generator_arguments)  # type: ignore[arg-type]  # draws its first weights: before the
+        self.state.load_state_dict(saved["training"])  # random stream is put where it was
         self._good = copy.deepcopy(self.state.state_dict())
         self.watch.load_state_dict(saved["watch"])
-        self._best = Scores(**saved["best"]) if saved["best"] else None
-        generator = Generator(**self.state.generator_arguments)  # type: ignore[arg-type]
         generator.load_state_dict(saved["kept"]["generator"])
-        self.kept = Candidate(
-            step=saved["kept"]["step"],
-            images_seen=saved["kept"]["images_seen"],
-            generator=generator.eval().requires_grad_(False),
-            scores=Scores(**saved["kept"]["scores"]),
-        )
+        generator.eval().requires_grad_(False)
+        same_judge = self._judge is None or saved["judge"] == self._judge.sha256
+        if same_judge:
+            self._best, scores = Scores(**saved["best"]), Scores(**saved["kept"]["scores"])
+        else:  # another version trains another classifier, in whose space the old scores mean nothing
+            self.progress.note("the classifier has changed since: the kept generator is scored anew")
+            self._best = scores = self._score(generator, SCORE_SEEDS)
+            self.watch.best_kernel, self.watch.best_coverage = scores.kernel, scores.coverage
+        kept = saved["kept"]
+        self.kept = Candidate(step=kept["step"], images_seen=kept["images_seen"], generator=generator, scores=scores)
         self._readings = [Reading(**reading) for reading in saved["readings"]]
         self._looked_at_step, self._look_seconds = saved["looked_at_step"], saved["look_seconds"]
         self._calibration_started = time.monotonic()
         if self._run is not None:
             self._rows = self._run.forget_after(self.state.step)
+
+    def _score(self, generator: Generator, seeds: range) -> Scores:
+        return self.judge.score(self._pictures(generator, self.state.space.to_be_scored(seeds[: self.judge.images_wanted])))
 
     def _pictures(self, generator: Generator, wish: Wish) -> torch.Tensor:
         return to_bytes(draw(generator, wish), self.state.config.output)

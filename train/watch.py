@@ -25,7 +25,7 @@ GOING_BACK = 3  # times; after that the run gives up instead of trying for ever
 ALIKE = 0.5  # of the real pictures' spread
 COVERAGE_LOST, COVERAGE_WORTH = 0.7, 0.1  # of the best coverage, once there is some to lose
 CLASS_DISTANCE = 0.3
-SETTLING = 0.25  # share of the run before which classes and spread are not expected to be there
+SETTLING = 0.5  # share of the run before which classes and spread are not expected to be there
 DIVERGED_LOOKS = 3
 OVERFITTING = 0.9  # r = E[sign ℓ(x)]: 95 of 100 training pictures are taken for real
 AUGMENT_TIMES, AUGMENT_PAUSE = 5, 500  # at most so often, with so many steps between

@@ -35,8 +35,6 @@ class DataSet:
     skipped: tuple[Skipped, ...] = ()
     """Pictures of the source that could not be used."""
 
-    skipped: tuple[str, ...] = ()
-
     @property
     def channels(self) -> int:
         return self.images.shape[1]

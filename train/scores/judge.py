@@ -59,14 +59,14 @@ class Judge:
         assert data.class_names is not None
         self.classifier = train_classifier(data)
         self.sha256 = self.classifier.sha256
-        self.draw = len(data.held_out_images)
-        self._real, _ = self._look(data.images)
+        self.draw = min(len(data.held_out_images), 1000)
+        self._real, _ = self._look(data.images[torch.from_numpy(np.random.RandomState(1).permutation(len(data.images))[:5000])])
         self._reference = self._real[: self.draw]  # as many as are compared with them: a share of balls depends on n
         labels = data.labels.numpy()
         self._prior = np.bincount(labels, minlength=len(data.class_names)) / len(labels)
         _, held_out = self._look(data.held_out_images)
         self.accuracy = float((held_out == data.held_out_labels.numpy()).mean())
-        drawn = np.random.RandomState(0).randint(self.draw, size=self.images_wanted)
+        drawn = np.random.RandomState(0).randint(len(data.held_out_images), size=self.images_wanted)
         self.floor = self.score(data.held_out_images[torch.from_numpy(drawn)])
 
     @property
