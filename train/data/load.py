@@ -48,9 +48,6 @@ def load_data(request: DataRequest, say: Callable[[str], None] = _no_word, progr
     dataset, notes = found
     for note in notes:
         say(note)
-    if dataset.skipped:
-        first = dataset.skipped[0]
-        say(f"{len(dataset.skipped):,} pictures are skipped: {first.name}: {first.reason}, …")
     return dataset
 
 
