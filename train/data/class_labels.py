@@ -4,11 +4,12 @@ import csv
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from gansample.errors import ArtefactError, UsageError
-from train.data.collection import Collection
+from train.data.collection import Collection, Labels
 from train.data.decode import SUFFIXES
 from train.data.request import DataRequest
 
@@ -33,11 +34,9 @@ def label(collection: Collection, names: list[str], request: DataRequest) -> Col
         return replace(collection, notes=tuple(notes))
     if without:
         notes.append(f"{without:,} of {len(names):,} pictures have no class and are left out")
-    class_names = in_order({one for one in found if one is not None})
-    places = {name: place for place, name in enumerate(class_names)}
-    labels = np.array([-1 if one is None else places[one] for one in found], np.int64)
-    keep = labels >= 0
-    return replace(collection, labels=labels, class_names=class_names, notes=tuple(notes)).only(keep)
+    keep = np.array([one is not None for one in found])
+    labels, class_names = numbered([one for one in found if one is not None])
+    return replace(collection.only(keep), labels=labels, class_names=class_names, notes=tuple(notes))
 
 
 def keep_classes(collection: Collection, request: DataRequest) -> Collection:
@@ -67,7 +66,14 @@ def keep_classes(collection: Collection, request: DataRequest) -> Collection:
     return replace(collection, labels=None, class_names=None)
 
 
-def in_order(names: set[str]) -> tuple[str, ...]:
+def numbered(values: list[Any]) -> tuple[Labels, tuple[str, ...]]:
+    """Labels (N,) and class names for one value, number or text, per picture."""
+    names = _in_order({str(value) for value in values})
+    places = {name: place for place, name in enumerate(names)}
+    return np.array([places[str(value)] for value in values], np.int64), names
+
+
+def _in_order(names: set[str]) -> tuple[str, ...]:
     """Sorted, by value where every name is a number."""
     return tuple(sorted(names, key=int if all(name.isascii() and name.isdecimal() for name in names) else None))
 

@@ -1,5 +1,6 @@
 """A folder, a tar or a zip of pictures, read in place: the same pictures give the same names, in the same order."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -35,9 +36,10 @@ def open_container(path: Path) -> Container:
 
     if path.is_dir():
         return Folder(path)
-    if is_zip(path):
+    name = path.name.lower()
+    if is_zip(path) or name.endswith(".zip"):
         return ZipArchive(path)
-    if is_tar(path):
+    if is_tar(path) or re.search(r"\.(tar|tgz|tar\.\w+)$", name):
         return TarArchive(path)
     raise ArtefactError(f"{path} is no folder, .tar, .zip, .npz or IDX file", "pass one of these, or the name of a set")
 
@@ -45,8 +47,11 @@ def open_container(path: Path) -> Container:
 def is_picture(name: str) -> bool:
     """Whether a file of this name is to be read: its suffix says picture, and no part of it is hidden or the system's own."""
     path = PurePosixPath(name)
-    parts = [part.lower() for part in path.parts]
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") or part in _SYSTEM_FILES for part in parts)
+    return path.suffix.lower() in SUFFIXES and not any(_is_the_systems(part) for part in path.parts)
+
+
+def _is_the_systems(part: str) -> bool:
+    return (part.startswith(".") and part != "..") or part.lower() in _SYSTEM_FILES
 
 
 def inside(name: str) -> str | None:

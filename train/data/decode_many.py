@@ -13,6 +13,9 @@ from train.data.collection import Pixels, Report
 from train.data.decode import decode
 from train.data.fit import Frame, Unusable
 
+_MOST_WORKERS = 16
+_MOST_HELD = 256 * 2**20  # bytes
+
 Answer = Pixels | Unusable
 
 
@@ -44,15 +47,19 @@ def _answers(files: Iterable[tuple[str, bytes | Unusable]], frame: Frame) -> Ite
         except Unusable as reason:
             return reason
 
-    workers = len(os.sched_getaffinity(0))
-    waiting: collections.deque[tuple[str, Future[Answer]]] = collections.deque()
+    workers = min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+    waiting: collections.deque[tuple[str, int, Future[Answer]]] = collections.deque()
+    held = 0  # bytes of originals
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         warnings.simplefilter("ignore")  # a strange EXIF block is not the user's concern
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for name, data in files:
-            waiting.append((name, pool.submit(attempt, data)))
-            if len(waiting) >= 8 * workers:
-                name, answer = waiting.popleft()
+            size = 0 if isinstance(data, Unusable) else len(data)
+            waiting.append((name, size, pool.submit(attempt, data)))
+            held += size
+            while len(waiting) >= 8 * workers or held > _MOST_HELD:
+                name, size, answer = waiting.popleft()
+                held -= size
                 yield name, answer.result()
-        for name, answer in waiting:
+        for name, _, answer in waiting:
             yield name, answer.result()

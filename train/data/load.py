@@ -9,17 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gansample.errors import ArtefactError, OutputError, UsageError
+from gansample.errors import ArtefactError, OutputError
 from train.data.cache import entry_for, load_entry, store_entry
 from train.data.class_labels import keep_classes
-from train.data.collection import Collection, Report, Source
+from train.data.collection import Collection, Report
 from train.data.dataset import DataSet, fingerprint_of
 from train.data.digits_source import Digits
-from train.data.idx import is_idx_images
-from train.data.idx_files import IdxFiles
-from train.data.named import NAMES, Mnist
-from train.data.picture_files import PictureFiles
 from train.data.request import DataRequest
+from train.data.sources import open_source
 from train.data.split import held_out
 
 FEWEST_PICTURES = 10  # half of so few are held out, and a batch needs two
@@ -36,7 +33,7 @@ def load_data(request: DataRequest, say: Callable[[str], None] = _no_word, progr
 
     Raises UsageError for a request that this source cannot answer, ArtefactError for a source that is missing or bad.
     """
-    source = _open(request)
+    source = open_source(request, say)
     name = _plain(source.name)
     entry = None if isinstance(source, Digits) else entry_for(request, source.content())
     found = load_entry(entry, name) if entry else None
@@ -48,28 +45,7 @@ def load_data(request: DataRequest, say: Callable[[str], None] = _no_word, progr
     dataset, notes = found
     for note in notes:
         say(note)
-    if dataset.skipped:
-        first = dataset.skipped[0]
-        say(f"{len(dataset.skipped):,} pictures are skipped: {first.name}: {first.reason}, …")
     return dataset
-
-
-def _open(request: DataRequest) -> Source:
-    path = Path(request.source)
-    if request.source in NAMES:
-        if request.labels_file is not None:
-            raise UsageError(f"{request.source} has labels of its own", "leave the labels file out")
-        if path.is_dir():
-            name = request.source
-            raise UsageError(f"{name!r} is a named set, and a folder here", f"pass ./{name} for the folder, or rename it")
-        return Digits() if request.source == "digits" else Mnist(request.source, request.data_root)
-    if not path.exists():
-        raise ArtefactError(f"no data at {path}", f"pass a folder, .tar, .zip, .npz or IDX file, or one of {', '.join(NAMES)}")
-    if path.is_file() and is_idx_images(path):
-        if request.labels_file is not None:
-            raise UsageError(f"{path} cannot take a labels file", "its labels lie beside it, as labels-idx1-ubyte")
-        return IdxFiles(path)
-    return PictureFiles(path, request.labels_file)
 
 
 def _kept(entry: Path, dataset: DataSet, notes: tuple[str, ...], say: Callable[[str], None]) -> tuple[DataSet, tuple[str, ...]]:

@@ -40,7 +40,12 @@ class PictureFiles:
         skipped = tuple(Skipped(name=name, reason=reasons[name]) for name in sorted(reasons))
         _refuse_if_bad(self.path, skipped, len(names))
         ignored = len(self._container.ignored)
-        notes = [f"{ignored:,} files in {self.path.name} are no pictures"] if ignored else []
+        notes = [f"{ignored:,} files in {self.name} are no pictures"] if ignored else []
+        if skipped:
+            are, shown = ("is", "") if len(skipped) == 1 else ("are", ", …")
+            notes.append(
+                f"{len(skipped):,} of {len(names):,} pictures {are} skipped: {skipped[0].name}: {skipped[0].reason}{shown}"
+            )
         collection = Collection(images=with_channels(images, request), skipped=skipped, notes=tuple(notes))
         return label(collection, kept, request)
 
@@ -58,5 +63,7 @@ def _refuse_if_bad(path: Path, skipped: tuple[Skipped, ...], count: int) -> None
 
 def _no_pictures(path: Path, ignored: list[str]) -> ArtefactError:
     suffixes = sorted({Path(name).suffix.lower() or "no suffix" for name in ignored})
+    if archives := [name for name in ignored if Path(name).suffix in (".tar", ".zip")]:
+        return ArtefactError(f"no pictures in {path}, but {archives[0]}", f"pass {path / archives[0]}")
     found = f" (only {', '.join(suffixes[:5])})" if ignored else ""
     return ArtefactError(f"no pictures in {path}{found}", "it must hold PNG, JPEG, WebP, BMP or GIF files")

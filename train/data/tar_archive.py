@@ -1,6 +1,8 @@
 """Pictures in a tar, compressed or not, read where they lie: nothing is unpacked, and no link is followed."""
 
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,11 @@ from train.data.container import inside, is_picture
 from train.data.decode import MAX_BYTES
 from train.data.file_digest import file_sha256
 from train.data.fit import Unusable
+
+_COMPRESSIONS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz"}
+_ERRORS = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError)
+_EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+_MAX_HEADER = 2**20  # bytes
 
 
 class TarArchive:
@@ -41,8 +48,11 @@ class TarArchive:
 
     def _open(self) -> tarfile.TarFile:
         try:
-            return tarfile.open(self.path)
-        except (OSError, tarfile.TarError, EOFError) as error:
+            with self.path.open("rb") as file:
+                start = file.read(6)
+            packed = next((name for magic, name in _COMPRESSIONS.items() if start.startswith(magic)), "")
+            return tarfile.open(self.path, f"r:{packed}", tarinfo=_Member)  # type: ignore[call-overload, no-any-return]
+        except _ERRORS as error:
             raise _damaged(self.path, error) from None
 
     def _read(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | Unusable:
@@ -56,14 +66,25 @@ class TarArchive:
             file = archive.extractfile(member)
             assert file is not None  # it is a regular file
             return file.read()
-        except (OSError, tarfile.TarError, EOFError) as error:
+        except _ERRORS as error:
             raise _damaged(self.path, error) from None
+
+
+class _Member(tarfile.TarInfo):
+    """tarfile reads extended headers whole, and a compressed archive of kilobytes can claim one of gigabytes."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _EXTENDED and member.size > _MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        return member
 
 
 def is_tar(path: Path) -> bool:
     try:
         return tarfile.is_tarfile(path)
-    except (OSError, EOFError):
+    except _ERRORS:
         return False
 
 
@@ -71,11 +92,11 @@ def _members(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
     try:
         yield from archive
         archive.fileobj.seek(archive.offset)
-        end = archive.fileobj.read(512)
-    except (OSError, tarfile.TarError, EOFError) as error:
+        end = archive.fileobj.read(tarfile.BLOCKSIZE)
+    except _ERRORS as error:
         raise _damaged(path, error) from None
     # tarfile takes a cut between two members for the end: only the closing block of zeros proves that nothing is missing
-    if archive.offset and end.strip(b"\0"):
+    if len(end) < tarfile.BLOCKSIZE or end.strip(b"\0"):
         raise _damaged(path, "unexpected end of data")
 
 

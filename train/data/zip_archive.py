@@ -62,8 +62,10 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Unusable
         return Unusable("its name leads out of the archive")
     if stat.S_ISLNK(member.external_attr >> 16):
         return Unusable("a link or a device, no file")
+    if member.file_size > MAX_BYTES:
+        return Unusable(f"larger than {MAX_BYTES >> 20} MB")
     try:
         with archive.open(member) as file:
-            return file.read(MAX_BYTES + 1)  # whatever size it claims
+            return file.read(MAX_BYTES)  # zipfile gives no more than the size that the check above has seen
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError) as error:
         return Unusable(f"damaged ({error})")
