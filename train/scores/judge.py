@@ -12,7 +12,7 @@ from gansample.errors import UsageError
 from train.data.dataset import DataSet
 from train.scores import metrics
 from train.scores.classifier import FEATURES, held_out_accuracy, train_classifier
-from train.scores.metrics import Features
+from train.scores.metrics import Features, Gaussian
 from train.scores.modes import Classes, Modes
 from train.scores.second_space import SecondSpace
 
@@ -91,8 +91,10 @@ class Judge:
         self._neighbours = self._real[sample[: self.draw]]  # as many as are compared with them: a share of balls depends on n
         self._kernel_reference = self._real[sample[:REFERENCE]]
         self._kernel_within = metrics.kernel_within(self._kernel_reference)
+        self._gaussian = Gaussian.of(self._real)
         self._second = SecondSpace(data.images[torch.from_numpy(sample[:FINAL])])
         self._second_real = self._second.look(data.images[torch.from_numpy(sample[:REFERENCE])])
+        self._second_gaussian = Gaussian.of(self._second_real)
         self._second_within = metrics.kernel_within(self._second_real)
         if data.class_names is not None and data.labels is not None:
             self.class_names, classes = data.class_names, data.labels.numpy()
@@ -110,6 +112,10 @@ class Judge:
     def name(self) -> str:
         """What the examiner is: a person should know whether it ever saw a label."""
         return "classifier" if self.classifier.task == "classes" else "rotation classifier"
+
+    def describe(self) -> dict[str, Any]:
+        """Who judged, to be printed with every score: distances of two judges with different digests cannot be compared."""
+        return {"name": self.name, "accuracy": round(self.accuracy, 4), "sha256": self.sha256}
 
     @property
     def images_wanted(self) -> int:
@@ -129,12 +135,12 @@ class Judge:
         features, classes = self._look(images)
         draws = np.split(features, len(features) // self.draw)
         second = np.split(self._second.look(images), len(draws))
-        frechet = np.array([metrics.frechet_distance(draw, self._real) for draw in draws])
+        frechet = np.array([metrics.frechet_distance(draw, self._gaussian) for draw in draws])
         kernel = np.array([metrics.kernel_distance(draw, self._kernel_reference, self._kernel_within) for draw in draws])
         balls = np.mean([metrics.neighbourhood(draw, self._neighbours) for draw in draws], axis=0)
         shares = self._shares(classes)
         _, novelty = metrics.nearest(features[:QUICK], self._real)
-        second_frechet = [metrics.frechet_distance(draw, self._second_real) for draw in second]
+        second_frechet = [metrics.frechet_distance(draw, self._second_gaussian) for draw in second]
         second_kernel = [metrics.kernel_distance(draw, self._second_real, self._second_within) for draw in second]
         return Scores(
             images=len(images),
@@ -151,6 +157,11 @@ class Judge:
             second_kernel=float(np.mean(second_kernel)),
             obedience=float((classes == asked.numpy()).mean()) if asked is not None else None,
         )
+
+    def classes_to_ask(self, count: int) -> Tensor:
+        """`count` classes at random with the training split's shares, int64: what to score a conditional generator on."""
+        drawn = np.random.RandomState(0).choice(len(self._prior), size=count, p=self._prior)
+        return torch.from_numpy(drawn.astype(np.int64))
 
     def nearest(self, images: Tensor) -> npt.NDArray[np.int64]:
         """For each picture the index into `data.images` of the training picture nearest to it in the classifier's features."""

@@ -29,18 +29,29 @@ class Neighbourhood(NamedTuple):
     drawn? One outlier among the generated pictures, with its huge ball, fools recall but not this."""
 
 
-def frechet_distance(a: Features, b: Features) -> float:
+class Gaussian(NamedTuple):
+    """The normal distribution fitted to features (N, d)."""
+
+    mean: Features
+    covariance: Features
+
+    @classmethod
+    def of(cls, x: Features) -> "Gaussian":
+        return cls(x.mean(0), np.cov(x, rowvar=False))
+
+
+def frechet_distance(a: Features, b: Features | Gaussian) -> float:
     """|μa − μb|² + tr(Σa + Σb − 2 (Σa Σb)^½), the distance of the two Gaussians (Dowson & Landau 1982; Heusel et al. 2017).
 
     Biased upwards where pictures are few: compare only values for equal numbers of pictures.
     """
-    covariance_a, covariance_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    values, vectors = np.linalg.eigh(covariance_a)
-    root_a = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    ours, other = Gaussian.of(a), b if isinstance(b, Gaussian) else Gaussian.of(b)
+    values, vectors = np.linalg.eigh(ours.covariance)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     # tr (Σa Σb)^½ = tr (Σa^½ Σb Σa^½)^½, and that matrix is symmetric
-    cross = np.sqrt(np.linalg.eigvalsh(root_a @ covariance_b @ root_a).clip(0)).sum()
-    shift = a.mean(0) - b.mean(0)
-    return float(shift @ shift + np.trace(covariance_a) + np.trace(covariance_b) - 2 * cross)
+    cross = np.sqrt(np.linalg.eigvalsh(root @ other.covariance @ root).clip(0)).sum()
+    shift = ours.mean - other.mean
+    return float(shift @ shift + np.trace(ours.covariance) + np.trace(other.covariance) - 2 * cross)
 
 
 def kernel_distance(a: Features, b: Features, within_b: float | None = None) -> float:
