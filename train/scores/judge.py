@@ -57,7 +57,8 @@ class Scores:
     """Both distances once more in the features of a random network, which select nothing."""
     second_kernel: float
     obedience: float | None = None
-    """Share of the pictures that the classifier takes for what was asked for, 0..1; None where nothing was."""
+    """Share of the pictures that the classifier takes for what was asked for, 0..1; for real pictures, for what they are.
+    None where there was nothing to ask for."""
 
     def to_dict(self) -> dict[str, Any]:
         rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(self).items()}
@@ -105,8 +106,9 @@ class Judge:
         self.real_spread = metrics.mean_distance(self._real[sample[:SPREAD]])
         held_out, _ = self._look(data.held_out_images)
         self._novelty = float(np.median(metrics.nearest(held_out[:QUICK], self._real)[1]))
-        drawn = np.random.RandomState(0).randint(len(held_out), size=self.images_wanted_final)
-        self.floor = self.score(data.held_out_images[torch.from_numpy(drawn)])
+        drawn = torch.from_numpy(np.random.RandomState(0).randint(len(held_out), size=self.images_wanted_final))
+        labels = data.held_out_labels
+        self.floor = self.score(data.held_out_images[drawn], labels[drawn] if labels is not None else None)
 
     @property
     def name(self) -> str:

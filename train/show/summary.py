@@ -16,7 +16,7 @@ ROWS = (
     ("kernel, second space", "second_kernel", ".4f"),
     ("drawn as asked", "obedience", ".1%"),
 )
-"""Label, key in the scores, format. A row that nobody has a value for is left out."""
+"""Label, key in the scores, format."""
 
 
 def score_table(columns: Mapping[str, Mapping[str, Any]]) -> str:
@@ -28,12 +28,12 @@ def score_table(columns: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def score_rows(columns: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """The label and one cell per column for every score that at least one of them has."""
+    """The label and one cell per column, for every score that the first column has."""
     scores = list(columns)
     return [
         (label, *(_cell(column.get(key), form) for column in scores))
         for label, key, form in ROWS
-        if any(column.get(key) is not None for column in scores)
+        if scores[0].get(key) is not None
     ]
 
 
