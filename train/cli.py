@@ -102,7 +102,7 @@ def train(
     console.share_processor()
     from train.run import run_training
     from train.show.progress import open_progress
-    from train.show.summary import summary
+    from train.show.summary import class_line, score_table
 
     progress = open_progress(quiet or not first)
     try:
@@ -112,7 +112,9 @@ def train(
     if run is not None and not quiet:
         end = "interrupted" if outcome.interrupted else f"stopped: {outcome.stopped}" if outcome.stopped else "done"
         print(f"{end} after {(time.monotonic() - _STARTED) / 60:.1f} minutes", file=sys.stderr)
-        print(summary(outcome.metrics), file=sys.stderr)
+        print(score_table({"generated": outcome.metrics["scores"], "real": outcome.metrics["real"]}), file=sys.stderr)
+        shares = class_line(outcome.metrics["class_names"], outcome.metrics["scores"]["class_shares"])
+        print(f"  classes  {shares}", file=sys.stderr)
         if outcome.interrupted:
             print(f"the checkpoint is usable; go on with: python -m train --resume {run.path}", file=sys.stderr)
         print(f"look at {run.path / 'samples.png'}, then: make export", file=sys.stderr)

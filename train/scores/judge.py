@@ -4,15 +4,24 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gansample.errors import UsageError
 from train.data.dataset import DataSet
 from train.scores import metrics
-from train.scores.classifier import train_classifier
+from train.scores.classifier import FEATURES, held_out_accuracy, train_classifier
+from train.scores.metrics import Features, Gaussian
+from train.scores.modes import Classes, Modes
+from train.scores.second_space import SecondSpace
 
-SEEN = 0.04  # a class with a smaller share of the pictures than this counts as dropped
-DRAWS = 5
+FEWEST = 16  # held-out pictures, below which no distance means anything
+DRAW = 20 * FEATURES  # pictures compared at a time: enough for a covariance, and small distance matrices
+QUICK = 2_000  # pictures for a look during training, at most
+FINAL = 10_000  # pictures for the last look, at most
+REFERENCE = 2_000  # training pictures that the kernel distance is measured to, at most
+SPREAD = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,76 +34,150 @@ class Scores:
     frechet_sd: float
     """Standard deviation between draws; 0 for a single draw."""
     kernel: float
-    """Unbiased kernel distance to the training split; near 0 is as good as real."""
+    """Unbiased kernel distance to the training split; near 0 is as good as real. The best checkpoint is chosen by it."""
     kernel_sd: float
     precision: float
     """Share of the pictures that lie among real ones, 0..1."""
+    recall: float
+    """Share of real pictures that lie among these, 0..1."""
+    density: float
+    """How deep the pictures lie among real ones, around 1 for real pictures."""
     coverage: float
     """Share of real pictures with a neighbour among these, 0..1."""
     class_shares: tuple[float, ...]
-    """Share of the pictures that the classifier takes for each class, 0..1."""
+    """Share of the pictures that the classifier takes for each class, or that fall into each bin of its features, 0..1."""
     class_distance: float
     """Total variation between these shares and the training split's, 0..1."""
-
-    @property
-    def classes_seen(self) -> int:
-        return sum(share > SEEN for share in self.class_shares)
+    classes_seen: int
+    """Classes that have more than 0.4 of their share in the training split."""
+    memorisation: float
+    """Median distance to the nearest training picture, divided by the held-out pictures' median: around 1 for new pictures,
+    near 0 for copies. A screen only: it shows copying, and does not rule it out."""
+    second_frechet: float
+    """Both distances once more in the features of a random network, which select nothing."""
+    second_kernel: float
+    obedience: float | None = None
+    """Share of the pictures that the classifier takes for what was asked for, 0..1; for real pictures, for what they are.
+    None where there was nothing to ask for."""
 
     def to_dict(self) -> dict[str, Any]:
         rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(self).items()}
-        rounded["class_shares"] = [round(share, 4) for share in self.class_shares]
-        return rounded | {"classes_seen": self.classes_seen}
+        return rounded | {"class_shares": [round(share, 4) for share in self.class_shares]}
 
 
 class Judge:
     """Trains its classifier on the real training split, then scores pictures against that split.
 
-    All pictures are compared in draws of as many as are held out. `floor` is what a perfect generator would score: the
-    held-out real pictures, drawn at random with replacement (once each, they would be stratified as no generator is).
+    All pictures are compared in draws of `draw` (as many as are held out, 640 at most). `floor` is what a perfect generator
+    would score: the held-out real pictures, drawn at random with replacement (once each, they would be stratified as no
+    generator is).
+
+    Raises UsageError where fewer than 16 pictures are held out.
     """
 
     def __init__(self, data: DataSet) -> None:
-        assert data.labels is not None
-        assert data.held_out_labels is not None
-        assert data.class_names is not None
+        if len(data.held_out_images) < FEWEST:
+            raise UsageError(
+                f"{len(data.held_out_images)} pictures are held out to judge by, at least {FEWEST} are needed",
+                "use more pictures",
+            )
+        self._held_out = len(data.held_out_images)
+        self.draw = min(self._held_out, len(data.images), DRAW)
+        self._modes: Modes | None = None
         self.classifier = train_classifier(data)
         self.sha256 = self.classifier.sha256
-        self.draw = min(len(data.held_out_images), 1000)
-        self._real, _ = self._look(data.images[torch.from_numpy(np.random.RandomState(1).permutation(len(data.images))[:5000])])
-        self._reference = self._real[: self.draw]  # as many as are compared with them: a share of balls depends on n
-        labels = data.labels.numpy()
-        self._prior = np.bincount(labels, minlength=len(data.class_names)) / len(labels)
-        _, held_out = self._look(data.held_out_images)
-        self.accuracy = float((held_out == data.held_out_labels.numpy()).mean())
-        drawn = np.random.RandomState(0).randint(len(data.held_out_images), size=self.images_wanted)
-        self.floor = self.score(data.held_out_images[torch.from_numpy(drawn)])
+        self.accuracy = held_out_accuracy(self.classifier, data)
+        self._real, _ = self._look(data.images)
+        sample = np.random.RandomState(0).permutation(len(self._real))  # folders come in order, samples must not
+        self._neighbours = self._real[sample[: self.draw]]  # as many as are compared with them: a share of balls depends on n
+        self._kernel_reference = self._real[sample[:REFERENCE]]
+        self._kernel_within = metrics.kernel_within(self._kernel_reference)
+        self._gaussian = Gaussian.of(self._real)
+        self._second = SecondSpace(data.images[torch.from_numpy(sample[:FINAL])])
+        self._second_real = self._second.look(data.images[torch.from_numpy(sample[:REFERENCE])])
+        self._second_gaussian = Gaussian.of(self._second_real)
+        self._second_within = metrics.kernel_within(self._second_real)
+        if data.class_names is not None and data.labels is not None:
+            self.class_names, classes = data.class_names, data.labels.numpy()
+        else:
+            self._modes = Modes(self._real[sample])
+            self.class_names, classes = self._modes.names, self._modes.of(self._real)
+        self._prior = self._shares(classes)
+        self.real_spread = metrics.mean_distance(self._real[sample[:SPREAD]])
+        held_out, _ = self._look(data.held_out_images)
+        self._novelty = float(np.median(metrics.nearest(held_out[:QUICK], self._real)[1]))
+        drawn = torch.from_numpy(np.random.RandomState(0).randint(len(held_out), size=self.images_wanted_final))
+        labels = data.held_out_labels
+        self.floor = self.score(data.held_out_images[drawn], labels[drawn] if labels is not None else None)
+
+    @property
+    def name(self) -> str:
+        """What the examiner is: a person should know whether it ever saw a label."""
+        return "classifier" if self.classifier.task == "classes" else "rotation classifier"
+
+    def describe(self) -> dict[str, Any]:
+        """Who judged, to be printed with every score: distances of two judges with different digests cannot be compared."""
+        return {"name": self.name, "accuracy": round(self.accuracy, 4), "sha256": self.sha256}
 
     @property
     def images_wanted(self) -> int:
-        return DRAWS * self.draw
+        """Pictures for a look during training, 2,000 at most."""
+        return QUICK // self.draw * self.draw
 
-    def score(self, images: Tensor) -> Scores:
-        """Scores for uint8 pictures (N, C, H, W), N a multiple of `draw`."""
+    @property
+    def images_wanted_final(self) -> int:
+        """Pictures for the last look: as many as are held out, 10,000 at most. The floor is not known better than by those."""
+        return max(self.images_wanted, min(FINAL, self._held_out) // self.draw * self.draw)
+
+    def score(self, images: Tensor, asked: Tensor | None = None) -> Scores:
+        """Scores for uint8 pictures (N, C, H, W), N a multiple of `draw`.
+
+        asked  int64 (N,), the class that each was asked to show, where the pictures have classes.
+        """
         features, classes = self._look(images)
         draws = np.split(features, len(features) // self.draw)
-        frechet = np.array([metrics.frechet_distance(draw, self._real) for draw in draws])
-        kernel = np.array([metrics.kernel_distance(draw, self._real) for draw in draws])
-        balls = np.array([metrics.precision_and_coverage(draw, self._reference) for draw in draws])
-        shares = np.bincount(classes, minlength=len(self._prior)) / len(classes)
+        second = np.split(self._second.look(images), len(draws))
+        frechet = np.array([metrics.frechet_distance(draw, self._gaussian) for draw in draws])
+        kernel = np.array([metrics.kernel_distance(draw, self._kernel_reference, self._kernel_within) for draw in draws])
+        balls = np.mean([metrics.neighbourhood(draw, self._neighbours) for draw in draws], axis=0)
+        shares = self._shares(classes)
+        _, novelty = metrics.nearest(features[:QUICK], self._real)
+        second_frechet = [metrics.frechet_distance(draw, self._second_gaussian) for draw in second]
+        second_kernel = [metrics.kernel_distance(draw, self._second_real, self._second_within) for draw in second]
         return Scores(
             images=len(images),
             frechet=float(frechet.mean()),
             frechet_sd=float(frechet.std()),
             kernel=float(kernel.mean()),
             kernel_sd=float(kernel.std()),
-            precision=float(balls[:, 0].mean()),
-            coverage=float(balls[:, 1].mean()),
+            **{name: float(share) for name, share in zip(metrics.Neighbourhood._fields, balls, strict=True)},
             class_shares=tuple(float(share) for share in shares),
             class_distance=metrics.class_distance(shares, self._prior),
+            classes_seen=metrics.classes_seen(shares, self._prior),
+            memorisation=float(np.median(novelty) / self._novelty),
+            second_frechet=float(np.mean(second_frechet)),
+            second_kernel=float(np.mean(second_kernel)),
+            obedience=float((classes == asked.numpy()).mean()) if asked is not None else None,
         )
 
-    @torch.no_grad()
-    def _look(self, images: Tensor) -> tuple[metrics.Features, np.ndarray[Any, np.dtype[np.int64]]]:
-        """Features float64 (N, d) and the class the classifier sees, int64 (N,)."""
-        features = torch.cat([self.classifier.features(part) for part in torch.split(images, 512)])
-        return features.double().numpy(), self.classifier.classify(features).argmax(1).numpy()
+    def classes_to_ask(self, count: int) -> Tensor:
+        """`count` classes at random with the training split's shares, int64: what to score a conditional generator on."""
+        drawn = np.random.RandomState(0).choice(len(self._prior), size=count, p=self._prior)
+        return torch.from_numpy(drawn.astype(np.int64))
+
+    def nearest(self, images: Tensor) -> npt.NDArray[np.int64]:
+        """For each picture the index into `data.images` of the training picture nearest to it in the classifier's features."""
+        return metrics.nearest(self._look(images)[0], self._real)[0]
+
+    def spread(self, images: Tensor) -> float:
+        """Mean distance of two of these pictures, 256 at most; compare it with `real_spread`."""
+        return metrics.mean_distance(self._look(images[:SPREAD])[0])
+
+    def _look(self, images: Tensor) -> tuple[Features, Classes]:
+        """Features float64 (N, 32), and the class that the classifier sees or the mode nearest to them, int64 (N,)."""
+        found, classes = self.classifier.look(images)
+        features = found.double().numpy()
+        return features, self._modes.of(features) if self._modes is not None else classes.numpy()
+
+    def _shares(self, classes: Classes) -> npt.NDArray[np.float64]:
+        return np.bincount(classes, minlength=len(self.class_names)) / len(classes)

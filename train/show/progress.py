@@ -20,6 +20,9 @@ class Progress(Protocol):
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None:
         """After every look at the averaged generator."""
 
+    def warned(self, text: str) -> None:
+        """One line that stays and stands out: a detector has something to say."""
+
     def close(self) -> None: ...
 
 
@@ -37,6 +40,8 @@ class Silence:
 
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None: ...
 
+    def warned(self, text: str) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -44,7 +49,7 @@ class PlainLines:
     """A line for every tenth of the run and for every score: readable in a log file, and no control characters."""
 
     def __init__(self) -> None:
-        self._tenth = 0
+        self._tenth: int | None = None
         self._clock = Clock()
 
     def note(self, text: str) -> None:
@@ -53,6 +58,8 @@ class PlainLines:
     def step(self, reading: Reading, images_seen: int, images_total: int) -> None:
         pace = self._clock.pace(images_seen, images_total)
         tenth = 10 * images_seen // images_total
+        if self._tenth is None:  # a resumed run does not repeat the tenth that it stopped in
+            self._tenth = tenth
         if tenth > self._tenth:
             self._tenth = tenth
             self.note(f"{min(100, 10 * tenth):3d} %  {images_seen:,} of {images_total:,} images  {pace}  {describe(reading)}")
@@ -60,11 +67,14 @@ class PlainLines:
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None:
         self.note(f"       {images_seen:,} images: {describe_scores(scores, floor)}")
 
+    def warned(self, text: str) -> None:
+        self.note(f"warning: {text}")
+
     def close(self) -> None: ...
 
 
 class LiveBar:
-    """A bar that moves, with rate and time left; under it the losses and the value function."""
+    """A bar that moves, with rate and time left; under it what D believes, and the last distances beside their floor."""
 
     def __init__(self) -> None:
         from rich.console import Console, Group
@@ -74,8 +84,9 @@ class LiveBar:
 
         self._bar = Progress(BarColumn(), TextColumn("{task.percentage:3.0f} %  {task.fields[pace]}"))
         self._task = self._bar.add_task("train", pace="", visible=False)
-        self._reading = Text()
-        self._live = Live(Group(self._bar, self._reading), console=Console(stderr=True, highlight=False), transient=True)
+        self._reading, self._scores = Text(), Text(style="dim")
+        lines = Group(self._bar, self._reading, self._scores)
+        self._live = Live(lines, console=Console(stderr=True, highlight=False), transient=True)
         self._live.start()
         self._clock = Clock()
 
@@ -88,7 +99,12 @@ class LiveBar:
         self._reading.plain = describe(reading)
 
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None:
-        self.note(f"{images_seen:>9,} images  {describe_scores(scores, floor)}")
+        described = describe_scores(scores, floor)
+        self._scores.plain = f"at {images_seen:,} images: {described}"
+        self.note(f"{images_seen:>9,} images  {described}")
+
+    def warned(self, text: str) -> None:
+        self._live.console.print(f"warning: {text}", markup=False, soft_wrap=True, style="yellow")
 
     def close(self) -> None:
         self._live.stop()
@@ -111,7 +127,8 @@ class Clock:
         if not self._seconds_per_image:
             return ""
         left = round(max(0, images_total - images_seen) * self._seconds_per_image)
-        return f"{1 / self._seconds_per_image:,.0f} img/s  {left // 60}:{left % 60:02d} left"
+        minutes = f"{left // 3600}:{left // 60 % 60:02d}" if left >= 3600 else f"{left // 60}"
+        return f"{1 / self._seconds_per_image:,.0f} img/s  {minutes}:{left % 60:02d} left"
 
 
 def describe(reading: Reading) -> str:
@@ -122,7 +139,10 @@ def describe(reading: Reading) -> str:
 
 
 def describe_scores(scores: Scores, floor: Scores) -> str:
+    asked = ""
+    if scores.obedience is not None and floor.obedience is not None:
+        asked = f"  {scores.obedience:.0%} as asked (real {floor.obedience:.0%})"
     return (
         f"Fréchet {scores.frechet:.1f} (real {floor.frechet:.1f})  coverage {scores.coverage:.2f} (real {floor.coverage:.2f})  "
-        f"{scores.classes_seen} of {len(scores.class_shares)} classes"
+        f"{scores.classes_seen} of {len(scores.class_shares)} classes{asked}"
     )
