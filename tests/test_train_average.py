@@ -7,7 +7,10 @@ import torch
 from torch import nn
 
 from train.average import MovingAverage, decay_of, draw, recompute_statistics
+from train.latents import LatentSpace
 from train.model import Generator
+
+SPACE = LatentSpace(size=6)
 
 
 def small_generator(seed: int = 0) -> Generator:
@@ -36,7 +39,7 @@ def test_statistics_belong_to_the_averaged_weights() -> None:
     average = MovingAverage(small_generator())
     for weight in average.generator.parameters():
         weight.mul_(3.0).add_(0.1)
-    snapshot = average.snapshot("normal", 6)
+    snapshot = average.snapshot(SPACE)
     assert not snapshot.training
     seen: list[tuple[nn.BatchNorm2d, torch.Tensor]] = []
     for norm in snapshot.modules():
@@ -51,28 +54,28 @@ def test_statistics_belong_to_the_averaged_weights() -> None:
 
 
 def test_a_latent_gives_the_same_picture_in_any_company() -> None:
-    snapshot = MovingAverage(small_generator()).snapshot("normal", 6)
-    together = draw(snapshot, range(40), "normal", 6)
-    alone = torch.cat([draw(snapshot, range(seed, seed + 1), "normal", 6) for seed in range(40)])
+    snapshot = MovingAverage(small_generator()).snapshot(SPACE)
+    together = draw(snapshot, SPACE.of_seeds(range(40)))
+    alone = torch.cat([draw(snapshot, SPACE.of_seeds(range(seed, seed + 1))) for seed in range(40)])
     assert torch.allclose(together, alone, atol=1e-6)
 
 
 def test_taking_a_snapshot_changes_neither_the_average_nor_the_random_stream() -> None:
     average = MovingAverage(small_generator())
     before, stream = copy.deepcopy(average.generator.state_dict()), torch.get_rng_state()
-    first = average.snapshot("normal", 6)
+    first = average.snapshot(SPACE)
     assert torch.equal(torch.get_rng_state(), stream)
     for name, tensor in average.generator.state_dict().items():
         assert torch.equal(tensor, before[name])
-    for name, tensor in average.snapshot("normal", 6).state_dict().items():
+    for name, tensor in average.snapshot(SPACE).state_dict().items():
         assert torch.equal(tensor, first.state_dict()[name])
 
 
 @pytest.mark.parametrize("distribution", ["normal", "uniform"])
 def test_recomputing_twice_gives_the_same_statistics(distribution: str) -> None:
     generator = small_generator()
-    recompute_statistics(generator, distribution, 6)  # type: ignore[arg-type]
+    recompute_statistics(generator, LatentSpace(size=6, distribution=distribution))  # type: ignore[arg-type]
     first = copy.deepcopy(generator.state_dict())
-    recompute_statistics(generator, distribution, 6)  # type: ignore[arg-type]
+    recompute_statistics(generator, LatentSpace(size=6, distribution=distribution))  # type: ignore[arg-type]
     for name, tensor in generator.state_dict().items():
         assert torch.equal(tensor, first[name])

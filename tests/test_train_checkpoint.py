@@ -16,9 +16,13 @@ from gansample.seal import digest, sealed
 from train import checkpoint
 from train.average import draw
 from train.checkpoint import MANIFEST, WEIGHTS, load_generator, newest_run, save_checkpoint
+from train.latents import LatentSpace
 from train.model import Generator
 
 ARGUMENTS = {"latent_size": 6, "image_size": 8, "channels": 1, "width": 4, "kernel": 4, "stride": 2, "output": "tanh"}
+
+
+SPACE = LatentSpace(size=6)
 
 
 def small_generator(seed: int) -> Generator:
@@ -39,7 +43,7 @@ def test_round_trip(run: Path) -> None:
     assert not loaded.generator.training
     assert loaded.info["step"] == 7
     assert loaded.sha256 == digest((run / WEIGHTS).read_bytes())
-    assert torch.equal(draw(loaded.generator, range(4), "normal", 6), draw(small_generator(0), range(4), "normal", 6))
+    assert torch.equal(draw(loaded.generator, SPACE.of_seeds(range(4))), draw(small_generator(0), SPACE.of_seeds(range(4))))
     assert sorted(path.name for path in run.iterdir()) == [MANIFEST, WEIGHTS]
 
 

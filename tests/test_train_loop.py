@@ -18,8 +18,13 @@ from train.state import TrainingState
 def trained(config: Config, steps: int, state: TrainingState | None = None) -> TrainingState:
     state = state or TrainingState(config, tiny_data())
     end = state.step + steps
-    train(state, tiny_data(), lambda reading: None, lambda: state.step == end)
+    train(state, tiny_data(), refuse_faults, lambda: state.step == end)
     return state
+
+
+def refuse_faults(seen: Reading | NotFinite) -> None:
+    if isinstance(seen, NotFinite):
+        raise seen
 
 
 def weights(state: TrainingState) -> dict[str, torch.Tensor]:
@@ -42,9 +47,20 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(preset: str) -> None:
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.parametrize("preset", ["modern", "classic"])
-def test_saved_and_loaded_it_goes_on_bit_for_bit(preset: str) -> None:
-    config = tiny_config(preset)
+EVERYTHING: list[dict[str, Any]] = [
+    {"preset": "modern"},
+    {"preset": "classic"},
+    {"conditional": True, "x_flip": True, "augment_target": 0.6, "augment_color": 0.5, "augment_probability": 0.3},
+    {"precision": "bf16", "augment_cutout": 0.3, "augment_probability": 0.5},
+    {"loss": "wgan_gp", "d_norm": "none"},
+    {"loss": "relativistic", "d_norm": "none", "r1": 0.1, "r2": 0.1},
+    {"loss": "least_squares", "label_noise": 0.1},
+]
+
+
+@pytest.mark.parametrize("changes", EVERYTHING, ids=lambda changes: " ".join(map(str, changes.values())))
+def test_saved_and_loaded_it_goes_on_bit_for_bit(changes: dict[str, Any]) -> None:
+    config = tiny_config(**changes)
     straight = weights(trained(config, 20))
     half = trained(config, 10)
     file = io.BytesIO()
@@ -90,11 +106,12 @@ def test_each_step_moves_its_own_player_only() -> None:
 
 def test_every_loss_is_read_in_the_words_of_the_value_function() -> None:
     for preset in ("modern", "classic"):
-        readings: list[Reading] = []
+        readings: list[Reading | NotFinite] = []
         state = TrainingState(tiny_config(preset), tiny_data())
         train(state, tiny_data(), readings.append, lambda state=state: state.step == 3)
         assert len(readings) == 3
         for reading in readings:
+            assert isinstance(reading, Reading)
             assert reading.value < 0
             assert 0 < reading.d_real < 1
             assert 0 < reading.d_fake < 1

@@ -14,9 +14,13 @@ from train.losses import (
     generator_loss,
     hinge_discriminator,
     hinge_generator,
+    least_squares_discriminator,
+    least_squares_generator,
     non_saturating,
+    relativistic_discriminator,
     saturating,
     value,
+    wasserstein_discriminator,
 )
 
 logits = st.lists(st.floats(-8, 8), min_size=1, max_size=6).map(lambda numbers: torch.tensor(numbers, dtype=torch.float64))
@@ -55,8 +59,11 @@ def gradient(loss: str, logit: float) -> float:
 
 
 def test_every_form_pushes_the_generator_towards_being_believed() -> None:
-    for loss in ("saturating", "non_saturating", "hinge"):
+    for loss in ("saturating", "non_saturating", "hinge", "least_squares", "wgan_gp"):
         assert gradient(loss, 0.0) < 0
+    fake, real = torch.zeros(1, requires_grad=True), torch.zeros(1)
+    (slope,) = torch.autograd.grad(generator_loss("relativistic", fake, real), fake)
+    assert slope.item() == pytest.approx(-0.5)
 
 
 def test_only_the_saturating_gradient_vanishes_where_the_discriminator_is_sure() -> None:
@@ -77,3 +84,23 @@ def test_label_noise_moves_both_labels_inwards_and_is_drawn_anew() -> None:
     # E[label] is 0.9 and 0.1, and cross-entropy is linear in the label: each term moves by 0.1 · |logit|
     assert noisy.item() == pytest.approx(-value(real, fake).item() + 2 * 0.1 * 2.0, abs=0.01)
     assert noisy != discriminator_loss("non_saturating", real, fake, label_noise=0.2)
+
+
+@given(real=logits, fake=logits)
+def test_least_squares_is_half_the_squared_distance_to_the_labels(real: Tensor, fake: Tensor) -> None:
+    expected = ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2
+    assert torch.allclose(least_squares_discriminator(real, fake), expected)
+    assert torch.allclose(least_squares_generator(fake), ((fake - 1) ** 2).mean() / 2)
+
+
+@given(logits)
+def test_wasserstein_is_the_difference_of_the_means(fake: Tensor) -> None:
+    assert torch.allclose(wasserstein_discriminator(fake + 3, fake), torch.tensor(-3.0, dtype=torch.float64))
+
+
+@given(logits)
+def test_the_relativistic_loss_sees_differences_only(fake: Tensor) -> None:
+    real = fake.flip(0) + 1
+    assert torch.allclose(relativistic_discriminator(real, fake), relativistic_discriminator(real + 5, fake + 5))
+    assert torch.allclose(generator_loss("relativistic", fake, real), relativistic_discriminator(fake, real))
+    assert relativistic_discriminator(fake, fake).item() == pytest.approx(math.log(2))

@@ -11,7 +11,7 @@ from train.model import Discriminator, Generator
 
 @pytest.mark.parametrize(
     ("image_size", "kernel", "stride", "channels"),
-    [(8, 2, 2, 1), (16, 4, 2, 3), (32, 6, 2, 1), (64, 4, 2, 3), (36, 3, 3, 1), (64, 8, 4, 1)],
+    [(8, 2, 2, 1), (28, 4, 2, 1), (16, 4, 2, 3), (32, 6, 2, 1), (64, 4, 2, 3), (36, 3, 3, 1), (64, 8, 4, 1)],
 )
 def test_players_mirror_each_other(image_size: int, kernel: int, stride: int, channels: int) -> None:
     shared: dict[str, Any] = {"image_size": image_size, "channels": channels, "width": 4, "kernel": kernel, "stride": stride}
@@ -62,3 +62,27 @@ def test_spectral_norm_bounds_the_discriminator() -> None:
     assert slope.max() <= 2.0**2
     raw = Discriminator(image_size=16, channels=1, width=8, norm="none")
     assert not any("original" in name for name, _ in raw.named_parameters())
+
+
+def test_a_class_changes_the_picture_and_what_d_makes_of_it() -> None:
+    shared: dict[str, Any] = {"image_size": 16, "channels": 1, "width": 4, "classes": 3}
+    torch.manual_seed(0)
+    generator, discriminator = Generator(latent_size=5, class_embedding=6, **shared).eval(), Discriminator(**shared).eval()
+    z = torch.randn(1, 5).repeat(3, 1)
+    pictures = generator(z, torch.arange(3))
+    assert not torch.allclose(pictures[0], pictures[1])
+    logits = discriminator(pictures[:1].repeat(3, 1, 1, 1), torch.arange(3))
+    assert logits.shape == (3,)
+    assert logits.unique().numel() == 3
+
+
+def test_the_projection_is_the_inner_product_of_the_paper() -> None:
+    torch.manual_seed(0)
+    d = Discriminator(image_size=8, channels=1, width=4, classes=2, norm="none").eval()
+    images = torch.randn(2, 1, 8, 8)
+    label = torch.tensor([1, 0])
+    features = d.layers(images)
+    assert d.embedding is not None
+    plain = d.head(features.flatten(1)).squeeze(1)
+    expected = plain + torch.einsum("nc,nchw->n", d.embedding.weight[label], features)  # type: ignore[arg-type]
+    assert torch.allclose(d(images, label), expected, atol=1e-6)

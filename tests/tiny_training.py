@@ -8,10 +8,14 @@ from typing import Any
 
 import torch
 
-from train.config import PRESETS, Config
+from train.config import Config
 from train.data.dataset import DataSet
 from train.data.digits import digits
+from train.data.request import DataRequest
+from train.group import Group
 from train.interruption import Interruption
+from train.plan import Plan
+from train.presets import config_for
 from train.run_folder import RunFolder
 from train.scores.judge import Judge
 from train.session import Session, provenance
@@ -32,8 +36,9 @@ def tiny_config(preset: str = "modern", **changes: Any) -> Config:
         "d_width": 8,
         "evaluations": 2,
         "select": "last",
+        "device": "cpu",
     }
-    return replace(PRESETS[preset], **{**small, **changes})
+    return replace(config_for(preset), **{**small, **changes})
 
 
 @cache
@@ -50,9 +55,13 @@ def tiny_session(run: Path, config: Config | None = None, deadline: float | None
     """A session that writes into the new folder `run`."""
     config = config or tiny_config()
     data = tiny_data()
-    source = provenance(config, "modern", data, "python -m train")
+    source = provenance(tiny_plan(config), data, Group())
     folder = RunFolder.create(run, "digits")
     return Session(TrainingState(config, data), data, tiny_judge(), folder, Silence(), deadline, source)
+
+
+def tiny_plan(config: Config) -> Plan:
+    return Plan(config=config, request=DataRequest(image_size=8), preset="modern", command="python -m train")
 
 
 def tiny_run(run: Path, config: Config | None = None) -> Path:

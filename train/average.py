@@ -9,8 +9,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from gansample.latents import latents
-from gansample.spec import Distribution
+from train.latents import LatentSpace, Wish
 from train.model import Generator
 
 STANDING_BATCHES = 8
@@ -30,18 +29,11 @@ class MovingAverage:
         for average, current in zip(self.generator.parameters(), generator.parameters(), strict=True):
             average.lerp_(current, 1.0 - decay)
 
-    def snapshot(self, distribution: Distribution, latent_size: int) -> Generator:
+    def snapshot(self, space: LatentSpace) -> Generator:
         """The average as it will be exported: a float32 copy in eval mode with standing BatchNorm statistics."""
-        exported: Generator = copy.deepcopy(self.generator).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        recompute_statistics(exported, distribution, latent_size)
+        exported: Generator = copy.deepcopy(self.generator).cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        recompute_statistics(exported, space)
         return exported.eval()
-
-
-def random_latents(n: int, size: int, distribution: Distribution, stream: torch.Generator | None = None) -> Tensor:
-    """float32 (n, size) from `stream`, or from torch's global one: what a generator is trained on."""
-    if distribution == "normal":
-        return torch.randn(n, size, generator=stream)
-    return torch.rand(n, size, generator=stream) * 2 - 1
 
 
 def decay_of(batch: int, half_life_images: float) -> float:
@@ -50,7 +42,7 @@ def decay_of(batch: int, half_life_images: float) -> float:
 
 
 @torch.no_grad()
-def recompute_statistics(generator: Generator, distribution: Distribution, latent_size: int) -> None:
+def recompute_statistics(generator: Generator, space: LatentSpace) -> None:
     """Replace every BatchNorm's running statistics by the mean over 8 batches of 256 latents ("standing statistics",
     Brock et al. 2019, section 3.1)."""
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -60,12 +52,13 @@ def recompute_statistics(generator: Generator, distribution: Distribution, laten
     generator.train()
     stream = torch.Generator().manual_seed(_STANDING_SEED)
     for _ in range(STANDING_BATCHES):
-        generator(random_latents(STANDING_BATCH, latent_size, distribution, stream))
+        generator(*space.random_wish(STANDING_BATCH, stream))
     generator.eval()
 
 
 @torch.no_grad()
-def draw(generator: Generator, seeds: range, distribution: Distribution, latent_size: int, batch: int = 256) -> Tensor:
-    """Pictures of an eval-mode generator for seeds as `gansample` draws them: float32 (N, C, H, W)."""
-    z = torch.from_numpy(latents(seeds, latent_size, distribution))
-    return torch.cat([generator(part) for part in torch.split(z, batch)])
+def draw(generator: Generator, wish: Wish, batch: int = 256) -> Tensor:
+    """Pictures of an eval-mode generator, float32 (N, C, H, W)."""
+    z, label = wish
+    labels = torch.split(label, batch) if label is not None else [None] * len(z)
+    return torch.cat([generator(part, of) for part, of in zip(torch.split(z, batch), labels, strict=False)])

@@ -1,21 +1,26 @@
-"""python -m train: a data set in, a trained generator in a folder out."""
+"""python -m train: pictures in, a trained generator in a folder out."""
 
 import json
+import os
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from gansample import console
 from gansample.errors import UsageError
-from train.config import PRESETS, Config
+from train.data.request import DataRequest
+from train.plan import Plan
+from train.presets import config_for
 from train.run_folder import RunFolder
 
 _STARTED = time.monotonic()  # before torch is imported: the time limit counts that too
-DEFAULT_MINUTES = 2.5
+DIGITS_MINUTES = 2.5
+DIVERGED = 7  # exit code of a run that stopped itself; its best generator is kept
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -24,91 +29,128 @@ def main() -> NoReturn:
     console.run(app, "train")
 
 
-@app.command(context_settings={"help_option_names": ["-h", "--help"]})
+@app.callback(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 def train(
+    context: typer.Context,
+    data: Annotated[
+        str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a folder, .tar, .zip, .npz or IDX file of pictures.")
+    ] = "digits",
+    image_size: Annotated[int, typer.Option(help="Side of the pictures that are drawn: 16, 28, 32, 64, 128 …")] = 32,
+    conditional: Annotated[bool, typer.Option("--conditional", help="Learn to draw the class that is asked for.")] = False,
     preset: Annotated[str, typer.Option(help="modern, or classic: every well-known training tip taken literally.")] = "modern",
     seed: Annotated[int, typer.Option(help="Of everything random. The same seed gives the same weights.")] = 0,
     images: Annotated[int | None, typer.Option(help="Real pictures to show before training ends.")] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(help=f"Fit the run into this time; {DEFAULT_MINUTES} unless --images is given.")
+        float | None, typer.Option(help=f"Fit the run into this time; {DIGITS_MINUTES} for digits unless --images is given.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="A new folder for the run.", show_default="runs/NNNN-digits-PRESET")] = None,
+    precision: Annotated[str, typer.Option(help="auto times both at the start; fp32 or bf16.")] = "auto",
+    x_flip: Annotated[bool, typer.Option("--x-flip", help="Mirror real pictures half of the time.")] = False,
+    channels: Annotated[str, typer.Option(help="auto, grey or rgb.")] = "auto",
+    fit: Annotated[str, typer.Option(help="What makes a picture square: crop, pad or stretch.")] = "crop",
+    background: Annotated[str, typer.Option(help="Colour behind transparency and padding, like white or #202020.")] = "white",
+    labels: Annotated[Path | None, typer.Option(metavar="CSV", help="A file that names each picture's class.")] = None,
+    classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="Keep only these classes.")] = None,
+    data_root: Annotated[Path, typer.Option(help="Where named data sets lie, or are downloaded to.")] = Path("data"),
+    out: Annotated[Path | None, typer.Option(help="A new folder for the run.", show_default="runs/NNNN-DATA-PRESET")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change any field of the configuration.")
     ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on where this run was interrupted.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --resume: go on although the data have changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the configuration and stop.")] = False,
+    save_seconds: Annotated[float, typer.Option(min=0, help="How much work a power cut may cost, at most.")] = 60.0,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write events for TensorBoard into the run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Train a DCGAN on scikit-learn's handwritten digits: three minutes at most on two cores, nothing to download."""
-    config, max_minutes = _resolve(preset, seed, images, max_minutes, settings or [])
-    if dry_run:
-        print(json.dumps({"preset": preset, "max_minutes": max_minutes, **config.to_dict()}, indent=1))
+    """Train a DCGAN and leave everything in a new folder under runs/.
+
+    \b
+    python -m train                                   scikit-learn's digits: three minutes on two cores, nothing to download
+    python -m train --data photos/ --image-size 64    your own pictures
+    python -m train --resume runs/0003-photos-modern  go on with a run that was interrupted, bit for bit
+    torchrun --nproc-per-node 2 -m train …            several GPUs or machines
+    """
+    if context.invoked_subcommand is not None:
         return
-    run = RunFolder.create(out, f"digits-{preset}")
+    first = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun starts, this one shows and writes
+    if resume is not None:
+        if max_minutes is not None:
+            raise UsageError("--max-minutes with --resume", "the length of a run is fixed when it starts")
+        run: RunFolder | None = RunFolder.reopen(resume, lock=first)
+        assert run is not None
+        plan = Plan.of_run(run)
+        run = run if first else None
+    else:
+        request = DataRequest(
+            source=data,
+            image_size=image_size,
+            channels=channels,  # type: ignore[arg-type]  # checked there
+            fit=fit,  # type: ignore[arg-type]
+            background=background,
+            conditional=conditional,
+            labels_file=labels,
+            classes=tuple(classes.split(",")) if classes is not None else None,
+            data_root=data_root,
+        )
+        plan = _plan(preset, request, seed, images, max_minutes, precision, x_flip, settings or [], tensorboard)
+        if dry_run:
+            print(json.dumps(plan.to_dict(), indent=1))
+            return
+        run = RunFolder.create(out, f"{plan.name}-{plan.preset}") if first else None
     console.share_processor()
-
-    from train.data.digits import digits
-    from train.interruption import Interruption
-    from train.reproducible import make_reproducible
-    from train.scores.judge import Judge
-    from train.session import Session, provenance
+    from train.run import run_training
     from train.show.progress import open_progress
-    from train.state import TrainingState
+    from train.show.summary import summary
 
-    make_reproducible(config.threads)
-    progress = open_progress(quiet)
+    progress = open_progress(quiet or not first)
     try:
-        data = digits(config.image_size)
-        source = provenance(config, preset, data, shlex.join(["python", "-m", "train", *sys.argv[1:]]))
-        run.write_json("config.json", {**source, "max_minutes": max_minutes})
-        progress.note(f"{run.path}: {preset}, {config.images:,} images of {data.name}, seed {config.seed}")
-        judge = Judge(data)
-        progress.note(f"classifier of the real pictures: {judge.accuracy:.1%} of the held-out ones right")
-        deadline = _STARTED + 60 * max_minutes if max_minutes is not None else None
-        with Interruption() as interruption:
-            session = Session(TrainingState(config, data), data, judge, run, progress, deadline, source)
-            metrics = session.play(interruption)
+        outcome = run_training(plan, run, progress, _STARTED, resume=resume is not None, force=force, save_seconds=save_seconds)
     finally:
         progress.close()
-    if not quiet:
-        print(_summary(run.path, metrics, interruption.requested()), file=sys.stderr)
-    if as_json:
-        print(json.dumps({"run": str(run.path), "finished": session.state.finished, **metrics}))
-    raise typer.Exit(interruption.exit_code)
+    if run is not None and not quiet:
+        end = "interrupted" if outcome.interrupted else f"stopped: {outcome.stopped}" if outcome.stopped else "done"
+        print(f"{end} after {(time.monotonic() - _STARTED) / 60:.1f} minutes", file=sys.stderr)
+        print(summary(outcome.metrics), file=sys.stderr)
+        if outcome.interrupted:
+            print(f"the checkpoint is usable; go on with: python -m train --resume {run.path}", file=sys.stderr)
+        print(f"look at {run.path / 'samples.png'}, then: make export", file=sys.stderr)
+    if run is not None and as_json:
+        print(json.dumps({"run": str(run.path), "finished": outcome.finished, "stopped": outcome.stopped, **outcome.metrics}))
+    raise typer.Exit(outcome.interrupted or (DIVERGED if outcome.stopped else 0))
 
 
-def _resolve(
-    preset: str, seed: int, images: int | None, max_minutes: float | None, settings: list[str]
-) -> tuple[Config, float | None]:
-    """The configuration and the time limit in minutes. Raises UsageError for what cannot be."""
-    if preset not in PRESETS:
-        raise UsageError(f"unknown preset {preset!r}", f"choose one of {', '.join(PRESETS)}")
+def _plan(
+    preset: str,
+    request: DataRequest,
+    seed: int,
+    images: int | None,
+    max_minutes: float | None,
+    precision: str,
+    x_flip: bool,
+    settings: list[str],
+    tensorboard: bool,
+) -> Plan:
+    """The run that was asked for. Raises UsageError for what cannot be."""
     if max_minutes is not None and not max_minutes > 0:
         raise UsageError(f"--max-minutes is {max_minutes}", "it must be above 0")
-    budget = [f"images={images}"] if images is not None else []
-    given = [f"seed={seed}", *budget, *settings]
-    if max_minutes is None and not any(setting.startswith("images=") for setting in given):
-        max_minutes = DEFAULT_MINUTES
-    return PRESETS[preset].with_settings(given), max_minutes
-
-
-def _summary(run: Path, metrics: dict[str, Any], interrupted: bool) -> str:
-    scores, real = metrics["scores"], metrics["real"]
-    shares = "  ".join(f"{name}: {share:.0%}" for name, share in enumerate(scores["class_shares"]))
-    rows = [
-        ("Fréchet distance", "frechet", ".2f"),
-        ("kernel distance", "kernel", ".3f"),
-        ("precision", "precision", ".2f"),
-        ("coverage", "coverage", ".2f"),
-        ("class-share distance", "class_distance", ".3f"),
-    ]
-    table = "\n".join(f"  {label:<22}{scores[key]:>10{form}}{real[key]:>10{form}}" for label, key, form in rows)
-    end = (
-        "interrupted, the checkpoint is usable" if interrupted else f"done in {(time.monotonic() - _STARTED) / 60:.1f} minutes"
-    )
-    return (
-        f"{end}\n  {'':<22}{'generated':>10}{'real':>10}\n{table}\n  classes  {shares}\n"
-        f"look at {run / 'samples.png'}, then: make export"
+    given = [f"seed={seed}"]
+    given += [f"images={images}"] if images is not None else []
+    given += [f"precision={precision}"] if precision != "auto" else []
+    given += ["x_flip=true"] if x_flip else []
+    given += settings
+    config = config_for(preset, source=request.source, image_size=request.image_size, conditional=request.conditional)
+    config = config.with_settings(given)
+    digits = request.source == "digits"
+    if max_minutes is None and digits and not any(setting.startswith("images=") for setting in given):
+        max_minutes = DIGITS_MINUTES
+    request = replace(request, image_size=config.image_size, conditional=config.conditional)
+    return Plan(
+        config=config,
+        request=request,
+        preset=preset,
+        command=shlex.join(["python", "-m", "train", *sys.argv[1:]]),
+        max_minutes=max_minutes,
+        tensorboard=tensorboard,
     )

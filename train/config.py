@@ -12,7 +12,9 @@ from typing import Any, Literal, get_args, get_type_hints
 from gansample.errors import UsageError
 from gansample.spec import Distribution
 
-Loss = Literal["saturating", "non_saturating", "hinge"]
+Loss = Literal["saturating", "non_saturating", "hinge", "least_squares", "wgan_gp", "relativistic"]
+WITH_LABELS: tuple[Loss, ...] = ("saturating", "non_saturating", "least_squares")
+"""Losses that hold D's answer against a label, 1 for real and 0 for generated, and so can have noise on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,13 @@ class Config:
     """Real pictures shown before training ends."""
     batch: int = 16
     image_size: int = 32
-    """Height and width, pixels: 4 times a power of `stride`."""
+    """Height and width, pixels: from 4 to 7 times a power of `stride` (16, 28, 32, 64, 128 …)."""
+    conditional: bool = False
+    """Draw what is asked for: G gets the class beside z, D judges picture and class together."""
+    class_embedding: int = 32
+    """Numbers that stand for a class where it enters G."""
+    x_flip: bool = False
+    """Show real pictures mirrored half of the time. Doubles a small set, and is wrong for whatever has a left and a right."""
 
     latent_size: int = 64
     latent_distribution: Distribution = "normal"
@@ -50,28 +58,42 @@ class Config:
     loss: Loss = "hinge"
     label_noise: float = 0.0
     """The discriminator's labels 0 and 1 move towards each other by U(0, label_noise), drawn anew for every picture."""
+    gradient_penalty: float = 10.0
+    """Weight of (|∇D| − 1)² between real and generated pictures; wgan_gp only."""
+    r1: float = 0.0
+    """γ of γ/2 · E|∇D(x)|², which keeps D flat around real pictures. Costs a second pass backwards."""
+    r2: float = 0.0
+    """The same around generated pictures."""
     lr_g: float = 5e-4
     lr_d: float = 5e-4
     beta1: float = 0.5
     beta2: float = 0.99
     lr_decay: float = 0.6
     """Share of the run, at its end, over which both learning rates fall linearly to zero; 0 keeps them constant."""
-    translate_probability: float = 0.0
-    """How often a picture is shifted before the discriminator sees it, real and generated alike (DiffAugment)."""
-    translate_pixels: int = 4
-    """Largest shift in each direction."""
+    augment_probability: float = 0.0
+    """How often a picture is changed before D sees it, real and generated alike (DiffAugment); with a target, the start."""
+    augment_target: float = 0.0
+    """Raise or lower the probability until E[sign D(x)] is this (adaptive augmentation); 0 leaves it fixed."""
+    augment_translate: float = 0.125
+    """Largest shift in each direction, as a share of the side."""
+    augment_color: float = 0.0
+    """Strength of changes of brightness, saturation and contrast, 0..1."""
+    augment_cutout: float = 0.0
+    """Side of the square that is blanked out, as a share of the picture's; leaks into the samples of small sets."""
 
     ema_share: float = 0.05
     """Half-life of the generator's moving average as a share of the images seen so far; 0 exports the raw weights."""
+    intervene: bool = True
+    """Let the run change its own course where it goes wrong: augment more, stop when it diverges. Otherwise it only warns."""
     select: Literal["best", "last"] = "best"
     """best: the generator with the smallest kernel distance (the latest within one standard deviation); last: the last."""
     evaluations: int = 6
     """How often during the run the averaged generator is scored, previewed and saved."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 computes convolutions in bfloat16 under autocast: faster for wide networks, slower for the narrow default."""
-    threads: int = 1
-    """Processor threads; part of the configuration because the last bits of a sum depend on it. Layers this small gain little
-    from a second one (862 to 1,002 img/s on 2 idle cores) and lose much where others work (529 to 381)."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """bf16 computes convolutions in bfloat16 under autocast; auto times both at the start and says which it took."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 0
+    """Processor threads, 0 for every core. Part of the configuration because the last bits of a sum depend on it."""
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
@@ -92,8 +114,16 @@ class Config:
                 f"use kernel {self.stride} or {3 * self.stride}",
             )
         resolution_steps(self.image_size, self.stride)
-        if self.label_noise and self.loss == "hinge":
-            raise UsageError("label_noise with the hinge loss, which has no labels", "use loss=non_saturating or label_noise=0")
+        if self.label_noise and self.loss not in WITH_LABELS:
+            raise UsageError(
+                f"label_noise with the {self.loss} loss, which has no labels", f"use loss={WITH_LABELS[1]} or label_noise=0"
+            )
+        if (self.loss == "wgan_gp" or self.r1 or self.r2) and self.d_norm == "batch":
+            raise UsageError(
+                "a gradient penalty with d_norm=batch, which ties every picture's gradient to the others'", "use d_norm=none"
+            )
+        if self.augment_target and not (self.augment_translate or self.augment_color or self.augment_cutout):
+            raise UsageError("augment_target without anything to augment with", "set augment_translate=0.125")
 
     def with_settings(self, settings: Sequence[str]) -> "Config":
         """This configuration with `field=value` strings applied, as given to --set. Raises UsageError for what does not fit."""
@@ -110,6 +140,7 @@ class Config:
         return dataclasses.asdict(self)
 
 
+_KINDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number"}
 _RANGES: Mapping[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "images": (1, 10**10),
@@ -128,50 +159,56 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "beta1": (0, 0.9999),
     "beta2": (0, 0.99999),
     "lr_decay": (0, 1),
-    "translate_probability": (0, 1),
-    "translate_pixels": (0, 64),
+    "class_embedding": (1, 4096),
+    "gradient_penalty": (0, 1000),
+    "r1": (0, 1000),
+    "r2": (0, 1000),
+    "augment_probability": (0, 1),
+    "augment_target": (0, 1),
+    "augment_translate": (0, 0.5),
+    "augment_color": (0, 1),
+    "augment_cutout": (0, 0.75),
     "ema_share": (0, 1),
     "evaluations": (1, 10_000),
-    "threads": (1, 1024),
+    "threads": (0, 1024),
 }
 
 
-def resolution_steps(image_size: int, stride: int) -> int:
-    """How often 4 pixels are multiplied by `stride` to give `image_size`; UsageError where no whole number does."""
-    size, steps = 4, 0
-    while size < image_size:
-        size, steps = size * stride, steps + 1
-    if size != image_size or steps == 0:
-        sizes = ", ".join(str(4 * stride**n) for n in range(1, 6))
-        raise UsageError(f"image_size {image_size} is not reached from 4 pixels with stride {stride}", f"use one of {sizes}")
-    return steps
+def resolution_steps(image_size: int, stride: int) -> tuple[int, int]:
+    """(start, steps): `image_size` is start · stride^steps with the smallest start of at least 4 pixels.
+
+    Raises UsageError where no whole number does, or where there is nothing to multiply.
+    """
+    start, steps = image_size, 0
+    while start % stride == 0 and start // stride >= 4:
+        start, steps = start // stride, steps + 1
+    if steps == 0 or start >= 4 * stride:
+        near = sorted(
+            {begin * stride**n for begin in range(4, 4 * stride) for n in range(1, 9)}, key=lambda s: abs(s - image_size)
+        )
+        raise UsageError(
+            f"image_size {image_size} is not 4 to {4 * stride - 1} pixels times a power of stride {stride}",
+            f"use one of {', '.join(map(str, sorted(near[:3])))}",
+        )
+    return start, steps
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:
     if choices := get_args(kind):
         if value not in choices:
             raise UsageError(f"{name} is {value!r}", f"use one of {', '.join(choices)}")
-    elif isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
-        raise UsageError(f"{name} is {value!r}", f"it must be {'a number' if kind is float else 'a whole number'}")
+    elif isinstance(value, bool) != (kind is bool) or not isinstance(value, (int, float) if kind is float else kind):
+        raise UsageError(f"{name} is {value!r}", f"it must be {_KINDS[kind]}")
 
 
 def _parse(name: str, text: str, kind: Any) -> Any:
     if get_args(kind):
         return text
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise UsageError(f"{name} is {text!r}", "it must be true or false")
+        return text == "true"
     try:
         return kind(text)
     except ValueError:
-        raise UsageError(f"{name} is {text!r}", f"it must be {'a number' if kind is float else 'a whole number'}") from None
-
-
-# `classic` is every well-known tip taken literally, the reference that claims are measured against. `modern` keeps the same
-# generator and changes what the evidence says pays (docs/gan.md).
-PRESETS: Mapping[str, Config] = {
-    "modern": Config(),
-    "classic": Config(
-        images=120_000, batch=64,
-        loss="non_saturating", d_norm="batch", d_dropout=0.3, label_noise=0.05,
-        lr_g=2e-4, lr_d=2e-4, beta2=0.999, lr_decay=0.0,
-        ema_share=0.0, select="last",
-    ),
-}  # fmt: skip
+        raise UsageError(f"{name} is {text!r}", f"it must be {_KINDS[kind]}") from None

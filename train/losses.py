@@ -22,21 +22,34 @@ def value(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def discriminator_loss(loss: Loss, real: Tensor, fake: Tensor, label_noise: float = 0.0) -> Tensor:
-    """What D minimises: −V for both forms of the original game, the hinge for "hinge"."""
-    if loss == "hinge":
-        return hinge_discriminator(real, fake)
-    return ascend_value(real, fake, label_noise)
+    """What D minimises, penalties on its gradient (`train.penalties`) not included."""
+    match loss:
+        case "saturating" | "non_saturating":
+            return ascend_value(real, fake, label_noise)
+        case "hinge":
+            return hinge_discriminator(real, fake)
+        case "least_squares":
+            return least_squares_discriminator(real, fake, label_noise)
+        case "wgan_gp":
+            return wasserstein_discriminator(real, fake)
+        case "relativistic":
+            return relativistic_discriminator(real, fake)
 
 
-def generator_loss(loss: Loss, fake: Tensor) -> Tensor:
-    """What G minimises, for logits of generated pictures."""
+def generator_loss(loss: Loss, fake: Tensor, real: Tensor | None = None) -> Tensor:
+    """What G minimises, for logits of generated pictures; the relativistic loss compares them with those of real ones."""
     match loss:
         case "saturating":
             return saturating(fake)
         case "non_saturating":
             return non_saturating(fake)
-        case "hinge":
+        case "hinge" | "wgan_gp":
             return hinge_generator(fake)
+        case "least_squares":
+            return least_squares_generator(fake)
+        case "relativistic":
+            assert real is not None
+            return relativistic_discriminator(fake, real)  # the same game with the sides exchanged
 
 
 def ascend_value(real: Tensor, fake: Tensor, label_noise: float = 0.0) -> Tensor:
@@ -47,9 +60,13 @@ def ascend_value(real: Tensor, fake: Tensor, label_noise: float = 0.0) -> Tensor
     """
     if label_noise == 0.0:
         return -value(real, fake)
-    real_labels = 1.0 - label_noise * torch.rand_like(real)
-    fake_labels = label_noise * torch.rand_like(fake)
+    real_labels, fake_labels = noisy_labels(real, fake, label_noise)
     return F.binary_cross_entropy_with_logits(real, real_labels) + F.binary_cross_entropy_with_logits(fake, fake_labels)
+
+
+def noisy_labels(real: Tensor, fake: Tensor, label_noise: float) -> tuple[Tensor, Tensor]:
+    """1 − U(0, label_noise) for each real picture and U(0, label_noise) for each generated one."""
+    return 1.0 - label_noise * torch.rand_like(real), label_noise * torch.rand_like(fake)
 
 
 def saturating(fake: Tensor) -> Tensor:
@@ -68,5 +85,29 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def hinge_generator(fake: Tensor) -> Tensor:
-    """−E[ℓ(G(z))] (Miyato et al. 2018, equation 17)."""
+    """−E[ℓ(G(z))]: G's side of the hinge (Miyato et al. 2018, equation 17) and of the Wasserstein game alike."""
     return -fake.mean()
+
+
+def least_squares_discriminator(real: Tensor, fake: Tensor, label_noise: float = 0.0) -> Tensor:
+    """½ E[(ℓ(x) − 1)²] + ½ E[ℓ(G(z))²] (Mao et al. 2017, equation 9)."""
+    real_labels, fake_labels = noisy_labels(real, fake, label_noise) if label_noise else (1.0, 0.0)
+    return ((real - real_labels).square().mean() + (fake - fake_labels).square().mean()) / 2
+
+
+def least_squares_generator(fake: Tensor) -> Tensor:
+    """½ E[(ℓ(G(z)) − 1)²] (Mao et al. 2017, equation 9)."""
+    return (fake - 1.0).square().mean() / 2
+
+
+def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E[ℓ(G(z))] − E[ℓ(x)], an estimate of minus the distance while D's slope is at most 1 (Gulrajani et al. 2017)."""
+    return fake.mean() - real.mean()
+
+
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E[softplus(ℓ(G(z)) − ℓ(x))]: is this real picture more real than that generated one?
+
+    Jolicoeur-Martineau 2019; with R1 and R2 it is the loss of R3GAN (Huang et al. 2024, equations 1 to 4).
+    """
+    return F.softplus(fake - real).mean()

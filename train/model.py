@@ -8,19 +8,20 @@ Dumoulin, Olah 2016, "Deconvolution and Checkerboard Artifacts").
 from itertools import pairwise
 from typing import Literal, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from train.config import Config, resolution_steps
 
-START = 4  # pixels: the first feature map is 4 × 4
 INITIAL_STD = 0.02  # of all weights, Radford et al., section 4
 
 
 class Generator(nn.Module):
-    """G: latents float32 (N, latent_size) -> pictures float32 (N, channels, image_size, image_size).
+    """G: latents float32 (N, latent_size) [, labels int64 (N,)] -> pictures float32 (N, channels, image_size, image_size).
 
-    Pictures are in −1..1 for `output="tanh"`, in 0..1 for "sigmoid".
+    Pictures are in −1..1 for `output="tanh"`, in 0..1 for "sigmoid". With `classes` it takes labels, whose embedding stands
+    beside z (Mirza & Osindero 2014).
     """
 
     def __init__(
@@ -33,13 +34,17 @@ class Generator(nn.Module):
         kernel: int = 4,
         stride: int = 2,
         output: Literal["tanh", "sigmoid"] = "tanh",
+        classes: int = 0,
+        class_embedding: int = 32,
     ) -> None:
         super().__init__()
-        steps = resolution_steps(image_size, stride)
+        start, steps = resolution_steps(image_size, stride)
         widths = [width * 2**step for step in reversed(range(steps))]  # for 32 pixels and width 24: 96, 48, 24
+        self.embedding = nn.Embedding(classes, class_embedding) if classes else None  # N(0, 1), as z is
+        inputs = latent_size + (class_embedding if classes else 0)
         layers: list[nn.Module] = [
-            _initialised(nn.Linear(latent_size, widths[0] * START**2, bias=False)),
-            nn.Unflatten(1, (widths[0], START, START)),
+            _initialised(nn.Linear(inputs, widths[0] * start**2, bias=False)),
+            nn.Unflatten(1, (widths[0], start, start)),
         ]
 
         def upsample(inputs: int, outputs: int, bias: bool) -> list[nn.Module]:
@@ -53,12 +58,18 @@ class Generator(nn.Module):
         layers.append(nn.Tanh() if output == "tanh" else nn.Sigmoid())
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        if self.embedding is not None:
+            z = torch.cat([z, self.embedding(label)], 1)
         return cast(Tensor, self.layers(z))
 
 
 class Discriminator(nn.Module):
-    """The logit of D: pictures float32 (N, channels, image_size, image_size) -> float32 (N,). D(x) is its sigmoid."""
+    """The logit ℓ of D: pictures float32 (N, channels, image_size, image_size) [, labels int64 (N,)] -> float32 (N,).
+
+    D(x) is its sigmoid. With `classes`, ℓ(x, y) = ℓ(x) + ⟨e(y), Σ features(x)⟩, a projection of the features, summed over
+    the picture, on the class's embedding (Miyato & Koyama 2018, equation 3).
+    """
 
     def __init__(
         self,
@@ -72,9 +83,11 @@ class Discriminator(nn.Module):
         downsample: Literal["stride", "pool"] = "stride",
         leak: float = 0.2,
         dropout: float = 0.0,
+        classes: int = 0,
     ) -> None:
         super().__init__()
-        widths = [width * 2**step for step in range(resolution_steps(image_size, stride))]
+        start, steps = resolution_steps(image_size, stride)
+        widths = [width * 2**step for step in range(steps)]
 
         def normalised(layer: nn.Module) -> nn.Module:
             return spectral_norm(layer) if norm == "spectral" else layer
@@ -89,14 +102,20 @@ class Discriminator(nn.Module):
             if norm == "batch" and inputs != channels:  # none at the input: Radford et al., section 3
                 layers.append(nn.BatchNorm2d(outputs))
             layers.append(nn.LeakyReLU(leak))
-        layers += [nn.Flatten(), nn.Dropout(dropout), normalised(_initialised(nn.Linear(widths[-1] * START**2, 1)))]
         self.layers = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
+        self.head = normalised(_initialised(nn.Linear(widths[-1] * start**2, 1)))
+        self.embedding = normalised(_initialised(nn.Embedding(classes, widths[-1]))) if classes else None
 
-    def forward(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.layers(images)).squeeze(1)
+    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        features = self.dropout(self.layers(images))  # (N, C, start, start)
+        logit = cast(Tensor, self.head(features.flatten(1))).squeeze(1)
+        if self.embedding is not None:
+            logit = logit + (self.embedding(label) * features.sum((2, 3))).sum(1)
+        return logit
 
 
-def generator_arguments(config: Config, channels: int) -> dict[str, int | str]:
+def generator_arguments(config: Config, channels: int, classes: int = 0) -> dict[str, int | str]:
     """What `Generator` is built from; stored in the checkpoint, so that it can be built again without the configuration."""
     return {
         "latent_size": config.latent_size,
@@ -106,10 +125,11 @@ def generator_arguments(config: Config, channels: int) -> dict[str, int | str]:
         "kernel": config.kernel,
         "stride": config.stride,
         "output": config.output,
+        **({"classes": classes, "class_embedding": config.class_embedding} if classes else {}),
     }
 
 
-def build_discriminator(config: Config, channels: int) -> Discriminator:
+def build_discriminator(config: Config, channels: int, classes: int = 0) -> Discriminator:
     return Discriminator(
         image_size=config.image_size,
         channels=channels,
@@ -120,11 +140,12 @@ def build_discriminator(config: Config, channels: int) -> Discriminator:
         downsample=config.d_downsample,
         leak=config.d_leak,
         dropout=config.d_dropout,
+        classes=classes,
     )
 
 
-def _initialised(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
+def _initialised(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding) -> nn.Module:
     nn.init.normal_(layer.weight, 0.0, INITIAL_STD)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    if getattr(layer, "bias", None) is not None:
+        nn.init.zeros_(cast(Tensor, layer.bias))
     return layer

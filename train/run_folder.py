@@ -4,29 +4,47 @@ runs/0007-digits-modern/
 ├── config.json             every number, the seed, versions, the data's fingerprint, the exact command
 ├── generator.safetensors   the averaged generator with its standing statistics: what is exported
 ├── checkpoint.json         how to build it, what it scored, the digest of its weights
-├── log.jsonl               losses and scores over time, one JSON object a line
+├── states/                 everything the next step depends on, the last two of them: what --resume goes on from
+├── log.jsonl               losses, scores and warnings over time, one JSON object a line
 ├── losses.png              the same as curves
 ├── samples.png             seeds 0 to 63 of the generator that was kept
 └── previews/               the same seeds during training, named by images seen
 """
 
+import fcntl
 import json
+import os
 import re
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gansample.atomic import cannot_write, write_atomic
-from gansample.errors import OutputError
+from gansample.errors import ArtefactError, OutputError, UsageError
+from gansample.spec import parse_json
 
 RUNS = Path("runs")  # relative to the working directory
+CONFIG = "config.json"
 
 
 class RunFolder:
-    """A folder that belongs to one run. Every method raises OutputError where it cannot write."""
+    """A folder that belongs to one run, and to one process at a time. Every method raises OutputError where it cannot write."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock: bool = True) -> None:
         self.path = path
+        self._release: Callable[[], object] = lambda: None
+        if not lock:
+            return
+        try:
+            handle = os.open(path / ".lock", os.O_CREAT | os.O_RDWR, 0o666)
+        except OSError as error:
+            raise cannot_write(path / ".lock", error) from error
+        self._release = weakref.finalize(self, os.close, handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by the system, however the process ends
+        except OSError:
+            raise UsageError(f"another process is training in {path}", "wait for it, or stop it first") from None
 
     @classmethod
     def create(cls, path: Path | None, name: str) -> "RunFolder":
@@ -43,6 +61,22 @@ class RunFolder:
             raise cannot_write(path or RUNS / name, error) from error
         return cls(path)
 
+    @classmethod
+    def reopen(cls, path: Path, lock: bool = True) -> "RunFolder":
+        """The folder of a run that is to go on. ArtefactError where it is none, UsageError where another process has it."""
+        if not (path / CONFIG).is_file():
+            raise ArtefactError(f"{path} is no run, it has no {CONFIG}", "pass a folder that `python -m train` made")
+        return cls(path, lock)
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        self._release()
+
+    def config(self) -> Mapping[str, Any]:
+        """What config.json says."""
+        document: Mapping[str, Any] = parse_json((self.path / CONFIG).read_text(), str(self.path / CONFIG))
+        return document
+
     def write(self, name: str, data: bytes) -> None:
         write_atomic(self.path / name, data)
 
@@ -56,6 +90,26 @@ class RunFolder:
                 file.write(json.dumps(row) + "\n")
         except OSError as error:
             raise cannot_write(self.path / "log.jsonl", error) from error
+
+    def forget_after(self, step: int) -> list[dict[str, Any]]:
+        """Cut from log.jsonl what came after `step`, since it will be done again; gives the rows that stay."""
+        path = self.path / "log.jsonl"
+        rows = (
+            [row for line in path.read_text().splitlines() if (row := _row(line)) and row["step"] <= step]
+            if path.exists()
+            else []
+        )
+        self.write("log.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        return rows
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    """A line of log.jsonl; None for the half of one that a killed process left."""
+    try:
+        row: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return row
 
 
 def _next_number(root: Path, name: str) -> Path:

@@ -19,6 +19,8 @@ from gansample import console
 from gansample.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from gansample.sampler import Sampler
 
 MAX_PICTURES = 10_000_000  # in one run; past this a typo is likelier than a wish
@@ -46,6 +48,9 @@ def sample(
     n: Annotated[int | None, typer.Option("--n", "-n", help="Number of pictures (default 64).")] = None,
     seed: Annotated[int | None, typer.Option(help="First seed; picture k has seed SEED + k (default 0).")] = None,
     seeds: Annotated[str | None, typer.Option(help="Exactly these seeds, like 0-35,40.")] = None,
+    of_class: Annotated[
+        str | None, typer.Option("--class", metavar="NAME|INDEX[,…]", help="Draw this class, or these in turn (default: all).")
+    ] = None,
     out_dir: Annotated[Path | None, typer.Option(help="Write single pictures seed0000042.png here instead of a grid.")] = None,
     grid: Annotated[str, typer.Option(help="Columns x rows, like 8x4, or auto.")] = "auto",
     bundle: Annotated[Path | None, typer.Option(help="Bundle folder or .onnx (default: the newest under artifacts/).")] = None,
@@ -70,6 +75,7 @@ def sample(
     wanted = _which_seeds(n, seed, seeds)
     _check_target(out, out_dir, force, as_json)
 
+    from gansample.classes import parse_classes
     from gansample.grid import check_grid_size, grid_shape
     from gansample.runners import silent
     from gansample.sampler import open_sampler
@@ -77,11 +83,12 @@ def sample(
     layout = grid_shape(len(wanted), grid) if out is not None else None
     with open_sampler(bundle, backend, threads, say=silent if quiet else _say) as sampler:
         opened = time.perf_counter()
+        labels = parse_classes(of_class, sampler.spec.classes) if of_class is not None else None
         if out is not None and layout is not None:
             check_grid_size(*layout, sampler.spec.height, sampler.spec.width)
-            _write_grid(sampler, wanted, layout, out, force=force, batch=batch)
+            _write_grid(sampler, wanted, labels, layout, out, force=force, batch=batch)
         elif out_dir is not None:
-            _write_folder(sampler, wanted, out_dir, force=force, batch=batch, quiet=quiet)
+            _write_folder(sampler, wanted, labels, out_dir, force=force, batch=batch, quiet=quiet)
         ended = time.perf_counter()
         report: dict[str, Any] = {
             "out": str(out if out is not None else out_dir),
@@ -167,14 +174,23 @@ def _check_target(out: Path | None, out_dir: Path | None, force: bool, as_json: 
             raise OutputError(f"{out} exists", "pass --force to replace it")
 
 
-def _write_grid(sampler: "Sampler", wanted: Seeds, layout: tuple[int, int], out: Path, *, force: bool, batch: int) -> None:
+Labels = tuple[int, ...] | None
+"""The classes that were asked for, which take turns; None where none were."""
+
+
+def _write_grid(
+    sampler: "Sampler", wanted: Seeds, labels: Labels, layout: tuple[int, int], out: Path, *, force: bool, batch: int
+) -> None:
+    import numpy as np
+
     from gansample.atomic import write_atomic
     from gansample.grid import make_grid
     from gansample.png import encode_png, picture_metadata
 
     columns, rows = layout
-    images = sampler.sample(wanted, batch=batch)
-    metadata = picture_metadata(sampler, list(wanted), grid=f"{columns}x{rows}")
+    images = np.concatenate(list(sampler.stream(wanted, labels=_labels(sampler, wanted, labels), batch=batch)))
+    asked = ",".join(_names(sampler, labels)) if labels else None
+    metadata = picture_metadata(sampler, list(wanted), **{"class": asked}, grid=f"{columns}x{rows}")
     data = encode_png(make_grid(images, columns, rows), metadata)
     if out == STDOUT:
         _write_stdout(data)
@@ -192,7 +208,20 @@ def _write_stdout(data: bytes) -> None:
         raise OutputError(f"cannot write to stdout ({error.strerror})", "the reader has left or is full") from None
 
 
-def _write_folder(sampler: "Sampler", wanted: Seeds, folder: Path, *, force: bool, batch: int, quiet: bool) -> None:
+def _labels(sampler: "Sampler", wanted: Seeds, labels: Labels) -> "Iterator[int] | None":
+    from gansample.classes import labels_for
+
+    return labels_for(wanted, sampler.spec.classes, labels)
+
+
+def _names(sampler: "Sampler", labels: "Iterable[int]") -> "Iterator[str]":
+    classes = sampler.spec.classes or ()
+    return (classes[label] for label in labels)
+
+
+def _write_folder(
+    sampler: "Sampler", wanted: Seeds, labels: Labels, folder: Path, *, force: bool, batch: int, quiet: bool
+) -> None:
     from gansample.atomic import cannot_write, write_atomic
     from gansample.png import encode_png, picture_metadata
 
@@ -203,10 +232,11 @@ def _write_folder(sampler: "Sampler", wanted: Seeds, folder: Path, *, force: boo
     present = set() if force else {path.name for path in folder.iterdir()}
     if present and (taken := next((seed for seed in wanted if _picture_name(seed) in present), None)) is not None:
         raise OutputError(f"{folder / _picture_name(taken)} exists", "pass --force to replace it")
-    seeds = iter(wanted)
-    for images in _with_progress(sampler.stream(wanted, batch=batch), len(wanted), quiet):
+    seeds, classes = iter(wanted), _names(sampler, _labels(sampler, wanted, labels) or ())
+    stream = sampler.stream(wanted, labels=_labels(sampler, wanted, labels), batch=batch)
+    for images in _with_progress(stream, len(wanted), quiet):
         for image, seed in zip(images, seeds, strict=False):
-            data = encode_png(image, picture_metadata(sampler, [seed]))
+            data = encode_png(image, picture_metadata(sampler, [seed], **{"class": next(classes, None)}))
             write_atomic(folder / _picture_name(seed), data, overwrite=force)
 
 

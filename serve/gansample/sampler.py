@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gansample.bundle import Bundle, open_bundle
+from gansample.classes import labels_for
 from gansample.errors import UsageError
 from gansample.latents import latents
 from gansample.runners import Images, Runner, Say, open_runner, silent
@@ -54,7 +55,7 @@ class Sampler:
     ) -> Images:
         """Pictures for `seeds`, uint8 (N, H, W, C).
 
-        labels      one class index per seed, for a conditional generator.
+        labels      one class index per seed, for a conditional generator; without them seed s draws class s mod classes.
         truncation  redraw latent components beyond ±truncation; None leaves the latent as it is.
         batch       pictures per call of the runtime: speed and memory, never the pictures.
         """
@@ -75,7 +76,7 @@ class Sampler:
         seed_stream, label_stream = iter(seeds), iter(labels) if labels is not None else None
         while chunk := list(islice(seed_stream, batch)):
             z = latents(chunk, self.spec.latent_size, self.spec.distribution, truncation)
-            yield self.draw(z, self._labels(label_stream, len(chunk)))
+            yield self.draw(z, self._labels(label_stream, chunk))
 
     def draw(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None) -> Images:
         """Pictures uint8 (N, H, W, C) for your own latents, float32 (N, latent_size), all finite."""
@@ -85,14 +86,14 @@ class Sampler:
             raise UsageError("latents hold NaN or infinity", "every component must be a finite number")
         return self.runner.run(np.ascontiguousarray(z, np.float32), label)
 
-    def _labels(self, stream: Iterator[int] | None, n: int) -> npt.NDArray[np.int64] | None:
+    def _labels(self, stream: Iterator[int] | None, seeds: Sequence[int]) -> npt.NDArray[np.int64] | None:
         classes = self.spec.classes
         if classes is None:
             if stream is not None:
                 raise UsageError(f"{self.spec.name} has no classes", "leave the labels out")
             return None
-        chunk = list(islice(stream, n)) if stream is not None else [0] * n
-        if len(chunk) < n:
+        chunk = list(islice(stream, len(seeds)) if stream is not None else labels_for(seeds, classes) or ())
+        if len(chunk) < len(seeds):
             raise UsageError("there are fewer labels than seeds", "give one label per seed")
         for label in chunk:
             if not 0 <= label < len(classes):

@@ -1,0 +1,98 @@
+"""One whole run: data, judge, training, report. Everything here happens once; what happens every step is in `session`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gansample.errors import UsageError
+from train.data.dataset import DataSet
+from train.data.load import load_data
+from train.group import Group
+from train.interruption import Interruption
+from train.machine import device_for, make_reproducible, resolved
+from train.plan import Plan
+from train.resume import newest_state
+from train.run_folder import CONFIG, RunFolder
+from train.scores.judge import Judge
+from train.session import SAVE_SECONDS, Session, provenance
+from train.show.progress import Progress
+from train.state import TrainingState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a run."""
+
+    metrics: Mapping[str, Any]
+    finished: bool
+    interrupted: int
+    """The exit code of the signal that ended it, 0 where none did."""
+    stopped: str
+    """The fault that ended it, in one line, or nothing."""
+
+
+def run_training(
+    plan: Plan,
+    folder: RunFolder | None,
+    progress: Progress,
+    started: float,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    save_seconds: float = SAVE_SECONDS,
+) -> Outcome:
+    """Train as `plan` says, into `folder` (None in every process of a group but the first).
+
+    started  time.monotonic() from which a time limit counts.
+    resume   go on from the newest state in the folder; `force` allows data that have changed since.
+    """
+    with Group.from_environment(device_for(plan.config)) as group:
+        group.check(plan.config.batch)
+        data = load_data(plan.request, progress.note)
+        config = plan.config
+        if not resume:
+            config = resolved(config, data, group, progress.note)
+        make_reproducible(config)
+        plan = replace(plan, config=config)
+        source = provenance(plan, data, group)
+        if folder is not None and resume:
+            _check_same(folder, data, group, force)
+        elif folder is not None:
+            folder.write_json(CONFIG, {**plan.to_dict(), **source})
+            if data.skipped:
+                folder.write("skipped.json", json.dumps([[entry.name, entry.reason] for entry in data.skipped]).encode())
+        judge = Judge(data) if group.first else None
+        if judge is not None and folder is not None:
+            progress.note(f"{folder.path}: {plan.preset}, {config.images:,} images of {data.name}, seed {config.seed}")
+            progress.note(f"classifier of the real pictures: {judge.accuracy:.1%} of the held-out ones right")
+        deadline = started + 60 * plan.max_minutes if plan.max_minutes is not None else None
+        with Interruption() as interruption:
+            session = Session(TrainingState(config, data, group), data, judge, folder, progress, deadline, source, save_seconds)
+            if resume:
+                saved = group.from_first(newest_state(folder.path, progress.note) if folder is not None else None)
+                session.go_on_from(saved)
+                progress.note(f"going on after {session.state.images_seen:,} of {session.state.images_total:,} images")
+            metrics = session.play(interruption)
+    return Outcome(
+        metrics=metrics,
+        finished=session.state.finished,
+        interrupted=interruption.exit_code,
+        stopped=session.stopped.message if session.stopped else "",
+    )
+
+
+def _check_same(folder: RunFolder, data: DataSet, group: Group, force: bool) -> None:
+    """A run that goes on with other pictures or another number of processes is another run."""
+    before = folder.config()
+    if before["data"]["fingerprint"] != data.fingerprint and not force:
+        raise UsageError(
+            f"{data.name} has changed: fingerprint {data.fingerprint[:12]}…, when {folder.path} began "
+            f"{before['data']['fingerprint'][:12]}…",
+            "bring the pictures back as they were, or pass --force to go on with these",
+        )
+    if before["processes"] != group.size:
+        raise UsageError(
+            f"{folder.path} was trained by {before['processes']} processes, not {group.size}",
+            "start as many: each has a random stream of its own",
+        )
