@@ -1,16 +1,24 @@
 """Tiny but real artefacts that many tests share, each made once a session."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.make_tiny_bundle import make_tiny_bundle
 
 ROOT = Path(__file__).parents[1]
+CHROMIUM = Path(shutil.which("chromium") or "/usr/bin/chromium")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 
 
 def listen_to_interrupts() -> None:
@@ -42,3 +50,17 @@ def gansample(tmp_path: Path) -> Command:
         return subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must test the page: apt-get install chromium")
+        pytest.skip("NOT RUN: Chromium is missing, apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

@@ -4,7 +4,6 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -39,7 +38,7 @@ def test_the_exported_bundle_scores_as_its_checkpoint_did(digits_bundle: Path) -
     assert result["classifier"]["sha256"] == tiny_judge().sha256
     assert result["data"]["fingerprint"] == result["trained_on"] == tiny_data().fingerprint
     text = summary(result)
-    for part in ("bundle", "training", "real", "Fréchet distance", "recall", "nearest-neighbour ratio", "second space"):
+    for part in ("generated", "training", "real", "Fréchet distance", "recall", "nearest-neighbour ratio", "second space"):
         assert part in text
     for sha256 in (result["model"]["sha256"], tiny_judge().sha256, tiny_data().fingerprint):
         assert sha256[:12] in text
@@ -67,8 +66,6 @@ def test_a_conditional_bundle_is_asked_for_the_data_s_classes(tmp_path: Path) ->
     assert 0 <= result["scores"]["obedience"] <= 1
     assert result["trained"] is None
     assert "drawn as asked" in summary(result)
-    shares = np.bincount(judge.classes_to_ask(100_000).numpy()) / 100_000
-    assert shares == pytest.approx(np.bincount(three.labels.numpy()) / len(three.labels), abs=0.01)
     with pytest.raises(UsageError, match="tiny has the classes ant, bee, cat, digits has one, two, three"):
         evaluate(make_tiny_bundle(tmp_path / "other", classes=("ant", "bee", "cat")), three, judge)
 
@@ -82,7 +79,7 @@ def test_what_cannot_be_compared_is_refused(digits_bundle: Path, tiny_bundle: Pa
 
 def test_other_data_than_it_was_trained_on_are_mentioned(digits_bundle: Path) -> None:
     result = evaluate(digits_bundle, replace(tiny_data(), fingerprint="f" * 64), tiny_judge(), n=360)
-    assert "it was trained on other data" in summary(result)
+    assert "trained on other data" in summary(result)
 
 
 class TinyInception(nn.Module):

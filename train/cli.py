@@ -117,7 +117,7 @@ def train(
         print(f"  classes  {shares}", file=sys.stderr)
         if outcome.interrupted:
             print(f"the checkpoint is usable; go on with: python -m train --resume {run.path}", file=sys.stderr)
-        print(f"look at {run.path / 'samples.png'}, then: make export", file=sys.stderr)
+        print(f"look at {run.path / 'samples.png'} and {run.path / 'report.html'}, then: make export", file=sys.stderr)
     if run is not None and as_json:
         print(json.dumps({"run": str(run.path), "finished": outcome.finished, "stopped": outcome.stopped, **outcome.metrics}))
     raise typer.Exit(outcome.interrupted or (DIVERGED if outcome.stopped else 0))
@@ -127,9 +127,7 @@ def train(
 def evaluate_bundle(
     bundle: Annotated[Path | None, typer.Option(help="Bundle folder or .onnx (default: the newest under artifacts/).")] = None,
     data: Annotated[str, typer.Option(help="The pictures to score against, as for training.")] = "digits",
-    n: Annotated[
-        int | None, typer.Option("--n", help="Pictures to draw (default: as training's last score).")
-    ] = None,
+    n: Annotated[int | None, typer.Option("--n", help="Pictures to draw (default: as training's last score).")] = None,
     fit: Annotated[str, typer.Option(help="What makes a picture square: crop, pad or stretch.")] = "crop",
     background: Annotated[str, typer.Option(help="Colour behind transparency and padding.")] = "white",
     labels: Annotated[Path | None, typer.Option(metavar="CSV", help="A file that names each picture's class.")] = None,

@@ -7,7 +7,6 @@ whatever the two differ by is what export and runtime did.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from gansample.errors import UsageError
 from gansample.sampler import Sampler, open_sampler
 from gansample.spec import Spec
 from train.data.dataset import DataSet
+from train.latents import LatentSpace
 from train.scores.inception import Inception
 from train.scores.judge import Judge
 from train.session import FINAL_SEEDS
@@ -41,7 +41,7 @@ def evaluate(
     with open_sampler(bundle_path, backend) as sampler:
         spec = sampler.spec
         _check_face(spec, data)
-        images, asked = _draw(sampler, data, judge, wanted)
+        images, asked = _draw(sampler, data, wanted)
         result = {
             "bundle": str(sampler.bundle.path),
             "model": {"name": spec.name, "sha256": sampler.bundle.sha256},
@@ -78,15 +78,20 @@ def _size(channels: int, height: int, width: int) -> str:
     return f"{width}×{height} pixels with {channels} channel{'s' if channels > 1 else ''}"
 
 
-def _draw(sampler: Sampler, data: DataSet, judge: Judge, count: int) -> tuple[Tensor, Tensor | None]:
-    """Pictures uint8 (count, C, H, W) and the class asked for each, int64 (count,), where the data know what it looks like."""
-    classes, labels, asked = sampler.spec.classes, None, None
-    if classes is not None and data.class_names is not None:
-        asked = judge.classes_to_ask(count)
-        labels = [classes.index(data.class_names[index]) for index in asked.tolist()]
-    elif classes is not None:
-        labels = np.random.RandomState(0).randint(len(classes), size=count).tolist()
-    images = sampler.sample(FINAL_SEEDS[:count], labels=labels)
+def _draw(sampler: Sampler, data: DataSet, count: int) -> tuple[Tensor, Tensor | None]:
+    """Pictures uint8 (count, C, H, W) and the class asked for each, int64 (count,), where the data know what it looks like.
+
+    The seeds and the classes asked for are those of training's last score.
+    """
+    spec, seeds = sampler.spec, FINAL_SEEDS[:count]
+    labels, asked = None, None
+    if spec.classes is not None and data.class_names is not None:
+        _, asked = LatentSpace(size=spec.latent_size, class_shares=data.class_shares).to_be_scored(seeds)
+        assert asked is not None
+        labels = [spec.classes.index(data.class_names[index]) for index in asked.tolist()]
+    elif spec.classes is not None:
+        labels = [seed % len(spec.classes) for seed in seeds]
+    images = sampler.sample(seeds, labels=labels)
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), asked
 
 

@@ -24,8 +24,10 @@ from train.plan import Plan
 from train.resume import write_state
 from train.run_folder import RunFolder
 from train.scores.judge import Judge, Scores
+from train.show import nearest
 from train.show.plots import curves_png, grid_png
 from train.show.progress import Progress
+from train.show.report import write_report
 from train.show.tensorboard import TensorBoard
 from train.state import Candidate, TrainingState
 from train.watch import Finding, Watch
@@ -198,11 +200,15 @@ class Session:
 
     def _close(self) -> dict[str, Any]:
         assert self.kept is not None
-        final = self._score(self.kept.generator, FINAL_SEEDS[: self.judge.images_wanted_final])
+        wish = self.state.space.to_be_scored(FINAL_SEEDS[: self.judge.images_wanted_final])
+        pictures = self._pictures(self.kept.generator, wish)
+        final = self.judge.score(pictures, wish[1])
+        self.run.write(nearest.FILE, nearest.nearest_png(self.judge, self.data, pictures))
         metrics = self._metrics(final)
         self._save(finished=self.state.finished, metrics=metrics)
         self.run.write("samples.png", grid_png(self._pictures(self.kept.generator, self.state.space.of_seeds(PREVIEW_SEEDS))))
         self.run.write("losses.png", curves_png(self._rows, self.judge.floor.to_dict(), self.run.path.name))
+        write_report(self.run.path)
         return metrics
 
     def _metrics(self, scores: Scores) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Judge:
         self._prior = self._shares(classes)
         self.real_spread = metrics.mean_distance(self._real[sample[:SPREAD]])
         held_out, _ = self._look(data.held_out_images)
-        self._novelty = float(np.median(metrics.nearest(held_out[:QUICK], self._real)[1]))
+        self._usual_distance = float(np.median(self._distance_to_training(held_out[:QUICK])))
         drawn = torch.from_numpy(np.random.RandomState(0).randint(len(held_out), size=self.images_wanted_final))
         labels = data.held_out_labels
         self.floor = self.score(data.held_out_images[drawn], labels[drawn] if labels is not None else None)
@@ -141,7 +141,6 @@ class Judge:
         kernel = np.array([metrics.kernel_distance(draw, self._kernel_reference, self._kernel_within) for draw in draws])
         balls = np.mean([metrics.neighbourhood(draw, self._neighbours) for draw in draws], axis=0)
         shares = self._shares(classes)
-        _, novelty = metrics.nearest(features[:QUICK], self._real)
         second_frechet = [metrics.frechet_distance(draw, self._second_gaussian) for draw in second]
         second_kernel = [metrics.kernel_distance(draw, self._second_real, self._second_within) for draw in second]
         return Scores(
@@ -154,20 +153,19 @@ class Judge:
             class_shares=tuple(float(share) for share in shares),
             class_distance=metrics.class_distance(shares, self._prior),
             classes_seen=metrics.classes_seen(shares, self._prior),
-            memorisation=float(np.median(novelty) / self._novelty),
+            memorisation=float(np.median(self._distance_to_training(features[:QUICK]) / self._usual_distance)),
             second_frechet=float(np.mean(second_frechet)),
             second_kernel=float(np.mean(second_kernel)),
             obedience=float((classes == asked.numpy()).mean()) if asked is not None else None,
         )
 
-    def classes_to_ask(self, count: int) -> Tensor:
-        """`count` classes at random with the training split's shares, int64: what to score a conditional generator on."""
-        drawn = np.random.RandomState(0).choice(len(self._prior), size=count, p=self._prior)
-        return torch.from_numpy(drawn.astype(np.int64))
-
     def nearest(self, images: Tensor) -> npt.NDArray[np.int64]:
         """For each picture the index into `data.images` of the training picture nearest to it in the classifier's features."""
         return metrics.nearest(self._look(images)[0], self._real)[0]
+
+    def novelty(self, images: Tensor) -> Features:
+        """Distance of each picture to its nearest training picture, in units of the held-out pictures' median, (N,)."""
+        return self._distance_to_training(self._look(images)[0]) / self._usual_distance
 
     def spread(self, images: Tensor) -> float:
         """Mean distance of two of these pictures, 256 at most; compare it with `real_spread`."""
@@ -178,6 +176,9 @@ class Judge:
         found, classes = self.classifier.look(images)
         features = found.double().numpy()
         return features, self._modes.of(features) if self._modes is not None else classes.numpy()
+
+    def _distance_to_training(self, features: Features) -> Features:
+        return metrics.nearest(features, self._real)[1]
 
     def _shares(self, classes: Classes) -> npt.NDArray[np.float64]:
         return np.bincount(classes, minlength=len(self.class_names)) / len(classes)
