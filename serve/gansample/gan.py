@@ -36,7 +36,9 @@ def main() -> NoReturn:
 
 @app.command()
 def verify(
-    bundle: Annotated[Path | None, typer.Argument(help="A bundle folder (default: the newest under artifacts/).")] = None,
+    bundle: Annotated[
+        Path | None, typer.Argument(help="A bundle folder or name (default: the newest under artifacts/, else fashion).")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
     as_json: Json = False,
     debug: Debug = False,
