@@ -53,6 +53,9 @@ def export(
     classes: Annotated[int | None, typer.Option(min=1, help="Number of classes of a conditional generator.")] = None,
     class_names: Annotated[str | None, typer.Option(metavar="A,B,…", help="The classes' names, in order.")] = None,
     recalibrate_bn: Annotated[bool, typer.Option("--recalibrate-bn", help="Measure BatchNorm's statistics anew.")] = False,
+    finetune: Annotated[
+        float, typer.Option(metavar="MINUTES", min=0, max=1440, help="Train the int8 variant against the float network.")
+    ] = 0,
     name: Annotated[str | None, typer.Option(help="The bundle's name (default: the file's).")] = None,
     features: Annotated[Path | None, typer.Option(help="Feature network (.onnx) to compare distributions in.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")] = False,
@@ -95,6 +98,7 @@ def export(
     say("loading PyTorch")
     from export.build import build_bundle
     from export.features import features_from_file
+    from export.variants import builders
     from export.write_bundle import check_replaceable
     from gansample.bundle import ARTIFACTS
 
@@ -102,7 +106,7 @@ def export(
     out = out if out is not None else ARTIFACTS / face.spec.name
     check_replaceable(out, force=force)
     network = features_from_file(features) if features is not None else None
-    outcome = build_bundle(face, out, say, features=network)
+    outcome = build_bundle(face, out, say, builders(finetune), network)
     say("done")
     if as_json:
         variants = {report.variant: report.to_dict() for report in outcome.reports}

@@ -78,6 +78,13 @@ def values_at(model: Model, outputs: Sequence[Any], z: Latents, label: Labels | 
     return [torch.from_numpy(drawn[i].copy()) for i in range(len(outputs))]
 
 
+def channel_ranges(model: Model, name: str, z: Latents, label: Labels | None) -> npt.NDArray[np.float64]:
+    """The largest magnitude of each channel of the tensor `name` (N, C, H, W), as the ONNX file calls it."""
+    output = next(out for op in model.get_ops() for out in op.outputs() if name in out.get_names())
+    (x,) = values_at(model, [output], z, label)
+    return np.asarray(x.abs().amax((0, 2, 3)).double().numpy())
+
+
 def _source(node: Node, port: int) -> Node:
     return node.input_value(port).get_node()
 

@@ -1,8 +1,11 @@
 """OpenVINO int8: NNCF's quantisation, then fidelity won back where it costs little time (see docs/int8.md).
 
+equalise        channels between two layers brought nearer to one range, exactly undone in the weights
+idle            quantisers that no int8 layer reads taken out
 keep_float      the layers whose quantisation hurts most for the time it saves stay in bf16 or float32
 ranges          each activation range clipped to the least mean square error
 round_weights   weights rounded against the covariance of the layer's inputs, bias corrected
+finetune        trained to draw what the float network draws, if asked for
 
 Each step is kept only where the pictures come nearer to float32 on latents that nothing was calibrated on.
 """
@@ -13,6 +16,7 @@ import numpy as np
 import onnx
 
 from export.face import Face
+from export.passes.equalise import equalised
 from export.passes.latent_matmul import latent_matmul
 from export.passes.rewrite import apply
 from export.reference import cycled_labels
@@ -21,20 +25,23 @@ from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
 from gansample.fidelity import psnr_db
 from gansample.latents import latents
+from gansample.runners import Labels, Latents
 from gansample.runners.openvino_cpu import HINTS, OpenVinoRunner
+from gansample.spec import Spec
 
 NAME = "openvino-int8"
 FILES = ("variants/openvino-int8.xml", "variants/openvino-int8.bin")
 CALIBRATED_ON = 256  # latents; more move the fidelity by less than 0.1 dB
 
 
-def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def build(face: Face, graph: ExportedGraph, say: Say, finetune: float = 0) -> BuiltVariant:
+    """finetune: minutes of training against the float network, 0 for none."""
     openvino_model.openvino()
     try:
         import nncf
     except ImportError:
         raise VariantUnavailable("nncf is not installed (pip install nncf)") from None
-    model, steps = tuned(face, graph, say)
+    model, steps = tuned(face, graph, say, finetune)
     notes: dict[str, Any] = {"quantised_by": f"nncf {nncf.__version__}", "calibrated_on": CALIBRATED_ON, "steps": steps}
     xml, weights = openvino_model.to_bytes(openvino_model.without_levels(model))
     return BuiltVariant(
@@ -48,14 +55,33 @@ def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
     )
 
 
-def tuned(face: Face, graph: ExportedGraph, say: Say) -> tuple[Any, list[dict[str, Any]]]:
-    """The int8 model with both outputs, and what each step brought: PSNR before rounding against float32, other latents."""
-    from export.quantise.keep_float import draw, keep_float, restored
+def _plain(float_model: Any, z: Latents, label: Labels | None) -> Any:
+    """NNCF's model, but for the layers that OpenVINO would compute wrongly."""
+    from export.quantise.keep_float import restored
     from export.quantise.layers import quantised_layers
+    from export.quantise.with_nncf import quantised
+    from export.quantise.wrong_kernel import wrongly_computed
+
+    model = quantised(float_model, z, label)
+    wrong = [layer.node.get_friendly_name() for layer in quantised_layers(model) if wrongly_computed(layer)]
+    return restored(model, float_model, wrong)
+
+
+def _training(spec: Spec, step: int, batch: int = 32) -> tuple[Latents, Labels | None]:
+    """The latents that training step `step` sees: neither those that calibrated nor those that choose."""
+    seeds = CALIBRATION_SEEDS[CALIBRATED_ON:-64]
+    some = [seeds[(step * batch + i) % len(seeds)] for i in range(batch)]
+    return latents(some, spec.latent_size, spec.distribution), cycled_labels(spec, batch)
+
+
+def tuned(face: Face, graph: ExportedGraph, say: Say, finetune: float = 0) -> tuple[Any, list[dict[str, Any]]]:
+    """The int8 model with both outputs, and what each step brought: PSNR before rounding against float32, other latents."""
+    from export.quantise.finetune import finetuned
+    from export.quantise.keep_float import draw, keep_float
+    from export.quantise.layers import channel_ranges, quantised_layers
     from export.quantise.ranges import fit_ranges
     from export.quantise.round_weights import refit_all
-    from export.quantise.with_nncf import quantised, without_idle_quantisers
-    from export.quantise.wrong_kernel import wrongly_computed
+    from export.quantise.with_nncf import without_idle_quantisers
 
     z, label = latents(CALIBRATION_SEEDS[:CALIBRATED_ON], face.spec.latent_size, face.spec.distribution), None
     tested = latents(CALIBRATION_SEEDS[-64:], face.spec.latent_size, face.spec.distribution)
@@ -67,9 +93,7 @@ def tuned(face: Face, graph: ExportedGraph, say: Say) -> tuple[Any, list[dict[st
     twin = apply(twin, latent_matmul(twin))
     float_model = openvino_model.read(twin.SerializeToString())
     wanted = draw(float_model, tested, tested_label, "f32")
-    model = quantised(float_model, z, label)
-    wrong = [layer.node.get_friendly_name() for layer in quantised_layers(model) if wrongly_computed(layer)]
-    model = restored(model, float_model, wrong)
+    model = _plain(float_model, z, label)
     if not list(quantised_layers(model)):
         raise VariantUnavailable("NNCF quantises none of this generator's layers")
     steps: list[dict[str, Any]] = []
@@ -85,9 +109,21 @@ def tuned(face: Face, graph: ExportedGraph, say: Say) -> tuple[Any, list[dict[st
         return tried if kept else model
 
     model = better("nncf", model)
+    equal = equalised(twin, lambda name: channel_ranges(float_model, name, z, label))
+    float_equal = openvino_model.read(equal.SerializeToString())
+    if (tried := better("equalise", _plain(float_equal, z, label))) is not model:
+        model, float_model, twin = tried, float_equal, equal
     model = better("no idle quantisers", without_idle_quantisers(model))
     tried, chosen, speed = keep_float(model, float_model, z[:64], label[:64] if label is not None else None)
     model = better("keep float", tried, layers=list(chosen.layers), speed=round(speed, 3))
     model = better("ranges", fit_ranges(model, z, label))
     model = better("round weights", refit_all(model, float_model, z, label))
+    if finetune:
+        say(f"{NAME}: training for {finetune:g} minutes")
+        try:
+            trained, count = finetuned(model, float_model, twin, lambda step: _training(face.spec, step), finetune)
+        except ValueError as reason:
+            say(f"{NAME}: finetune NOT RUN, {reason}")
+        else:
+            model = better("finetune", trained, minutes=finetune, batches=count)
     return model, steps
