@@ -58,6 +58,9 @@ def export(
     variants: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="Build only these variants beside onnx-fp32 (default: all).")
     ] = None,
+    finetune: Annotated[
+        float, typer.Option(metavar="MINUTES", min=0, max=1440, help="Train the int8 variant against the float network.")
+    ] = 0,
     name: Annotated[str | None, typer.Option(help="The bundle's name (default: the file's).")] = None,
     features: Annotated[Path | None, typer.Option(help="Feature network (.onnx) to compare distributions in.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")] = False,
@@ -108,7 +111,7 @@ def export(
     out = out if out is not None else ARTIFACTS / face.spec.name
     check_replaceable(out, force=force)
     network = features_from_file(features) if features is not None else None
-    outcome = build_bundle(face, out, say, _builders(variants), network, compact)
+    outcome = build_bundle(face, out, say, _builders(variants, finetune), network, compact)
     say("done")
     if as_json:
         verdicts = {report.variant: report.to_dict() for report in outcome.reports}
@@ -118,17 +121,18 @@ def export(
         print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
 
 
-def _builders(variants: str | None) -> "Mapping[str, Builder]":
+def _builders(variants: str | None, finetune: float) -> "Mapping[str, Builder]":
     """The reference and those that were asked for. Raises UsageError for one that there is not."""
-    from export.variants import BUILDERS
+    from export.variants import builders
 
+    every = builders(finetune)
     if variants is None:
-        return BUILDERS
+        return every
     wanted = variants.split(",")
-    if unknown := [name for name in wanted if name not in BUILDERS]:
-        raise UsageError(f"there is no variant {unknown[0]!r}", f"choose from {', '.join(BUILDERS)}")
-    reference = next(iter(BUILDERS))
-    return {name: build for name, build in BUILDERS.items() if name == reference or name in wanted}
+    if unknown := [name for name in wanted if name not in every]:
+        raise UsageError(f"there is no variant {unknown[0]!r}", f"choose from {', '.join(every)}")
+    reference = next(iter(every))
+    return {name: build for name, build in every.items() if name == reference or name in wanted}
 
 
 def _request(**options: Any) -> "Request | None":
