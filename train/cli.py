@@ -152,7 +152,6 @@ def evaluate_bundle(
     request = DataRequest(
         source=data,
         image_size=spec.height,
-        channels="grey" if spec.channels == 1 else "rgb",
         fit=fit,  # type: ignore[arg-type]  # checked there
         background=background,
         labels_file=labels,
