@@ -65,9 +65,14 @@ def test_refuses_in_one_line(arguments: list[str], code: int, reason: str, tmp_p
 
 def test_dry_run_prints_what_would_be_used(tmp_path: Path) -> None:
     code, out, _ = train(tmp_path, "--dry-run", "--preset", "classic", "--seed", "5", "--set", "batch=32")
-    config = json.loads(out)
+    plan = json.loads(out)
     assert code == 0
-    assert (config["preset"], config["seed"], config["batch"], config["max_minutes"]) == ("classic", 5, 32, 2.5)
+    assert (plan["preset"], plan["seed"], plan["config"]["batch"], plan["max_minutes"]) == ("classic", 5, 32, 2.5)
+    code, out, _ = train(tmp_path, "--dry-run", "--data", "photos", "--image-size", "64", "--conditional", "--x-flip")
+    plan = json.loads(out)
+    assert plan["request"]["source"] == "photos"
+    assert (plan["config"]["image_size"], plan["config"]["conditional"], plan["config"]["x_flip"]) == (64, True, True)
+    assert plan["max_minutes"] is None
 
 
 def test_a_run_from_the_command_line(tmp_path: Path) -> None:
@@ -86,6 +91,16 @@ def test_a_run_from_the_command_line(tmp_path: Path) -> None:
     assert "\x1b" not in err, "no control characters off a terminal"
 
 
+def test_evaluate_and_ablate_refuse_in_one_line(tiny_bundle: Path, tmp_path: Path) -> None:
+    code, _, err = train(tmp_path, "evaluate", "--bundle", str(tiny_bundle))
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "tiny draws 8×8 pixels with 3 channels, digits holds 8×8 pixels with 1 channel" in err
+    assert train(tmp_path, "evaluate", "--bundle", "nowhere")[0] == 3
+    code, _, err = train(tmp_path, "ablate", "--data", "nowhere")
+    assert (code, err) == (3, "train: no data at nowhere: pass a folder, .tar, .zip, .npz or IDX file, or one of digits, "
+                           "mnist, fashion-mnist, cifar10\n")  # fmt: skip
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_a_usable_checkpoint(number: signal.Signals, code: int, tmp_path: Path) -> None:
     process = start(tmp_path, "--out", "run", "--images", "100000000", *SMALL)
@@ -102,4 +117,4 @@ def test_a_signal_leaves_a_usable_checkpoint(number: signal.Signals, code: int, 
     info = load_generator(tmp_path / "run").info
     assert info["finished"] is False
     assert info["trained"]["step"] >= 25
-    assert not list((tmp_path / "run").glob(".*"))
+    assert [path.name for path in (tmp_path / "run").glob(".*")] == [".lock"], "nothing half-written stays"

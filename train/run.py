@@ -1,6 +1,7 @@
 """One whole run: data, judge, training, report. Everything here happens once; what happens every step is in `session`."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +21,7 @@ from train.show.progress import Progress
 from train.show.tensorboard import TensorBoard
 from train.state import TrainingState
 
-WORTH_SAYING = 1_000  # pictures, below which reading takes no time
+WORTH_SAYING = 3.0  # seconds between two words about reading pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +94,15 @@ def run_training(
 
 
 class Decoding:
-    """Says how far the reading of many pictures has come, a line for every tenth."""
+    """Says how far the reading of many pictures has come, every few seconds."""
 
     def __init__(self, progress: Progress) -> None:
-        self._progress, self._tenth = progress, 0
+        self._progress, self._said = progress, time.monotonic()
 
     def report(self, done: int, count: int) -> None:
-        tenth = 10 * done // count
-        if count >= WORTH_SAYING and tenth > self._tenth:
-            self._tenth = tenth
-            self._progress.note(f"{10 * tenth:3d} % of {count:,} pictures read")
+        if time.monotonic() - self._said >= WORTH_SAYING:
+            self._said = time.monotonic()
+            self._progress.note(f"{done / count:4.0%} of {count:,} pictures read")
 
 
 def _check_same(folder: RunFolder, data: DataSet, group: Group, force: bool) -> None:
