@@ -88,7 +88,9 @@ types: $(READY)  ## check the types
 check: lint types  ## lint and types
 
 bench: $(READY)  ## measure this project beside its peers on this machine
-	@$(PY) -m benchmarks
+	@$(PY) -m benchmarks $(if $(WEIGHTS),--weights $(WEIGHTS))
+	@$(PY) -m benchmarks.training
+	@$(PY) -m benchmarks.readme
 
 clean:  ## remove the environment and every cache (runs/ and artifacts/ stay)
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,17 +6,16 @@ python -m benchmarks --weights netG.pth           a trained state dict of the tu
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from benchmarks.machine import machine
 from gansample import console
 from gansample.atomic import write_atomic
 
@@ -51,7 +50,7 @@ def bench(
         "threads": threads,
         "rows": rows,
         "not_run": not_run,
-        "machine": _machine(),
+        "machine": machine(),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, (json.dumps(document, indent=2) + "\n").encode())
@@ -127,20 +126,6 @@ def _row(name: str, times: list[float], batch: int, eager: float) -> dict[str, A
         "ratio": round(eager / median, 2),
         "spread": round((high - low) / median, 3),
         "best_images_per_second": round(batch / min(times), 1),
-    }
-
-
-def _machine() -> dict[str, Any]:
-    from export.speed import processor_name
-
-    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "").split()
-    wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
-    packages = ("torch", "onnxruntime", "openvino", "nncf", "numpy")
-    return {
-        "processor": processor_name(),
-        "instructions": [flag for flag in wanted if flag in flags],
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
     }
 
 

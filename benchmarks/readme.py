@@ -9,7 +9,8 @@ from typing import Any
 from gansample.atomic import write_atomic
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-RESULT = Path(__file__).parent / "results" / "dcgan64-cpu.json"
+RESULTS = Path(__file__).parent / "results"
+TRAINING_BEGIN, TRAINING_END = "<!-- training:begin -->", "<!-- training:end -->"
 
 
 def table(document: Mapping[str, Any]) -> str:
@@ -33,13 +34,31 @@ def table(document: Mapping[str, Any]) -> str:
     )
 
 
-def replaced(readme: str, document: Mapping[str, Any]) -> str:
-    """`readme` with the table between its markers. Raises ValueError where a marker is missing."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the README has no {BEGIN} … {END}")
-    return f"{before}{BEGIN}\n{table(document)}\n{END}{after}"
+def training_table(document: Mapping[str, Any]) -> str:
+    """A training step of each contestant, in the same form."""
+    rows = [
+        f"| {row['name']} | {row['images_per_second']:,.0f} | {row['ratio']:.2f}× | ± {row['spread'] / 2:.0%} |"
+        for row in document["rows"]
+    ]
+    return "\n".join(
+        [
+            "| a training step | pictures/s | to the tutorial's loop | spread |",
+            "|---|---:|---:|---:|",
+            *rows,
+            "",
+            f"{document['model']}; batch {document['batch']}, medians of {document['rounds']} interleaved rounds,",
+            "on the same machine.",
+        ]
+    )
+
+
+def replaced(readme: str, content: str, begin: str = BEGIN, end: str = END) -> str:
+    """`readme` with `content` between two markers. Raises ValueError where one is missing."""
+    before, found_begin, rest = readme.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"the README has no {begin} … {end}")
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def _fidelity(row: Mapping[str, Any]) -> str:
@@ -48,4 +67,6 @@ def _fidelity(row: Mapping[str, Any]) -> str:
 
 if __name__ == "__main__":
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "README.md")
-    write_atomic(path, replaced(path.read_text(), json.loads(RESULT.read_text())).encode())
+    text = replaced(path.read_text(), table(json.loads((RESULTS / "dcgan64-cpu.json").read_text())))
+    training = training_table(json.loads((RESULTS / "training-cpu.json").read_text()))
+    write_atomic(path, replaced(text, training, TRAINING_BEGIN, TRAINING_END).encode())

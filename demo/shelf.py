@@ -5,14 +5,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gansample.bundle import ARTIFACTS, MANIFEST, Bundle, open_bundle
+from gansample.bundle import MANIFEST, PLACES, Bundle, open_bundle
 from gansample.errors import ArtefactError
 from gansample.sampler import Sampler, open_sampler
 
-ROOTS = (ARTIFACTS, Path("models"))  # what `make export` wrote, and what somebody put beside it
 
-
-def find_bundles(roots: Sequence[Path] = ROOTS) -> list[Bundle]:
+def find_bundles(roots: Sequence[Path] = PLACES) -> list[Bundle]:
     """Every bundle one level under `roots`, newest first.
 
     A damaged one is named on stderr and left out, so that it cannot take the others down. Raises ArtefactError where

@@ -9,7 +9,7 @@ python -m export --onnx gan.onnx                                   a graph that 
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from export.face import Face
     from export.intake.request import Request
     from export.parity import ParityReport
+    from export.variants import Builder
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -53,6 +54,13 @@ def export(
     classes: Annotated[int | None, typer.Option(min=1, help="Number of classes of a conditional generator.")] = None,
     class_names: Annotated[str | None, typer.Option(metavar="A,B,…", help="The classes' names, in order.")] = None,
     recalibrate_bn: Annotated[bool, typer.Option("--recalibrate-bn", help="Measure BatchNorm's statistics anew.")] = False,
+    compact: Annotated[bool, typer.Option("--compact", help="Round the weights to half precision: half the size.")] = False,
+    variants: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="Build only these variants beside onnx-fp32 (default: all).")
+    ] = None,
+    finetune: Annotated[
+        float, typer.Option(metavar="MINUTES", min=0, max=1440, help="Train the int8 variant against the float network.")
+    ] = 0,
     name: Annotated[str | None, typer.Option(help="The bundle's name (default: the file's).")] = None,
     features: Annotated[Path | None, typer.Option(help="Feature network (.onnx) to compare distributions in.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")] = False,
@@ -73,6 +81,7 @@ def export(
     run = source if source is not None and source.is_dir() else None
     if run is None and source is not None and weights is not None:
         raise UsageError(f"two weights files, {source} and {weights}", "pass one")
+    foreign = run is None and any(entry is not None for entry in (source, weights, onnx, torchscript, generator))
     request = _request(
         weights=weights if source is None or run is not None else source,
         onnx=onnx,
@@ -88,7 +97,7 @@ def export(
         classes=classes,
         class_names=class_names,
         recalibrate_bn=recalibrate_bn or None,
-        name=name,
+        name=name if foreign else None,
     )
     if request is not None and run is not None:
         raise UsageError(f"{run} is a run folder", "a run says all of itself, leave the other options out")
@@ -98,18 +107,32 @@ def export(
     from export.write_bundle import check_replaceable
     from gansample.bundle import ARTIFACTS
 
-    face = _face(request, run, say)
+    face = _face(request, run, None if foreign else name, say)
     out = out if out is not None else ARTIFACTS / face.spec.name
     check_replaceable(out, force=force)
     network = features_from_file(features) if features is not None else None
-    outcome = build_bundle(face, out, say, features=network)
+    outcome = build_bundle(face, out, say, _builders(variants, finetune), network, compact)
     say("done")
     if as_json:
-        variants = {report.variant: report.to_dict() for report in outcome.reports}
-        print(json.dumps({"out": str(out), "variants": variants, "left_out": [asdict(entry) for entry in outcome.left_out]}))
+        verdicts = {report.variant: report.to_dict() for report in outcome.reports}
+        print(json.dumps({"out": str(out), "variants": verdicts, "left_out": [asdict(entry) for entry in outcome.left_out]}))
     elif not quiet:
         _print_verdict(outcome.reports)
         print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
+
+
+def _builders(variants: str | None, finetune: float) -> "Mapping[str, Builder]":
+    """The reference and those that were asked for. Raises UsageError for one that there is not."""
+    from export.variants import builders
+
+    every = builders(finetune)
+    if variants is None:
+        return every
+    wanted = variants.split(",")
+    if unknown := [name for name in wanted if name not in every]:
+        raise UsageError(f"there is no variant {unknown[0]!r}", f"choose from {', '.join(every)}")
+    reference = next(iter(every))
+    return {name: build for name, build in every.items() if name == reference or name in wanted}
 
 
 def _request(**options: Any) -> "Request | None":
@@ -128,11 +151,11 @@ def _request(**options: Any) -> "Request | None":
     return Request(**given) if given else None
 
 
-def _face(request: "Request | None", run: Path | None, say: Callable[[str], None]) -> "Face":
+def _face(request: "Request | None", run: Path | None, name: str | None, say: Callable[[str], None]) -> "Face":
     if request is None:
         from export.from_run import face_from_run
 
-        return face_from_run(run)
+        return face_from_run(run, name)
     from export.intake.take import take
 
     return take(request, say).face

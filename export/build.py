@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 import gansample
+from export.compact import compacted, halved
 from export.face import Face
 from export.features import Features
 from export.graph_tensors import tensors_of
@@ -44,17 +45,21 @@ def build_bundle(
     say: Callable[[str], None],
     builders: Mapping[str, Builder] = BUILDERS,
     features: Features | None = None,
+    compact: bool = False,
 ) -> Outcome:
     """Export `face` into a bundle at `out` and return what became of every variant. Only what passes enters.
 
     builders  variant name -> builder; the first gives the reference.
     features  what distributions are compared in (default: a fixed random network).
+    compact   round the weights to half precision first, and store them so.
 
     Raises ParityError, and writes only a report, where the reference does not draw the pictures of PyTorch;
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
+    face = compacted(face) if compact else face
     say("exporting to ONNX")
     graph, passes = optimised(onnx_from_face(face), face.spec, say)
+    shipped = halved(graph, face.spec) if compact else graph
     say("drawing the reference in PyTorch float64")
     reference = reference_from_face(face, features=features)
     check_pictures(reference)
@@ -65,7 +70,7 @@ def build_bundle(
     for name, build in builders.items():
         say(f"{name}: building")
         try:
-            built = build(face, graph, say)
+            built = build(face, graph if variants else shipped, say)
         except VariantUnavailable as reason:
             say(f"{name}: NOT RUN, {reason}")
             left_out.append(LeftOut(name=name, verdict="NOT RUN", reasons=(str(reason),)))

@@ -9,15 +9,17 @@ from train.checkpoint import load_generator, newest_run
 PROVENANCE = ("config", "data", "seed", "step", "images_seen", "finished", "metrics", "versions")
 
 
-def face_from_run(run: Path | None = None) -> Face:
+def face_from_run(run: Path | None = None, name: str | None = None) -> Face:
     """The generator of a run folder (the newest under runs/ without one).
+
+    name  what the bundle is called, instead of its data.
 
     Raises ArtefactError where the run is missing or its checkpoint damaged.
     """
     loaded = load_generator(run if run is not None else newest_run())
     info = loaded.info
     spec = Spec(
-        name=info["name"],
+        name=name or info["name"],
         latent_size=info["latent"]["size"],
         distribution=info["latent"]["distribution"],
         height=info["image"]["size"],

@@ -10,6 +10,7 @@ import torch
 from export.distribution import DistributionTest
 from export.face import Drawn, Face, draw
 from export.features import Features, random_features
+from gansample.errors import ArtefactError
 from gansample.fidelity import Fidelity, compare, psnr_db
 from gansample.latents import latents
 from gansample.spec import Spec
@@ -48,12 +49,20 @@ def reference_from_face(face: Face, seeds: range = range(SEEDS), features: Featu
     """Draw the reference pictures; a conditional generator cycles through all its classes.
 
     features  what the distributions are compared in (default: the fixed random network of `export.features`).
+
+    Raises ArtefactError where the network does not draw in float64.
     """
     spec = face.spec
     z, conditions = judged_latents(spec, seeds)
     label = cycled_labels(spec, len(z))
     face64, face32 = face.in_precision(torch.float64), face.in_precision(torch.float32)
-    gold = draw(face64, z, label)
+    try:
+        gold = draw(face64, z, label)
+    except RuntimeError as error:  # what PyTorch raises where precisions meet
+        reason = " ".join(str(error).split())[:120]
+        raise ArtefactError(
+            f"the generator does not draw in float64, which it is judged by ({reason})", "create tensors with dtype=z.dtype"
+        ) from error
     started = time.perf_counter()
     # The floor needs other latents, and float32 is the torch that people compare with.
     others = range(seeds.stop, seeds.stop + len(seeds))

@@ -29,7 +29,7 @@ class ExportedGraph:
 def onnx_from_face(face: Face) -> ExportedGraph:
     """Export with torch's dynamo exporter, clean up, add metadata and seal.
 
-    Raises ArtefactError where PyTorch cannot trace the network.
+    Raises ArtefactError where PyTorch cannot trace the network, or not for every batch size.
     """
     spec = face.spec
     # Batch 2, because an example of size 1 would be specialised into the graph.
@@ -41,7 +41,7 @@ def onnx_from_face(face: Face) -> ExportedGraph:
         shapes["label"] = {0: batch}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's deprecations are between PyTorch and itself
-        for chatty in ("onnxscript", "torch.onnx"):
+        for chatty in ("onnxscript", "torch.onnx", "torch.fx", "torch.export"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
         try:
             program = torch.onnx.export(
@@ -56,11 +56,22 @@ def onnx_from_face(face: Face) -> ExportedGraph:
                 verbose=False,
             )
         except Exception as error:  # torch.onnx wraps whatever tracing raised, of any class
+            reason = _first_line(error)
+            if "data-dependent" in reason:
+                raise ArtefactError(
+                    "the generator's forward branches on values that it computes, which no graph holds",
+                    "write the branch as torch.where(condition, a, b)",
+                ) from error
             raise ArtefactError(
-                f"PyTorch cannot export this generator ({_first_line(error)})", "see the full reason with --debug"
+                f"PyTorch cannot export this generator ({reason})", "see the full reason with --debug"
             ) from error
     assert program is not None
     twin = program.model_proto
+    if not twin.graph.input[0].type.tensor_type.shape.dim[0].dim_param:  # PyTorch says nothing when it unrolls a loop
+        raise ArtefactError(
+            "the generator's forward runs over its pictures one by one, which fixes their number",
+            "let it draw the batch at once",
+        )
     _forget_source(twin)
     return graph_from_twin(twin, spec)
 

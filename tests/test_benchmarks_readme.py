@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.readme import BEGIN, END, RESULT, replaced, table
+from benchmarks.readme import BEGIN, END, RESULTS, TRAINING_BEGIN, TRAINING_END, replaced, table, training_table
 
+RESULT, TRAINING = RESULTS / "dcgan64-cpu.json", RESULTS / "training-cpu.json"
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -19,17 +20,16 @@ def test_table_shows_every_figure_of_the_file() -> None:
 
 
 def test_only_the_part_between_the_markers_changes() -> None:
-    document = json.loads(RESULT.read_text())
-    assert replaced(f"a\n{BEGIN}\nold\n{END}\nb\n", document) == f"a\n{BEGIN}\n{table(document)}\n{END}\nb\n"
+    assert replaced(f"a\n{BEGIN}\nold\n{END}\nb\n", "new") == f"a\n{BEGIN}\nnew\n{END}\nb\n"
     with pytest.raises(ValueError, match="has no"):
-        replaced("no markers", document)
+        replaced("no markers", "new")
 
 
-def test_readme_table_is_the_file() -> None:
-    text = README.read_text() if README.exists() else ""
-    if BEGIN not in text:
-        pytest.skip("the README has no benchmark table yet")
-    assert replaced(text, json.loads(RESULT.read_text())) == text
+def test_readme_tables_are_the_files() -> None:
+    text = README.read_text()
+    assert replaced(text, table(json.loads(RESULT.read_text()))) == text
+    training = training_table(json.loads(TRAINING.read_text()))
+    assert replaced(text, training, TRAINING_BEGIN, TRAINING_END) == text
 
 
 def test_int8_page_is_its_file() -> None:

@@ -65,7 +65,6 @@ def test_help_needs_no_gradio() -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "message"),
     [
-        ([], {}, 3, "no bundle under artifacts/ or models/"),
         (["--bundle", "absent"], {}, 3, "no bundle at"),
         (["--port", "0"], {}, 2, "--port"),
         (["--bundle", "tiny"], {"GRADIO_VIBE_MODE": "1"}, 2, "GRADIO_VIBE_MODE"),

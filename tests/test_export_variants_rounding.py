@@ -1,5 +1,9 @@
 """Rounding against the covariance loses less of the layer's output than rounding to the nearest, and unrolling is exact."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import openvino
 import pytest
@@ -57,3 +61,40 @@ def test_a_convolution_unrolls() -> None:
     torch.testing.assert_close(drawn, F.conv2d(x, weight, stride=2, padding=1), rtol=1e-4, atol=1e-4)
     assert torch.equal(patches.weight(patches.matrix(weight)), weight)
     assert isinstance(openvino.Model([opset13.result(node)], [z], "m"), openvino.Model)
+
+
+FAULTY = """
+import sys
+import numpy as np, openvino, torch
+from openvino import opset13 as op
+from export.quantise.layers import quantised_layers
+from export.quantise.wrong_kernel import wrongly_computed
+
+rng = np.random.RandomState(0)
+for kernel, stride, size, signed in [(3, 2, 1, True), (5, 2, 2, True), (3, 2, 1, False), (4, 2, 1, True), (3, 2, 2, True)]:
+    x = op.parameter([2, 16, size, size], np.float32, name="z")
+    low = -3.0 if signed else 0.0
+    ends = [op.constant(np.full((1, 1, 1, 1), end, np.float32)) for end in (low, 3 * 127 / 128) * 2]
+    weight = rng.randint(-127, 128, (16, 16, kernel, kernel)).astype(np.int8)
+    step = op.constant(np.full((1, 16, 1, 1), 0.01, np.float32))
+    scaled = op.multiply(op.convert(op.constant(weight), np.float32), step)
+    quantised = op.fake_quantize(x, *ends, 256)
+    layer = op.convolution_backprop_data(quantised, scaled, [stride] * 2, pads_begin=[0, 0], pads_end=[0, 0])
+    model = openvino.Model([op.relu(layer)], [x], "one layer")
+    z = rng.randint(low * 128 / 3, 128, (2, 16, size, size)).astype(np.float32) * (3 / 128 if signed else 3 * 127 / 128 / 255)
+    drawn = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(z)[0]
+    wanted = torch.nn.functional.conv_transpose2d(torch.from_numpy(z), torch.from_numpy(weight * 0.01).float(), stride=stride)
+    wrong = bool(np.abs(drawn - wanted.relu().numpy()).max() > 0.1 * float(wanted.abs().max()))
+    (found,) = quantised_layers(model)
+    print(int(wrong), int(wrongly_computed(found)))
+"""
+
+
+def test_layers_that_openvino_computes_wrongly_are_known() -> None:
+    """On a processor without AMX, or one told that it has none: the rule names every layer that comes out wrong."""
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"}
+    command = [sys.executable, "-W", "ignore", "-c", FAULTY]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    rows = [tuple(line.split()) for line in done.stdout.split("\n") if line]
+    assert [named for _, named in rows] == ["1", "1", "0", "0", "0"]
+    assert all(named == "1" for wrong, named in rows if wrong == "1")

@@ -46,6 +46,23 @@ def test_two_runs_give_the_same_file(gansample: Command, tiny_bundle: Path, tmp_
 def test_the_newest_bundle_is_the_default(gansample: Command, tiny_bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_bundle, tmp_path / "artifacts" / "tiny")
     assert gansample("--n", 1, "out.png").returncode == 0
+    assert read_metadata(tmp_path / "out.png")["model"] == "tiny"
+
+
+def test_without_any_bundle_the_embedded_one_draws(gansample: Command, tmp_path: Path) -> None:
+    done = gansample("--class", "sneaker", "--n", 16, "shoes.png")
+    assert done.returncode == 0, done.stderr
+    assert read_metadata(tmp_path / "shoes.png")["model"] == "fashion"
+
+
+def test_a_bundle_goes_by_its_name(gansample: Command, tiny_bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "artifacts" / "tiny")
+    shutil.copytree(tiny_bundle, tmp_path / "models" / "other")
+    for name, model in (("tiny", "tiny"), ("other", "tiny"), ("fashion", "fashion")):
+        assert gansample("--bundle", name, "--n", 1, f"{name}.png").returncode == 0
+        assert read_metadata(tmp_path / f"{name}.png")["model"] == model
+    done = gansample("--bundle", "fashon", "--n", 1, "x.png")
+    assert done.stderr.decode() == "gansample: no bundle at fashon: at hand are fashion, other, tiny\n"
 
 
 def test_stdout_is_only_the_picture(gansample: Command, tiny_bundle: Path) -> None:

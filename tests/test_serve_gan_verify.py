@@ -12,7 +12,7 @@ import pytest
 from export.write_bundle import write_bundle
 from gansample import gan
 from gansample.bundle import GOLDENS, REFERENCE, open_bundle
-from gansample.errors import ArtefactError
+from gansample.errors import ArtefactError, BackendUnavailable, ParityError
 from gansample.spec import Spec, Variant
 from gansample.verify import check_digests, check_variants
 from tests.make_tiny_bundle import LATENT, SIZE, make_tiny_bundle, tiny_onnx
@@ -48,7 +48,8 @@ def test_an_intact_bundle_passes_within_five_seconds(tiny: Path, capsys, monkeyp
     report = json.loads(out)
     assert (code, report["verdict"], err) == (0, "PASS", "")
     assert report["files"] == 2
-    (row,) = report["variants"]
+    row, *on_gpu = report["variants"]
+    assert [entry["backend"] for entry in on_gpu] == ["cuda", "tensorrt"]
     assert (row["variant"], row["backend"], row["verdict"]) == ("onnx-fp32", "onnxruntime-cpu", "PASS")
     assert [entry["batch"] for entry in row["rows"]] == [1, 2, 3, 17, 64]
     assert time.perf_counter() - started < 5
@@ -124,6 +125,35 @@ def test_a_variant_that_cannot_run_here_is_not_run_and_no_pass(tiny: Path, tmp_p
     assert "nothing was verified" in err
 
 
+def test_gpu_backends_are_not_run_without_a_gpu_and_say_why_once(tiny: Path, capsys, monkeypatch) -> None:
+    def absent() -> None:
+        raise BackendUnavailable("no NVIDIA driver on this machine", "use --backend auto")
+
+    monkeypatch.setattr("gansample.cuda_device.require_gpu", absent)
+    code, out, _ = run(capsys, monkeypatch, "verify", str(tiny))
+    assert code == 0
+    for backend in ("cuda", "tensorrt"):
+        (line,) = (line for line in out.splitlines() if line.split()[0] == backend)
+        assert "NOT RUN  no NVIDIA driver on this machine" in line
+
+
+def test_gpu_backends_are_judged_where_there_is_a_gpu(tiny: Path, capsys, monkeypatch) -> None:
+    from gansample.runners import open_runner
+
+    def everything_on_the_cpu(bundle, backend="auto", **options):  # stands in for a GPU that draws the same pictures
+        if backend == "tensorrt":
+            raise ParityError("the engine draws other pictures", "use another backend")
+        return open_runner(bundle, variant=options["variant"])
+
+    monkeypatch.setattr("gansample.verify.open_runner", everything_on_the_cpu)
+    code, out, _ = run(capsys, monkeypatch, "verify", str(tiny), "--json")
+    rows = {row["backend"]: row for row in json.loads(out)["variants"][1:]}
+    assert code == 6
+    assert rows["onnxruntime-cpu"]["verdict"] == "PASS"
+    assert rows["tensorrt"]["verdict"] == "FAIL"
+    assert rows["tensorrt"]["reasons"] == ["the engine draws other pictures: use another backend"]
+
+
 def test_a_lone_graph_has_no_goldens_and_says_so(tiny: Path, capsys, monkeypatch) -> None:
     code, _, err = run(capsys, monkeypatch, "verify", str(tiny / REFERENCE))
     assert code == 3
@@ -132,6 +162,6 @@ def test_a_lone_graph_has_no_goldens_and_says_so(tiny: Path, capsys, monkeypatch
 
 def test_labels_take_part(tmp_path: Path) -> None:
     folder = make_tiny_bundle(tmp_path / "classes", classes=("a", "b", "c"))
-    (check,) = check_variants(open_bundle(folder))
+    check, *_ = check_variants(open_bundle(folder))
     assert check.verdict == "PASS"
     assert check.by_batch[64].images == 16

@@ -68,4 +68,7 @@ def test_the_wheel_alone_draws(tiny_bundle: Path, tmp_path: Path) -> None:
         [python, "-m", "pip", "list"], capture_output=True, text=True, env=environment, check=True
     ).stdout
     assert "torch" not in installed
+    shoes = [tmp_path / "clean" / "bin" / "gansample", "--class", "sneaker", "--n", "16", "shoes.png"]
+    subprocess.run(shoes, check=True, cwd=tmp_path, env=environment, timeout=60)  # with the bundle that the wheel brings
+    assert wheel.stat().st_size < 4 << 20
     assert (tmp_path / "out.png").stat().st_size > 1000

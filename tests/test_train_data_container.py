@@ -42,7 +42,7 @@ def test_a_folder_is_walked_whatever_lies_in_it(tmp_path: Path) -> None:
     assert len(data.images) + len(data.held_out_images) == 20 + 3
     assert data.skipped == (Skipped(name="gone.png", reason="cannot be read (No such file or directory)"),)
     assert notes == [
-        "5 files in set are no pictures",
+        "5 other files are no pictures and stay out",
         "1 of 24 pictures is skipped: gone.png: cannot be read (No such file or directory)",
     ]
 
@@ -93,6 +93,12 @@ def test_the_last_of_two_members_of_one_name_counts(tmp_path: Path) -> None:
         archive.addfile(member := tarfile.TarInfo("./a.png"), io.BytesIO())
         assert member.size == 0
     assert list(open_container(path).files()) == [("a.png", b"")]
+
+
+def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path: Path) -> None:
+    inner = write_zip(tmp_path / "inner.zip", {"x.png": b"x"}).read_bytes()
+    path = write_tar(tmp_path / "set", {"a.png": b"a", "inner.zip": inner})
+    assert open_container(path).names() == ["a.png"]
 
 
 def cut_at(place: int) -> Callable[[bytes], bytes]:

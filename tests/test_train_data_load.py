@@ -1,5 +1,7 @@
 """Every kind of source gives the same tensors for the same pictures, with the classes that it has, split once and for ever."""
 
+import contextlib
+import csv
 import json
 import random
 from collections.abc import Callable
@@ -11,10 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from gansample.errors import ArtefactError, GansampleError, UsageError
 from tests.tiny_pictures import encoded, noise, some_files, write_folder, write_idx, write_tar, write_zip
+from train.data import class_labels
 from train.data.dataset import DataSet
 from train.data.digits import digits
 from train.data.load import load_data
@@ -104,6 +109,8 @@ def test_sub_folders_are_classes(
     assert load_data(request_for(write_folder(tmp_path / "set", files), **fields)).class_names == expected
 
 
+NAMES = ["cat/1.png", "cat/2.png", "dog/a.b.png", 'dog/ü, "3".png']
+
 CSV = """picture,sender,label
 000,1,small
 cat/002.png,1,"large, really"
@@ -142,6 +149,23 @@ def test_refuses_a_labels_file_that_does_not_fit(text: str, reason: str, tmp_pat
     (tmp_path / "labels.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(ArtefactError, match=reason):
         load_data(request_for(write_folder(tmp_path / "set", some_files()), labels_file=tmp_path / "labels.csv"))
+
+
+@given(rows=st.lists(st.tuples(st.sampled_from(NAMES), st.text(max_size=6)), max_size=8, unique_by=lambda row: row[0]))
+def test_any_labels_survive_the_csv(rows: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("csv") / "labels.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("image", "label"), *rows])
+    labelled = {name: " ".join(text.split()) for name, text in rows if text.split()}
+    assert class_labels._from_csv(path, NAMES) == [labelled.get(name) for name in NAMES]
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_for_a_labels_file_end_in_labels_or_one_line(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("csv") / "labels.csv"
+    path.write_bytes(b"image,label\n" + data)
+    with contextlib.suppress(ArtefactError):
+        assert len(class_labels._from_csv(path, NAMES)) == len(NAMES)
 
 
 def test_an_ambiguous_name_in_the_labels_file_is_refused(tmp_path: Path, request_for: Make) -> None:

@@ -34,7 +34,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_folder_is_complete(run: Path) -> None:
     files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     assert files == {
-        "generator.safetensors", "checkpoint.json", "log.jsonl", "losses.png", "samples.png", ".lock",
+        "generator.safetensors", "checkpoint.json", "log.jsonl", "losses.png", "samples.png", "nearest.png", "report.html",
+        ".lock",
         "previews/000000000.png", "previews/000000320.png", "previews/000000640.png",
         "states/000000000.state", "states/000000010.state",
     }  # fmt: skip

@@ -102,7 +102,7 @@ def train(
     console.share_processor()
     from train.run import run_training
     from train.show.progress import open_progress
-    from train.show.summary import summary
+    from train.show.summary import class_line, score_table
 
     progress = open_progress(quiet or not first)
     try:
@@ -112,13 +112,85 @@ def train(
     if run is not None and not quiet:
         end = "interrupted" if outcome.interrupted else f"stopped: {outcome.stopped}" if outcome.stopped else "done"
         print(f"{end} after {(time.monotonic() - _STARTED) / 60:.1f} minutes", file=sys.stderr)
-        print(summary(outcome.metrics), file=sys.stderr)
+        print(score_table({"generated": outcome.metrics["scores"], "real": outcome.metrics["real"]}), file=sys.stderr)
+        shares = class_line(outcome.metrics["class_names"], outcome.metrics["scores"]["class_shares"])
+        print(f"  classes  {shares}", file=sys.stderr)
         if outcome.interrupted:
             print(f"the checkpoint is usable; go on with: python -m train --resume {run.path}", file=sys.stderr)
-        print(f"look at {run.path / 'samples.png'}, then: make export", file=sys.stderr)
+        print(f"look at {run.path / 'samples.png'} and {run.path / 'report.html'}, then: make export", file=sys.stderr)
     if run is not None and as_json:
         print(json.dumps({"run": str(run.path), "finished": outcome.finished, "stopped": outcome.stopped, **outcome.metrics}))
     raise typer.Exit(outcome.interrupted or (DIVERGED if outcome.stopped else 0))
+
+
+@app.command("evaluate")
+def evaluate_bundle(
+    bundle: Annotated[Path | None, typer.Option(help="Bundle folder or .onnx (default: the newest under artifacts/).")] = None,
+    data: Annotated[str, typer.Option(help="The pictures to score against, as for training.")] = "digits",
+    n: Annotated[int | None, typer.Option("--n", help="Pictures to draw (default: as training's last score).")] = None,
+    fit: Annotated[str, typer.Option(help="What makes a picture square: crop, pad or stretch.")] = "crop",
+    background: Annotated[str, typer.Option(help="Colour behind transparency and padding.")] = "white",
+    labels: Annotated[Path | None, typer.Option(metavar="CSV", help="A file that names each picture's class.")] = None,
+    data_root: Annotated[Path, typer.Option(help="Where named data sets lie.")] = Path("data"),
+    backend: Annotated[str, typer.Option(help="auto, onnxruntime, openvino, cuda or tensorrt.")] = "auto",
+    inception_weights: Annotated[Path | None, typer.Option(metavar="FILE", help="TorchScript Inception, for FID.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON on stdout.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Score a deployed bundle: what gansample draws from it, before the judge that training is judged by."""
+    from gansample.bundle import open_bundle
+
+    opened = open_bundle(bundle)
+    console.share_processor()
+    from train.data.load import load_data
+    from train.evaluate import evaluate
+    from train.scores.inception import Inception
+    from train.scores.judge import Judge
+    from train.show.summary import summary
+
+    spec = opened.spec
+    request = DataRequest(
+        source=data,
+        image_size=spec.height,
+        fit=fit,  # type: ignore[arg-type]  # checked there
+        background=background,
+        labels_file=labels,
+        classes=spec.classes if labels is not None or Path(data).exists() else None,
+        data_root=data_root,
+    )
+    inception = Inception(inception_weights) if inception_weights is not None else None
+    pictures = load_data(request, lambda text: print(text, file=sys.stderr))
+    result = evaluate(opened.path, pictures, Judge(pictures), n, backend, inception)
+    print(json.dumps(result) if as_json else summary(result))
+
+
+@app.command("ablate")
+def ablate_tips(
+    data: Annotated[str, typer.Option(help="digits, fashion-mnist, or any other source of pictures.")] = "digits",
+    pictures: Annotated[int | None, typer.Option(help="Train on the first so many of them, shuffled.")] = None,
+    images: Annotated[int, typer.Option(min=64, help="Pictures that every run sees.")] = 20_000,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Runs of every arm.")] = 3,
+    data_root: Annotated[Path, typer.Option(help="Where named data sets lie.")] = Path("data"),
+    out: Annotated[Path | None, typer.Option(help="The file of results, gone on with where it exists.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Switch each tip of classic off alone, and each ingredient of modern on alone: what does it bring?"""
+    console.share_processor()
+    from train.ablate import ablate, shortened
+    from train.data.load import load_data
+    from train.show.ablation import markdown
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - _STARTED:6.0f} s] {text}", file=sys.stderr, flush=True)
+
+    request = DataRequest(source=data, data_root=data_root)
+    found = load_data(request, say)
+    if pictures is not None:
+        found = shortened(found, pictures)
+    config = config_for("classic").with_settings([f"images={images}", "device=cpu"])
+    plan = Plan(config=config, request=request, preset="classic", command=shlex.join(["python", "-m", "train", *sys.argv[1:]]))
+    out = out if out is not None else Path("benchmarks/results") / f"ablation-{plan.name}.json"
+    print(markdown(ablate(found, plan, seeds, out, say)))
 
 
 def _plan(

@@ -43,6 +43,8 @@ class Config:
     kernel: int = 4
     """Side of the (de)convolutions that change the resolution, pixels; must be divisible by `stride`."""
     stride: int = 2
+    uneven_kernel: bool = False
+    """Allow a kernel that is not divisible by the stride all the same, for the experiment that shows why not to."""
     g_width: int = 24
     """Channels before the generator's last layer; doubles with every halving of the resolution."""
     d_width: int = 24
@@ -102,13 +104,13 @@ class Config:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UsageError(f"{name} is {value}", f"it must be in {low}..{high}")
-        if self.kernel % self.stride:
+        if self.kernel % self.stride and not self.uneven_kernel:
             raise UsageError(
                 f"kernel {self.kernel} is not divisible by stride {self.stride}",
                 "its positions would overlap unevenly and print a checkerboard on every picture; "
                 f"use kernel {self.stride} or {2 * self.stride}",
             )
-        if (self.kernel - self.stride) % 2:
+        if (self.kernel - self.stride) % 2 and not self.uneven_kernel:
             raise UsageError(
                 f"kernel {self.kernel} with stride {self.stride} needs half a pixel of padding",
                 f"use kernel {self.stride} or {3 * self.stride}",

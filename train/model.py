@@ -49,7 +49,9 @@ class Generator(nn.Module):
 
         def upsample(inputs: int, outputs: int, bias: bool) -> list[nn.Module]:
             # side -> side · stride exactly, because (kernel − stride) / 2 is cut off on each side
-            deconvolution = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding=(kernel - stride) // 2, bias=bias)
+            odd = (kernel - stride) % 2  # only where the configuration allows an uneven kernel
+            cut = (kernel - stride + odd) // 2
+            deconvolution = nn.ConvTranspose2d(inputs, outputs, kernel, stride, cut, output_padding=odd, bias=bias)
             return [nn.BatchNorm2d(inputs), nn.ReLU(), _initialised(deconvolution)]
 
         for inputs, outputs in pairwise(widths):
@@ -95,7 +97,7 @@ class Discriminator(nn.Module):
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise([channels, *widths]):
             if downsample == "stride":
-                convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - stride) // 2)
+                convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - stride + 1) // 2)
                 layers.append(normalised(_initialised(convolution)))
             else:
                 layers += [normalised(_initialised(nn.Conv2d(inputs, outputs, 3, padding=1))), nn.AvgPool2d(stride)]

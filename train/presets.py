@@ -18,7 +18,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "loss": "non_saturating", "d_norm": "batch", "d_dropout": 0.3, "label_noise": 0.05,
         "lr_g": 2e-4, "lr_d": 2e-4, "beta2": 0.999, "lr_decay": 0.0,
         "augment_probability": 0.0, "augment_target": 0.0, "augment_color": 0.0,
-        "ema_share": 0.0, "select": "last",
+        "ema_share": 0.0, "select": "last", "intervene": False,
     },
 }  # fmt: skip
 

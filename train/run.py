@@ -17,7 +17,10 @@ from train.run_folder import CONFIG, RunFolder
 from train.scores.judge import Judge
 from train.session import SAVE_SECONDS, Session, provenance
 from train.show.progress import Progress
+from train.show.tensorboard import TensorBoard
 from train.state import TrainingState
+
+WORTH_SAYING = 1_000  # pictures, below which reading takes no time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ def run_training(
     """
     with Group.from_environment(device_for(plan.config)) as group:
         group.check(plan.config.batch)
-        data = load_data(plan.request, progress.note)
+        data = load_data(plan.request, progress.note, Decoding(progress).report)
         config = plan.config
         if not resume:
             config = resolved(config, data, group, progress.note)
@@ -73,13 +76,33 @@ def run_training(
                 saved = group.from_first(newest_state(folder.path, progress.note) if folder is not None else None)
                 session.go_on_from(saved)
                 progress.note(f"going on after {session.state.images_seen:,} of {session.state.images_total:,} images")
-            metrics = session.play(interruption)
+            if plan.tensorboard and judge is not None and folder is not None:
+                seen = session.state.images_seen if resume else None
+                session.events = TensorBoard(folder.path, judge.floor.to_dict(), seen)
+            try:
+                metrics = session.play(interruption)
+            finally:
+                if session.events is not None:
+                    session.events.close()
     return Outcome(
         metrics=metrics,
         finished=session.state.finished,
         interrupted=interruption.exit_code,
         stopped=session.stopped.message if session.stopped else "",
     )
+
+
+class Decoding:
+    """Says how far the reading of many pictures has come, a line for every tenth."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._tenth = progress, 0
+
+    def report(self, done: int, count: int) -> None:
+        tenth = 10 * done // count
+        if count >= WORTH_SAYING and tenth > self._tenth:
+            self._tenth = tenth
+            self._progress.note(f"{10 * tenth:3d} % of {count:,} pictures read")
 
 
 def _check_same(folder: RunFolder, data: DataSet, group: Group, force: bool) -> None:

@@ -7,6 +7,7 @@ runs/0007-digits-modern/
 ├── states/                 everything the next step depends on, the last two of them: what --resume goes on from
 ├── log.jsonl               losses, scores and warnings over time, one JSON object a line
 ├── losses.png              the same as curves
+├── report.html             the run on one page: scores, curves, previews, nearest training pictures, how to repeat it
 ├── samples.png             seeds 0 to 63 of the generator that was kept
 └── previews/               the same seeds during training, named by images seen
 """

@@ -24,8 +24,11 @@ from train.plan import Plan
 from train.resume import write_state
 from train.run_folder import RunFolder
 from train.scores.judge import Judge, Scores
+from train.show import nearest
 from train.show.plots import curves_png, grid_png
 from train.show.progress import Progress
+from train.show.report import write_report
+from train.show.tensorboard import TensorBoard
 from train.state import Candidate, TrainingState
 from train.watch import Finding, Watch
 
@@ -70,6 +73,7 @@ class Session:
         self.watch = Watch(state.config)
         self.kept: Candidate | None = None
         self.stopped: Finding | None = None
+        self.events: TensorBoard | None = None
         self._best: Scores | None = None
         self._looked_at_step = -1
         self._look_seconds = 0.0
@@ -139,7 +143,7 @@ class Session:
         """Say what was found and do about it what it asks for."""
         if self.state.group.first:
             self._log({"event": "warning", "kind": finding.kind, "message": finding.message, **self._now()})
-            self.progress.note(f"WARNING {finding.kind} at {self.state.images_seen:,} images: {finding.message}")
+            self.progress.warned(f"{finding.kind} at {self.state.images_seen:,} images: {finding.message}")
         match finding.action:
             case "go_back":
                 self.state.go_back_to(self._good)
@@ -171,13 +175,16 @@ class Session:
         state = self.state
         self._looked_at_step = state.step
         generator = state.snapshot()
-        scores = self._score(generator, SCORE_SEEDS)
-        preview = f"previews/{state.images_seen:09d}.png"
-        self.run.write(preview, grid_png(self._pictures(generator, state.space.of_seeds(PREVIEW_SEEDS))))
+        wish = state.space.to_be_scored(SCORE_SEEDS[: self.judge.images_wanted])
+        pictures = self._pictures(generator, wish)
+        scores = self.judge.score(pictures, wish[1])
+        self._preview(generator)
         self._log({"event": "scores", **self._now(), **scores.to_dict()})
         if state.step:
             self.progress.scored(scores, self.judge.floor, state.images_seen)
-            for finding in self.watch.look(scores, 1.0, 1.0, state.images_seen / state.images_total):
+            for finding in self.watch.look(
+                scores, self.judge.spread(pictures), self.judge.real_spread, state.images_seen / state.images_total
+            ):
                 self._act(finding)
         if self._is_to_be_kept(scores):
             self.kept = Candidate(step=state.step, images_seen=state.images_seen, generator=generator, scores=scores)
@@ -193,18 +200,23 @@ class Session:
 
     def _close(self) -> dict[str, Any]:
         assert self.kept is not None
-        final = self._score(self.kept.generator, FINAL_SEEDS)
+        wish = self.state.space.to_be_scored(FINAL_SEEDS[: self.judge.images_wanted_final])
+        pictures = self._pictures(self.kept.generator, wish)
+        final = self.judge.score(pictures, wish[1])
+        self.run.write(nearest.FILE, nearest.nearest_png(self.judge, self.data, pictures))
         metrics = self._metrics(final)
         self._save(finished=self.state.finished, metrics=metrics)
         self.run.write("samples.png", grid_png(self._pictures(self.kept.generator, self.state.space.of_seeds(PREVIEW_SEEDS))))
         self.run.write("losses.png", curves_png(self._rows, self.judge.floor.to_dict(), self.run.path.name))
+        write_report(self.run.path)
         return metrics
 
     def _metrics(self, scores: Scores) -> dict[str, Any]:
         return {
             "scores": scores.to_dict(),
             "real": self.judge.floor.to_dict(),
-            "classifier": {"accuracy": round(self.judge.accuracy, 4), "sha256": self.judge.sha256},
+            "classifier": self.judge.describe(),
+            "class_names": list(self.judge.class_names),
         }
 
     def _save(self, *, finished: bool, metrics: Mapping[str, Any]) -> None:
@@ -270,7 +282,7 @@ class Session:
             self._best, scores = Scores(**saved["best"]), Scores(**saved["kept"]["scores"])
         else:  # another version trains another classifier, in whose space the old scores mean nothing
             self.progress.note("the classifier has changed since: the kept generator is scored anew")
-            self._best = scores = self._score(generator, SCORE_SEEDS)
+            self._best = scores = self._score(generator, SCORE_SEEDS[: self.judge.images_wanted])
             self.watch.best_kernel, self.watch.best_coverage = scores.kernel, scores.coverage
         kept = saved["kept"]
         self.kept = Candidate(step=kept["step"], images_seen=kept["images_seen"], generator=generator, scores=scores)
@@ -281,7 +293,14 @@ class Session:
             self._rows = self._run.forget_after(self.state.step)
 
     def _score(self, generator: Generator, seeds: range) -> Scores:
-        return self.judge.score(self._pictures(generator, self.state.space.to_be_scored(seeds[: self.judge.images_wanted])))
+        wish = self.state.space.to_be_scored(seeds)
+        return self.judge.score(self._pictures(generator, wish), wish[1])
+
+    def _preview(self, generator: Generator) -> None:
+        png = grid_png(self._pictures(generator, self.state.space.of_seeds(PREVIEW_SEEDS)))
+        self.run.write(f"previews/{self.state.images_seen:09d}.png", png)
+        if self.events is not None:
+            self.events.preview(png, self.state.images_seen)
 
     def _pictures(self, generator: Generator, wish: Wish) -> torch.Tensor:
         return to_bytes(draw(generator, wish), self.state.config.output)
@@ -302,6 +321,8 @@ class Session:
         row |= {"time": round(time.time(), 2)}
         self._rows.append(row)
         self.run.log(row)
+        if self.events is not None:
+            self.events.row(row)
 
 
 def provenance(plan: Plan, data: DataSet, group: Group) -> dict[str, Any]:

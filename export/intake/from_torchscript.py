@@ -7,7 +7,7 @@ calling them one by one gives the same pictures. The program's code is TorchScri
 import io
 import operator
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,22 @@ from gansample.seal import digest
 PLAIN: dict[str, Callable[..., Any]] = {
     "aten::add": operator.add, "aten::sub": operator.sub, "aten::mul": operator.mul, "aten::floordiv": operator.floordiv,
     "aten::div": operator.truediv, "aten::eq": operator.eq, "aten::ne": operator.ne, "aten::lt": operator.lt,
-    "aten::gt": operator.gt, "aten::le": operator.le, "aten::ge": operator.ge, "aten::__is__": operator.is_,
-    "aten::__isnot__": operator.is_not, "aten::__not__": operator.not_, "aten::__getitem__": operator.getitem,
+    "aten::gt": operator.gt, "aten::le": operator.le, "aten::ge": operator.ge, "aten::__not__": operator.not_,
+    "aten::__getitem__": operator.getitem,
     "aten::Int": lambda x: x, "aten::Bool": bool, "aten::neg": operator.neg,
-    "aten::format": lambda *words: "",
+    "aten::format": lambda *words: "", "aten::len": len, "aten::remainder": operator.mod, "prim::min": min,
+    "prim::max": max, "aten::__range_length": lambda start, end, step: len(range(start, end, step)),
+    "aten::__derive_index": lambda index, start, step: start + index * step,
 }  # fmt: skip
+# What works on whatever is in a list, a dict or nowhere: tensors too.
+OF_ANYTHING: dict[str, Callable[..., Any]] = {
+    "aten::append": lambda some, one: (some.append(one), some)[1],
+    "aten::__is__": operator.is_,
+    "aten::__isnot__": operator.is_not,
+    "aten::__contains__": operator.contains,
+    "aten::list": list,
+    "prim::DictConstruct": lambda *items: dict(zip(items[::2], items[1::2], strict=True)),
+}
 OF_TENSORS: dict[str, Callable[..., Any]] = {
     "aten::size": lambda x, dim=None: list(x.shape) if dim is None else x.shape[dim],
     "aten::dim": lambda x: x.dim(),
@@ -54,20 +65,38 @@ def network_from_torchscript(path: Path) -> tuple[nn.Module, str]:
     except Exception as error:  # the loader raises RuntimeError for damage, and more
         reason = " ".join(str(error).split())[:120]
         raise ArtefactError(f"{path.name} cannot be loaded as TorchScript ({reason})", "save it again") from error
-    return ScriptNetwork(frozen.graph, path.name), digest(data)
+    return ScriptNetwork(frozen.graph, path.name, _defaults(program)), digest(data)
+
+
+def _defaults(program: Any) -> dict[str, Any]:
+    """The inputs of forward that need not be given, with what they are then."""
+    arguments = program.forward.schema.arguments[1:]
+    return {argument.name: argument.default_value for argument in arguments if argument.has_default_value()}
 
 
 class ScriptNetwork(nn.Module):
-    """Runs a frozen graph; its tensor constants are its parameters, so that it can be moved to another precision."""
+    """Runs a frozen graph; its tensor constants are its parameters, so that it can be moved to another precision.
 
-    def __init__(self, graph: Any, name: str) -> None:
+    Inputs with a default keep it, but for an optional label of a network that looks one up.
+    """
+
+    def __init__(self, graph: Any, name: str, defaults: Mapping[str, Any]) -> None:
         super().__init__()
-        self.inputs = [value.debugName() for value in graph.inputs()][1:]  # the first one is self
+        given = list(graph.inputs())[1:]  # the first one is self
+        conditional = graph.findNode("aten::embedding", recurse=True) is not None
+        self.left_out: dict[str, Any] = {}
+        for value in given[1:]:
+            argument = value.debugName().rpartition(".")[0] or value.debugName()
+            if argument in defaults and not (conditional and "Tensor" in str(value.type())):
+                self.left_out[value.debugName()] = defaults[argument]
+            elif "Tensor" not in str(value.type()):
+                raise ArtefactError(f"{name} takes {argument} ({value.type()}) beside a latent", "give it a default in forward")
+        self.inputs = [value.debugName() for value in given if value.debugName() not in self.left_out]
         self.arity, self.name = len(self.inputs), name
         self.outputs = [value.debugName() for value in graph.outputs()]
         self.constants: dict[str, str] = {}
         self.steps = [self._step(node) for node in graph.nodes()]
-        lookups = [node.inputsAt(0).debugName() for node in graph.nodes() if node.kind() == "aten::embedding"]
+        lookups = [node.inputsAt(0).debugName() for node in graph.findAllNodes("aten::embedding", True)]
         buffers = [getattr(self, self.constants[name]) for name in lookups if name in self.constants]
         self.tables = [(len(table), table.shape[1]) for table in buffers]
 
@@ -75,13 +104,14 @@ class ScriptNetwork(nn.Module):
         copy = self.__class__.__new__(self.__class__)
         nn.Module.__init__(copy)
         copy.inputs, copy.arity, copy.name, copy.outputs = self.inputs, self.arity, self.name, self.outputs
+        copy.left_out = self.left_out
         copy.constants, copy.steps, copy.tables = self.constants, self.steps, self.tables
         for key in self.constants.values():
             hold(copy, key, getattr(self, key).detach().clone())
         return copy.train(self.training)
 
     def forward(self, *inputs: Tensor) -> Any:
-        values: dict[str, Any] = {name: getattr(self, buffer) for name, buffer in self.constants.items()}
+        values: dict[str, Any] = {**self.left_out, **{name: getattr(self, buffer) for name, buffer in self.constants.items()}}
         values.update(zip(self.inputs, inputs, strict=True))
         self._run(self.steps, values)
         return values[self.outputs[0]]
@@ -98,8 +128,11 @@ class ScriptNetwork(nn.Module):
             constant = next(iter(node.outputs())).toIValue()
             if isinstance(constant, Tensor):
                 self.constants[names[0]] = f"constant_{len(self.constants)}"
-                hold(self, self.constants[names[0]], constant.detach().clone())
+                constant = constant.detach().clone()  # in the latents' precision: a file of halves is still called with floats
+                hold(self, self.constants[names[0]], constant.float() if constant.is_floating_point() else constant)
                 return lambda values: None
+            if isinstance(constant, list):
+                return lambda values: values.__setitem__(names[0], list(constant))
             return lambda values: values.__setitem__(names[0], constant)
         if kind == "prim::If":
             blocks = [
@@ -151,6 +184,8 @@ class ScriptNetwork(nn.Module):
             return lambda *arguments: torch.ops.aten.convolution.default(*arguments[:9])
         if kind == "prim::RaiseException":
             return _raise
+        if kind in OF_ANYTHING:
+            return OF_ANYTHING[kind]
         if kind not in PLAIN and kind not in OF_TENSORS and not kind.startswith("aten::"):
             raise ArtefactError(
                 f"{self.name} uses {kind}, which is no plain operation",

@@ -1,5 +1,10 @@
-"""Which layers stay float32: those whose quantisation costs most fidelity for the time it saves, within a time budget."""
+"""Which layers are not quantised: those whose quantisation costs most fidelity for the time it saves, within a time budget.
 
+They are computed in bf16 where the processor has it, else in float32, as the runner has it. What is timed is processor time,
+in the blocks that the runner draws: wall time on a busy machine moves by more than the budget, and the choice with it.
+"""
+
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,24 +17,26 @@ from openvino import Core, Model
 from export.quantise.layers import constant_value, quantised_layers, restore_float
 from gansample.fidelity import psnr_db
 from gansample.runners import Labels, Latents
+from gansample.runners.openvino_cpu import BLOCK, HINTS
 
-BUDGET = 0.92  # of the fully quantised speed: at least 0.90 is asked for, and a timing is only so sure
+BUDGET = 0.9  # of the fully quantised speed, as the issue asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The model with these layers in float32."""
+    """The model with these layers not quantised."""
 
     layers: tuple[str, ...]
     psnr_db: float
     seconds: float
+    """Processor time of one block, all threads together."""
 
 
 def keep_float(
     model: Model, float_model: Model, z: Latents, label: Labels | None, budget: float = BUDGET
 ) -> tuple[Model, Trial, float]:
     """The model with the layers restored that pay, the trial that chose them, and its speed beside the model as it came."""
-    wanted = draw(float_model, z, label)
+    wanted = draw(float_model, z, label, "f32")
     names = [layer.node.get_friendly_name() for layer in quantised_layers(model)]
     singles = _trials(model, float_model, [(), *((name,) for name in names)], wanted, z, label)
     plain = singles[0]
@@ -44,7 +51,7 @@ def keep_float(
 
 
 def restored(model: Model, float_model: Model, names: Sequence[str]) -> Model:
-    """A copy with the named layers in float32, their weights from the float model."""
+    """A copy with the named layers not quantised, their weights from the float model."""
     copy = model.clone()
     originals = {op.get_friendly_name(): op for op in float_model.get_ops()}
     for layer in list(quantised_layers(copy)):
@@ -53,9 +60,18 @@ def restored(model: Model, float_model: Model, names: Sequence[str]) -> Model:
     return copy
 
 
-def draw(model: Model, z: Latents, label: Labels | None) -> npt.NDArray[np.float64]:
-    """Levels float64 (N, H, W, C)."""
-    return np.asarray(_open(model, z, label).infer()["levels"], np.float64)
+class Draw:
+    """A model as it is compiled: draws levels float64 (N, H, W, C), what is not quantised computed in precision `hint`."""
+
+    def __init__(self, model: Model, hint: str = HINTS["int8"]) -> None:
+        self._request = _open(model, hint)
+
+    def __call__(self, z: Latents, label: Labels | None) -> npt.NDArray[np.float64]:
+        return np.asarray(self._request.infer(_feed(z, label))["levels"], np.float64)
+
+
+def draw(model: Model, z: Latents, label: Labels | None, hint: str = HINTS["int8"]) -> npt.NDArray[np.float64]:
+    return Draw(model, hint)(z, label)
 
 
 def _trials(
@@ -65,25 +81,29 @@ def _trials(
     wanted: npt.NDArray[np.float64],
     z: Latents,
     label: Labels | None,
-    rounds: int = 12,
+    seconds: float = 0.25,
 ) -> list[Trial]:
-    """Fidelity of each choice, and its best time; the choices take turns, so that a busy neighbour slows all of them."""
-    requests = [_open(restored(model, float_model, names), z, label) for names in choices]
-    fidelity = [psnr_db(float(np.square(request.infer()["levels"] - wanted).mean())) for request in requests]
-    best = [float("inf")] * len(requests)
-    for _ in range(rounds):
-        for i, request in enumerate(requests):
-            started = time.perf_counter()
-            request.infer()
-            best[i] = min(best[i], time.perf_counter() - started)
+    """Fidelity of each choice, and its median time over about `seconds` each; the choices take turns."""
+    requests = [_open(restored(model, float_model, names), HINTS["int8"]) for names in choices]
+    fidelity = [psnr_db(float(np.square(request.infer(_feed(z, label))["levels"] - wanted).mean())) for request in requests]
+    block = _feed(z[:BLOCK], label[:BLOCK] if label is not None else None)
+    times: list[list[float]] = [[] for _ in requests]
+    until = time.perf_counter() + seconds * len(requests)
+    while len(times[0]) < 12 or time.perf_counter() < until:
+        for spent, request in zip(times, requests, strict=True):
+            started = time.process_time()
+            request.infer(block)
+            spent.append(time.process_time() - started)
     return [
-        Trial(layers=names, psnr_db=decibels, seconds=seconds)
-        for names, decibels, seconds in zip(choices, fidelity, best, strict=True)
+        Trial(layers=names, psnr_db=decibels, seconds=statistics.median(spent))
+        for names, decibels, spent in zip(choices, fidelity, times, strict=True)
     ]
 
 
-def _open(model: Model, z: Latents, label: Labels | None) -> Any:
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    request = Core().compile_model(model, "CPU", settings).create_infer_request()
-    request.infer({"z": z} if label is None else {"z": z, "label": label})
-    return request
+def _open(model: Model, hint: str) -> Any:
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
+    return Core().compile_model(model, "CPU", settings).create_infer_request()
+
+
+def _feed(z: Latents, label: Labels | None) -> dict[str, npt.NDArray[Any]]:
+    return {"z": z} if label is None else {"z": z, "label": label}

@@ -21,8 +21,8 @@ LAYERS = ("Convolution", "ConvolutionBackpropData", "MatMul")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantisedLayer:
     node: Node
-    quantiser: Node
-    """The FakeQuantize of its input."""
+    quantisers: tuple[Node, ...]
+    """The FakeQuantize of its input; of each part, where the input is joined (a latent and an embedded label)."""
     weight: Node
     """The Constant of int8 values."""
     step: npt.NDArray[np.float64]
@@ -36,19 +36,20 @@ def quantised_layers(model: Model) -> Iterator[QuantisedLayer]:
     for node in model.get_ordered_ops():
         if node.get_type_name() not in LAYERS:
             continue
-        quantiser, scaled = _through_shapes(_source(node, 0)), _source(node, 1)
-        if quantiser.get_type_name() != "FakeQuantize" or scaled.get_type_name() != "Multiply":
+        quantisers, scaled = tuple(_origins(_source(node, 0))), _source(node, 1)
+        if {one.get_type_name() for one in quantisers} != {"FakeQuantize"} or scaled.get_type_name() != "Multiply":
             continue
         weight = _source(_source(scaled, 0), 0)
         if weight.get_type_name() != "Constant" or weight.get_element_type().get_type_name() != "i8":
             continue
         step = constant_value(_source(scaled, 1)).astype(np.float64)
-        yield QuantisedLayer(node=node, quantiser=quantiser, weight=weight, step=step, bias=_bias(node))
+        yield QuantisedLayer(node=node, quantisers=quantisers, weight=weight, step=step, bias=bias_of(node))
 
 
 def restore_float(model: Model, layer: QuantisedLayer, weight: npt.NDArray[np.float32]) -> None:
     """Take the quantisers of one layer out again."""
-    layer.quantiser.output(0).replace(layer.quantiser.input_value(0))
+    for quantiser in layer.quantisers:
+        quantiser.output(0).replace(quantiser.input_value(0))
     layer.node.input(1).replace_source_output(opset13.constant(weight).output(0))
     model.validate_nodes_and_infer_types()
 
@@ -77,17 +78,30 @@ def values_at(model: Model, outputs: Sequence[Any], z: Latents, label: Labels | 
     return [torch.from_numpy(drawn[i].copy()) for i in range(len(outputs))]
 
 
+def channel_ranges(model: Model, name: str, z: Latents, label: Labels | None) -> npt.NDArray[np.float64]:
+    """The largest magnitude of each channel of the tensor `name` (N, C, H, W), as the ONNX file calls it."""
+    output = next(out for op in model.get_ops() for out in op.outputs() if name in out.get_names())
+    (x,) = values_at(model, [output], z, label)
+    return np.asarray(x.abs().amax((0, 2, 3)).double().numpy())
+
+
 def _source(node: Node, port: int) -> Node:
     return node.input_value(port).get_node()
 
 
-def _through_shapes(node: Node) -> Node:
-    while node.get_type_name() in ("Reshape", "Unsqueeze", "Squeeze", "Transpose"):
-        node = _source(node, 0)
-    return node
+def _origins(node: Node) -> Iterator[Node]:
+    """What computes the values that arrive at `node`: behind everything that only moves them."""
+    if node.get_type_name() in ("Reshape", "Unsqueeze", "Squeeze", "Transpose"):
+        yield from _origins(_source(node, 0))
+    elif node.get_type_name() == "Concat":
+        for port in range(node.get_input_size()):
+            yield from _origins(_source(node, port))
+    else:
+        yield node
 
 
-def _bias(node: Node) -> Node | None:
+def bias_of(node: Node) -> Node | None:
+    """The Constant that is added to what `node` gives, if that is all that becomes of it."""
     readers = list(node.output(0).get_target_inputs())
     if len(readers) != 1 or readers[0].get_node().get_type_name() != "Add":
         return None

@@ -4,21 +4,23 @@ import numpy as np
 import torch
 from openvino import Model
 
-from export.quantise.layers import QuantisedLayer, constant_value, replace_constant, values_at
+from export.quantise.layers import constant_value, quantised_layers, replace_constant, values_at
 from gansample.runners import Labels, Latents
 
 _FRACTIONS = np.linspace(0.4, 1.1, 36)
 _SAMPLE = 100_000
 
 
-def fit_ranges(model: Model, layers: list[QuantisedLayer], z: Latents, label: Labels | None) -> None:
-    """Set each quantiser to the fraction of NNCF's range that has the least mean square error. In place.
+def fit_ranges(model: Model, z: Latents, label: Labels | None) -> Model:
+    """A copy with each quantiser set to the fraction of NNCF's range that has the least mean square error.
 
     Both ends shrink alike, so 0 stays a level and a symmetric range stays symmetric: a zero point costs a third of the speed.
 
     A few large values are clipped for a finer step everywhere else. Layers come in order, each sees those before it done.
     """
-    for quantiser in {layer.quantiser.get_friendly_name(): layer.quantiser for layer in layers}.values():
+    model = model.clone()
+    quantisers = [quantiser for layer in quantised_layers(model) for quantiser in layer.quantisers]
+    for quantiser in {quantiser.get_friendly_name(): quantiser for quantiser in quantisers}.values():
         (x,) = values_at(model, [quantiser.input_value(0)], z, label)
         x = x.flatten()[:: max(1, x.numel() // _SAMPLE)]
         levels = int(quantiser.get_attributes()["levels"])
@@ -29,6 +31,7 @@ def fit_ranges(model: Model, layers: list[QuantisedLayer], z: Latents, label: La
         best = min(_FRACTIONS, key=lambda fraction: _error(x, low * fraction, high * fraction, levels))
         for end in ends:
             replace_constant(end, constant_value(end) * best)
+    return model
 
 
 def _error(x: torch.Tensor, low: float, high: float, levels: int) -> float:

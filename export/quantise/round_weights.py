@@ -9,7 +9,7 @@ import torch
 from openvino import Model
 from torch import Tensor
 
-from export.quantise.layers import QuantisedLayer, constant_value, replace_constant, values_at
+from export.quantise.layers import QuantisedLayer, constant_value, quantised_layers, replace_constant, values_at
 from export.quantise.patches import Patches
 from gansample.runners import Labels, Latents
 
@@ -17,6 +17,16 @@ _DAMPING = 0.01  # share of the mean variance added to every variance, as in GPT
 _ROWS = 8_000
 _TINY = 1e-30
 _LIMIT = 127
+
+
+def refit_all(model: Model, float_model: Model, z: Latents, label: Labels | None) -> Model:
+    """A copy with every layer rounded anew, in the order they are computed: each sees those before it done."""
+    model = model.clone()
+    for i in range(len(list(quantised_layers(model)))):
+        layer = list(quantised_layers(model))[i]
+        if Patches.understands(layer.node):
+            refit(model, layer, float_model, z, label)
+    return model
 
 
 def refit(model: Model, layer: QuantisedLayer, float_model: Model, z: Latents, label: Labels | None) -> None:

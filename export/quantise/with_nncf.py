@@ -1,4 +1,8 @@
-"""Plain int8: NNCF puts a quantiser before every layer, with ranges and weight steps from calibration latents."""
+"""Plain int8: NNCF puts a quantiser before every layer, with ranges and weight steps from calibration latents.
+
+It also puts some where no layer gains by them: after the last activation (the pictures in 256 levels, which are not those of a
+picture), on latents that a float layer reads, before a BatchNorm. `without_idle_quantisers` takes them out.
+"""
 
 import contextlib
 import io
@@ -7,9 +11,11 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from export.quantise.layers import quantised_layers
 from gansample.runners import Labels, Latents
 
 CALIBRATION_BATCH = 64
+MOVES = {"Reshape", "Unsqueeze", "Squeeze", "Transpose", "Concat", "Interpolate", "Pad", "DepthToSpace", "FakeQuantize"}
 
 
 def quantised(model: Any, z: Latents, label: Labels | None, *, bias_correction: bool = False) -> Any:
@@ -25,6 +31,31 @@ def quantised(model: Any, z: Latents, label: Labels | None, *, bias_correction: 
     advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=not bias_correction)
     with contextlib.redirect_stdout(io.StringIO()):  # its progress bar would end up in our --json
         return nncf.quantize(model.clone(), nncf.Dataset(batches), subset_size=len(batches), advanced_parameters=advanced)
+
+
+def without_idle_quantisers(model: Any) -> Any:
+    """A copy without the FakeQuantize nodes that no quantised layer and no sum reads: they cost fidelity and save no time."""
+    copy = model.clone()
+    busy: set[str] = set()
+    layers = {layer.node.get_friendly_name() for layer in quantised_layers(copy)}
+    for node in reversed(copy.get_ordered_ops()):
+        readers = [reader for output in node.outputs() for reader in output.get_target_inputs()]
+        if any(_is_busy(reader.get_node(), reader.get_index(), layers, busy) for reader in readers):
+            busy.add(node.get_friendly_name())
+        elif node.get_type_name() == "FakeQuantize":
+            node.output(0).replace(node.input_value(0))
+    copy.validate_nodes_and_infer_types()
+    return copy
+
+
+def _is_busy(reader: Any, port: int, layers: set[str], busy: set[str]) -> bool:
+    """Whether int8 is computed with behind this input: by a quantised layer or a sum, at once or after being moved about."""
+    if reader.get_type_name() in MOVES:
+        return reader.get_friendly_name() in busy
+    if reader.get_type_name() == "Add":
+        other: str = reader.input_value(1 - port).get_node().get_type_name()
+        return other != "Constant"
+    return port == 0 and reader.get_friendly_name() in layers
 
 
 def _batches(z: Latents, label: Labels | None) -> Iterator[dict[str, Any]]:

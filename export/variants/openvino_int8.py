@@ -1,8 +1,13 @@
 """OpenVINO int8: NNCF's quantisation, then fidelity won back where it costs little time (see docs/int8.md).
 
-keep_float      the layers whose quantisation hurts most for the time it saves stay float32
+equalise        channels between two layers brought nearer to one range, exactly undone in the weights
+idle            quantisers that no int8 layer reads taken out
+keep_float      the layers whose quantisation hurts most for the time it saves stay in bf16 or float32
 ranges          each activation range clipped to the least mean square error
 round_weights   weights rounded against the covariance of the layer's inputs, bias corrected
+finetune        trained to draw what the float network draws, if asked for
+
+Each step is kept only where the pictures come nearer to float32 on latents that nothing was calibrated on.
 """
 
 from typing import Any
@@ -11,6 +16,7 @@ import numpy as np
 import onnx
 
 from export.face import Face
+from export.passes.equalise import equalised
 from export.passes.latent_matmul import latent_matmul
 from export.passes.rewrite import apply
 from export.reference import cycled_labels
@@ -19,20 +25,23 @@ from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
 from gansample.fidelity import psnr_db
 from gansample.latents import latents
-from gansample.runners.openvino_cpu import OpenVinoRunner
+from gansample.runners import Labels, Latents
+from gansample.runners.openvino_cpu import HINTS, OpenVinoRunner
+from gansample.spec import Spec
 
 NAME = "openvino-int8"
 FILES = ("variants/openvino-int8.xml", "variants/openvino-int8.bin")
 CALIBRATED_ON = 256  # latents; more move the fidelity by less than 0.1 dB
 
 
-def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def build(face: Face, graph: ExportedGraph, say: Say, finetune: float = 0) -> BuiltVariant:
+    """finetune: minutes of training against the float network, 0 for none."""
     openvino_model.openvino()
     try:
         import nncf
     except ImportError:
         raise VariantUnavailable("nncf is not installed (pip install nncf)") from None
-    model, steps = tuned(face, graph, say)
+    model, steps = tuned(face, graph, say, finetune)
     notes: dict[str, Any] = {"quantised_by": f"nncf {nncf.__version__}", "calibrated_on": CALIBRATED_ON, "steps": steps}
     xml, weights = openvino_model.to_bytes(openvino_model.without_levels(model))
     return BuiltVariant(
@@ -41,19 +50,38 @@ def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
         precision="int8",
         files=dict(zip(FILES, (xml, weights), strict=True)),
         open=lambda: OpenVinoRunner(xml, weights, face.spec, precision="int8", variant=NAME, source=FILES[0]),
-        levels=openvino_model.levels_of(model),
+        levels=openvino_model.levels_of(model, HINTS["int8"]),
         notes=notes,
     )
 
 
-def tuned(face: Face, graph: ExportedGraph, say: Say) -> tuple[Any, list[dict[str, Any]]]:
-    """The int8 model with both outputs, and what each step brought: PSNR before rounding against float32, other latents."""
-    from export.quantise.keep_float import draw, keep_float
+def _plain(float_model: Any, z: Latents, label: Labels | None) -> Any:
+    """NNCF's model, but for the layers that OpenVINO would compute wrongly."""
+    from export.quantise.keep_float import restored
     from export.quantise.layers import quantised_layers
-    from export.quantise.patches import Patches
-    from export.quantise.ranges import fit_ranges
-    from export.quantise.round_weights import refit
     from export.quantise.with_nncf import quantised
+    from export.quantise.wrong_kernel import wrongly_computed
+
+    model = quantised(float_model, z, label)
+    wrong = [layer.node.get_friendly_name() for layer in quantised_layers(model) if wrongly_computed(layer)]
+    return restored(model, float_model, wrong)
+
+
+def _training(spec: Spec, step: int, batch: int = 32) -> tuple[Latents, Labels | None]:
+    """The latents that training step `step` sees: neither those that calibrated nor those that choose."""
+    seeds = CALIBRATION_SEEDS[CALIBRATED_ON:-64]
+    some = [seeds[(step * batch + i) % len(seeds)] for i in range(batch)]
+    return latents(some, spec.latent_size, spec.distribution), cycled_labels(spec, batch)
+
+
+def tuned(face: Face, graph: ExportedGraph, say: Say, finetune: float = 0) -> tuple[Any, list[dict[str, Any]]]:
+    """The int8 model with both outputs, and what each step brought: PSNR before rounding against float32, other latents."""
+    from export.quantise.finetune import finetuned
+    from export.quantise.keep_float import draw, keep_float
+    from export.quantise.layers import channel_ranges, quantised_layers
+    from export.quantise.ranges import fit_ranges
+    from export.quantise.round_weights import refit_all
+    from export.quantise.with_nncf import without_idle_quantisers
 
     z, label = latents(CALIBRATION_SEEDS[:CALIBRATED_ON], face.spec.latent_size, face.spec.distribution), None
     tested = latents(CALIBRATION_SEEDS[-64:], face.spec.latent_size, face.spec.distribution)
@@ -62,27 +90,40 @@ def tuned(face: Face, graph: ExportedGraph, say: Say) -> tuple[Any, list[dict[st
     tested_label = label[:64] if label is not None else None
     twin = onnx.load_from_string(graph.twin)
     # As a matrix product the first layer costs so little that it can stay float32, and the latents are never rounded.
-    float_model = openvino_model.read(apply(twin, latent_matmul(twin)).SerializeToString())
-    wanted = draw(float_model, tested, tested_label)
-    steps: list[dict[str, Any]] = []
-
-    def note(step: str, model: Any, **more: Any) -> None:
-        decibels = psnr_db(float(np.square(draw(model, tested, tested_label) - wanted).mean()))
-        say(f"{NAME}: {step}, {decibels:.1f} dB")
-        steps.append({"step": step, "psnr_db": round(decibels, 2), **more})
-
-    model = quantised(float_model, z, label)
+    twin = apply(twin, latent_matmul(twin))
+    float_model = openvino_model.read(twin.SerializeToString())
+    wanted = draw(float_model, tested, tested_label, "f32")
+    model = _plain(float_model, z, label)
     if not list(quantised_layers(model)):
         raise VariantUnavailable("NNCF quantises none of this generator's layers")
-    note("nncf", model)
-    model, chosen, speed = keep_float(model, float_model, z[:64], label[:64] if label is not None else None)
-    note("keep float", model, layers=list(chosen.layers), speed=round(speed, 3))
-    layers = list(quantised_layers(model))
-    fit_ranges(model, layers, z, label)
-    note("ranges", model)
-    for i in range(len(layers)):
-        layer = list(quantised_layers(model))[i]
-        if Patches.understands(layer.node):
-            refit(model, layer, float_model, z, label)
-    note("round weights", model)
+    steps: list[dict[str, Any]] = []
+
+    def better(step: str, tried: Any, **more: Any) -> Any:
+        """`tried` if it draws nearer to float32 than the model so far, which is kept otherwise."""
+        decibels = psnr_db(float(np.square(draw(tried, tested, tested_label) - wanted).mean()))
+        kept = not steps or decibels > steps[-1]["psnr_db"]
+        say(f"{NAME}: {step}, {decibels:.1f} dB{'' if kept else ', dropped'}")
+        if not kept:
+            more, decibels = {"dropped_at": round(decibels, 2)}, steps[-1]["psnr_db"]
+        steps.append({"step": step, "psnr_db": round(decibels, 2), **more})
+        return tried if kept else model
+
+    model = better("nncf", model)
+    equal = equalised(twin, lambda name: channel_ranges(float_model, name, z, label))
+    float_equal = openvino_model.read(equal.SerializeToString())
+    if (tried := better("equalise", _plain(float_equal, z, label))) is not model:
+        model, float_model, twin = tried, float_equal, equal
+    model = better("no idle quantisers", without_idle_quantisers(model))
+    tried, chosen, speed = keep_float(model, float_model, z[:64], label[:64] if label is not None else None)
+    model = better("keep float", tried, layers=list(chosen.layers), speed=round(speed, 3))
+    model = better("ranges", fit_ranges(model, z, label))
+    model = better("round weights", refit_all(model, float_model, z, label))
+    if finetune:
+        say(f"{NAME}: training for {finetune:g} minutes")
+        try:
+            trained, count = finetuned(model, float_model, twin, lambda step: _training(face.spec, step), finetune)
+        except ValueError as reason:
+            say(f"{NAME}: finetune NOT RUN, {reason}")
+        else:
+            model = better("finetune", trained, minutes=finetune, batches=count)
     return model, steps

@@ -23,7 +23,11 @@ MANIFEST = "bundle.json"
 REFERENCE = "generator.onnx"
 GOLDENS = "golden.npz"
 ARTIFACTS = Path("artifacts")  # where `make export` puts bundles, relative to the working directory
+MODELS = Path("models")  # where trained bundles lie in a clone of the repository
+EMBEDDED = Path(__file__).parent / "bundles"  # what comes with the package, so that it draws as soon as it is installed
+DEFAULT = "fashion"
 
+PLACES = (ARTIFACTS, MODELS, EMBEDDED)  # where a name is looked for, in this order
 MAX_FILE_BYTES = 1 << 30  # a generator of 250 M float32 parameters; anything larger is a mistake or an attack
 
 
@@ -70,19 +74,40 @@ class Bundle:
 
 
 def open_bundle(path: Path | str | None = None) -> Bundle:
-    """The bundle at `path`: a folder, its bundle.json, or a single exported .onnx file.
+    """The bundle at `path`: a folder, its bundle.json, a single exported .onnx file, or the name of a bundle at hand.
 
-    Without a path, the newest under `artifacts/`.
+    Without a path, the newest under `artifacts/`, else the one that comes with the package.
     Raises ArtefactError where it is missing, damaged, or no bundle of ours. Model files are checked when they are read.
     """
-    path = Path(path) if path is not None else newest_bundle()
+    path = _named(Path(path)) if path is not None else _default()
     if path.name == MANIFEST:
         path = path.parent
     if path.is_dir():
         return _open_folder(path)
     if not path.exists():
-        raise ArtefactError(f"no bundle at {path}", "make one with: make train export")
+        raise ArtefactError(f"no bundle at {path}", _at_hand())
     return _open_single_file(path)
+
+
+def _named(path: Path) -> Path:
+    """`path` itself, or where a bundle of that name lies when there is no such file."""
+    if path.exists() or len(path.parts) != 1:
+        return path
+    return next((root / path for root in PLACES if (root / path / MANIFEST).is_file()), path)
+
+
+def _default() -> Path:
+    try:
+        return newest_bundle()
+    except ArtefactError:
+        if (EMBEDDED / DEFAULT / MANIFEST).is_file():
+            return EMBEDDED / DEFAULT
+        raise
+
+
+def _at_hand() -> str:
+    names = sorted({manifest.parent.name for root in PLACES for manifest in root.glob(f"[!.]*/{MANIFEST}")})
+    return f"at hand are {', '.join(names)}" if names else "make one with: make train export"
 
 
 def newest_bundle(root: Path = ARTIFACTS) -> Path:

@@ -53,7 +53,9 @@ def sample(
     ] = None,
     out_dir: Annotated[Path | None, typer.Option(help="Write single pictures seed0000042.png here instead of a grid.")] = None,
     grid: Annotated[str, typer.Option(help="Columns x rows, like 8x4, or auto.")] = "auto",
-    bundle: Annotated[Path | None, typer.Option(help="Bundle folder or .onnx (default: the newest under artifacts/).")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Bundle folder, .onnx or name (default: the newest under artifacts/, else fashion).")
+    ] = None,
     backend: Annotated[str, typer.Option(help="auto, onnxruntime, openvino, cuda or tensorrt.")] = "auto",
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Pictures per run of the model; changes speed only.")] = 64,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,

@@ -13,6 +13,7 @@ import typer
 
 from gansample import console
 from gansample.errors import BackendUnavailable, ParityError
+from gansample.runners import GPU_BACKENDS
 
 if TYPE_CHECKING:
     from gansample.verify import Check
@@ -36,14 +37,16 @@ def main() -> NoReturn:
 
 @app.command()
 def verify(
-    bundle: Annotated[Path | None, typer.Argument(help="A bundle folder (default: the newest under artifacts/).")] = None,
+    bundle: Annotated[
+        Path | None, typer.Argument(help="A bundle folder or name (default: the newest under artifacts/, else fashion).")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Check that a bundle still draws PyTorch's pictures, on this machine.
 
-    Every file's digest first, then every variant that can run here, against the goldens in the bundle.
+    Every file's digest first, then every variant that can run here, on the CPU and on a GPU, against the goldens in the bundle.
     Exit code 3: a file is damaged. 4: nothing could run. 6: a variant draws other pictures.
     """
     from gansample.bundle import open_bundle
@@ -52,7 +55,7 @@ def verify(
     started = time.perf_counter()
     opened = open_bundle(bundle)
     files = check_digests(opened)
-    checks = list(check_variants(opened, threads))
+    checks = list(check_variants(opened, threads, lambda message: print(f"  {message}", file=sys.stderr)))
     failed = [check for check in checks if check.verdict == "FAIL"]
     ran = [check for check in checks if check.verdict != "NOT RUN"]
     verdict = "FAIL" if failed else "PASS" if ran else "NOT RUN"
@@ -69,7 +72,7 @@ def verify(
         print(json.dumps(report))
     else:
         print(f"{opened.spec.name}: {files} files as they were exported ({opened.path}, {seconds:.1f} s)")
-        print("\n".join(_check_words(check) for check in checks))
+        print("\n".join(dict.fromkeys(_check_words(check) for check in checks)))  # all that no GPU runs is one line
     if failed:
         names = ", ".join(check.variant.name for check in failed)
         raise ParityError(f"{names} does not draw PyTorch's pictures here", "do not use it here, see: gan doctor")
@@ -78,6 +81,8 @@ def verify(
 
 
 def _check_words(check: "Check") -> str:
+    if check.backend in GPU_BACKENDS and check.verdict == "NOT RUN":
+        return f"  {check.backend:16} NOT RUN  {'; '.join(check.reasons)}"
     words = f"  {check.variant.name:16} {check.verdict:8}"
     if (seen := check.worst) is not None:
         decibels = "identical" if seen.identical == 1 else f"{seen.psnr_db:.1f} dB"

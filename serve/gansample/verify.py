@@ -1,7 +1,8 @@
 """Does this bundle still draw PyTorch's pictures, on this machine? Without PyTorch: against the goldens it carries.
 
 Digests come first, of every file. Then every variant that can run here draws the goldens at several batch sizes and goes
-through the same gate as at export. What cannot run is NOT RUN with its reason, and never a pass.
+through the same gate as at export, on the CPU and on every GPU backend. What cannot run is NOT RUN with its reason, and never
+a pass.
 """
 
 from collections.abc import Iterator
@@ -11,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from gansample.bundle import Bundle
-from gansample.errors import BackendUnavailable
+from gansample.errors import BackendUnavailable, ParityError
 from gansample.fidelity import GATES, Fidelity, Verdict, compare
 from gansample.goldens import Goldens, read_goldens
-from gansample.runners import Images, Runner, open_runner
+from gansample.runners import GPU_BACKENDS, Images, Runner, Say, open_runner, silent
 from gansample.spec import Variant
 
 BATCHES = {1: 16, 2: 16, 3: 18, 17: 34, 64: 64}  # batch size -> goldens drawn at that size
@@ -56,8 +57,10 @@ def check_digests(bundle: Bundle) -> int:
     return len(bundle.files)
 
 
-def check_variants(bundle: Bundle, threads: int | None = None) -> Iterator[Check]:
-    """Check one variant after the other, as the bundle lists them.
+def check_variants(bundle: Bundle, threads: int | None = None, say: Say = silent) -> Iterator[Check]:
+    """Check one variant after the other, as the bundle lists them; then the ONNX variants on CUDA and TensorRT.
+
+    say  hears what takes long, such as TensorRT building an engine.
 
     Raises ArtefactError for a bundle without goldens (a lone .onnx file), or a file that is damaged.
     """
@@ -70,6 +73,22 @@ def check_variants(bundle: Bundle, threads: int | None = None) -> Iterator[Check
             continue
         with runner:
             yield check_runner(runner, goldens, variant)
+    for backend in GPU_BACKENDS:
+        for variant in bundle.variants:
+            if variant.runtime == "onnxruntime":
+                yield _check_on_gpu(bundle, backend, variant, goldens, say)
+
+
+def _check_on_gpu(bundle: Bundle, backend: str, variant: Variant, goldens: Goldens, say: Say) -> Check:
+    """One ONNX variant on a GPU backend; pictures that TensorRT's own check before first use rejects are a FAIL."""
+    try:
+        runner = open_runner(bundle, backend, variant=variant.name, say=say)
+    except BackendUnavailable as reason:
+        return Check(variant=variant, backend=backend, verdict="NOT RUN", reasons=(str(reason),), by_batch={})
+    except ParityError as failure:
+        return Check(variant=variant, backend=backend, verdict="FAIL", reasons=(str(failure),), by_batch={})
+    with runner:
+        return check_runner(runner, goldens, variant)
 
 
 def check_runner(runner: Runner, goldens: Goldens, variant: Variant) -> Check:

@@ -1,6 +1,7 @@
 """Which class a picture belongs to: the folder it lies in, or the row of a CSV file that names it."""
 
 import csv
+import io
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -122,12 +123,19 @@ def _from_csv(path: Path, names: list[str]) -> list[str | None]:
 def _read_rows(path: Path) -> dict[str, str]:
     """Label by picture name without suffix. Empty labels are none."""
     try:
-        text = path.read_text("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ArtefactError(f"cannot read {path} ({reason})", "pass a CSV file with a row for each picture") from None
     first = text.partition("\n")[0]
-    reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=first.count))
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+    try:
+        return _labels_by_name(reader, path)
+    except csv.Error as error:
+        raise ArtefactError(f"{path}:{reader.line_num} is no CSV ({error})", "repair that line") from None
+
+
+def _labels_by_name(reader: "csv.DictReader[str]", path: Path) -> dict[str, str]:
     columns = [(column or "").strip() for column in reader.fieldnames or ()]
     reader.fieldnames = columns
     name_column, label_column = _column(columns, _NAME_COLUMNS), _column(columns, _LABEL_COLUMNS)
@@ -137,18 +145,15 @@ def _read_rows(path: Path) -> dict[str, str]:
             "its first line must name a column 'image' and a column 'label'",
         )
     rows: dict[str, str] = {}
-    try:
-        for row in reader:
-            name, given = (row[name_column] or "").strip(), (row[label_column] or "").strip()
-            if not name or not given:
-                continue
-            if rows.setdefault(_without_suffix(name), given) != given:
-                raise ArtefactError(
-                    f"{path}:{reader.line_num} calls {name!r} {given!r}, and a row above {rows[_without_suffix(name)]!r}",
-                    "a picture has one label",
-                )
-    except csv.Error as error:
-        raise ArtefactError(f"{path}:{reader.line_num} is no CSV ({error})", "repair that line") from None
+    for row in reader:
+        name, given = (row[name_column] or "").strip(), " ".join((row[label_column] or "").split())  # a class is one line
+        if not name or not given:
+            continue
+        before = rows.setdefault(_without_suffix(name), given)
+        if before != given:
+            raise ArtefactError(
+                f"{path}:{reader.line_num} calls {name!r} {given!r}, and a row above {before!r}", "a picture has one label"
+            )
     return rows
 
 

@@ -37,10 +37,10 @@ def open_container(path: Path) -> Container:
     if path.is_dir():
         return Folder(path)
     name = path.name.lower()
+    if is_tar(path) or re.search(r"\.(tar|tgz|tar\.\w+)$", name):  # first: a tar that ends in a zip looks like one to zipfile
+        return TarArchive(path)
     if is_zip(path) or name.endswith(".zip"):
         return ZipArchive(path)
-    if is_tar(path) or re.search(r"\.(tar|tgz|tar\.\w+)$", name):
-        return TarArchive(path)
     raise ArtefactError(f"{path} is no folder, .tar, .zip, .npz or IDX file", "pass one of these, or the name of a set")
 
 

@@ -1,7 +1,6 @@
 """Thousands of files as one array: decoded on every core, with a bounded number of originals in memory."""
 
 import collections
-import os
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from train.data.collection import Pixels, Report
+from train.data.cores import cores
 from train.data.decode import decode
 from train.data.fit import Frame, Unusable
 
-_MOST_WORKERS = 16
 _MOST_HELD = 256 * 2**20  # bytes
 
 Answer = Pixels | Unusable
@@ -47,7 +46,7 @@ def _answers(files: Iterable[tuple[str, bytes | Unusable]], frame: Frame) -> Ite
         except Unusable as reason:
             return reason
 
-    workers = min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+    workers = cores()
     waiting: collections.deque[tuple[str, int, Future[Answer]]] = collections.deque()
     held = 0  # bytes of originals
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:

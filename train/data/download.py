@@ -1,7 +1,6 @@
 """One file from the network: resumed where it broke off, checked before anyone reads it, fetched once by all processes."""
 
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import os
@@ -117,6 +116,8 @@ def _md5(part: BufferedRandom) -> str:
 @contextlib.contextmanager
 def _only_one(path: Path, say: Callable[[str], None]) -> Iterator[BufferedRandom]:
     """The partial file, opened to append, and locked against other processes that want the same."""
+    import fcntl  # not on Windows, where everything but downloads works
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.open("a+b")

@@ -1,6 +1,5 @@
 """Pictures that come as one array, all of one size, as `fit.py` makes single ones."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,6 +8,7 @@ from PIL import Image
 from gansample.errors import ArtefactError
 from train.data.channels import with_channels
 from train.data.collection import Pixels, Report
+from train.data.cores import cores
 from train.data.fit import Frame, Unusable, fitted
 from train.data.request import DataRequest
 
@@ -58,7 +58,7 @@ def _fit_all(pictures: Pixels, frame: Frame, report: Report) -> Pixels:
             images[place] = _fit_one(pictures[place], frame)
         return end
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for done in pool.map(fit_chunk, range(0, count, _CHUNK)):
             report(done, count)
     return images

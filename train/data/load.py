@@ -12,7 +12,7 @@ from torch import Tensor
 from gansample.errors import ArtefactError, OutputError
 from train.data.cache import entry_for, load_entry, store_entry
 from train.data.class_labels import keep_classes
-from train.data.collection import Collection, Report
+from train.data.collection import Collection, Report, Source
 from train.data.dataset import DataSet, fingerprint_of
 from train.data.digits_source import Digits
 from train.data.request import DataRequest
@@ -38,14 +38,19 @@ def load_data(request: DataRequest, say: Callable[[str], None] = _no_word, progr
     entry = None if isinstance(source, Digits) else entry_for(request, source.content())
     found = load_entry(entry, name) if entry else None
     if found is None:
-        collection = source.read(request, progress)
-        found = _split(keep_classes(collection, request), name), collection.notes
+        found = _read(source, request, name, progress)
         if entry:
             found = _kept(entry, *found, say)
     dataset, notes = found
     for note in notes:
         say(note)
     return dataset
+
+
+def _read(source: Source, request: DataRequest, name: str, progress: Report) -> tuple[DataSet, tuple[str, ...]]:
+    """The set and its notes. What it was made from is let go before anything else happens."""
+    collection = keep_classes(source.read(request, progress), request)
+    return _split(collection, name), collection.notes
 
 
 def _kept(entry: Path, dataset: DataSet, notes: tuple[str, ...], say: Callable[[str], None]) -> tuple[DataSet, tuple[str, ...]]:
@@ -78,8 +83,13 @@ def _split(collection: Collection, name: str) -> DataSet:
 
 
 def _tensors(collection: Collection, rows: npt.NDArray[np.bool_]) -> list[Tensor]:
-    images = torch.from_numpy(np.ascontiguousarray(collection.images[rows].transpose(0, 3, 1, 2)))
-    return [images] if collection.labels is None else [images, torch.from_numpy(collection.labels[rows])]
+    """Pictures (n, C, H, W) at `rows` and, where there are any, their labels (n,)."""
+    count, height, width, channels = (int(rows.sum()), *collection.images.shape[1:])
+    images = np.empty((count, channels, height, width), np.uint8)
+    for place, row in enumerate(np.flatnonzero(rows)):  # one at a time: a transposed copy of all would be a third in memory
+        images[place] = collection.images[row].transpose(2, 0, 1)
+    labels = [] if collection.labels is None else [torch.from_numpy(collection.labels[rows])]
+    return [torch.from_numpy(images), *labels]
 
 
 def _plain(name: str) -> str:

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from gansample.bundle import Bundle
     from gansample.spec import Variant
 
-__all__ = ["BACKENDS", "Images", "Labels", "Latents", "Runner", "Say", "open_runner", "silent"]
+__all__ = ["BACKENDS", "GPU_BACKENDS", "Images", "Labels", "Latents", "Runner", "Say", "open_runner", "silent"]
 
 BACKENDS = ("auto", "onnxruntime", "openvino", "cuda", "tensorrt")
-_GPU_BACKENDS = ("cuda", "tensorrt")  # both take the bundle's ONNX variants
+GPU_BACKENDS = ("cuda", "tensorrt")  # both take the bundle's ONNX variants
 
 
 def open_runner(
@@ -30,7 +30,7 @@ def open_runner(
     if backend not in BACKENDS:
         raise BackendUnavailable(f"unknown backend {backend!r}", f"choose one of {', '.join(BACKENDS)}")
     chosen = _choose(bundle, backend, variant)
-    if backend in _GPU_BACKENDS:
+    if backend in GPU_BACKENDS:
         return _open_on_gpu(bundle, backend, chosen, say)
     model, *rest = (bundle.read(name) for name in chosen.files)
     source = str(bundle.path)
@@ -69,7 +69,7 @@ def _choose(bundle: "Bundle", backend: str, name: str | None) -> "Variant":
             raise BackendUnavailable(f"{name} runs on {chosen.runtime}, not on {backend}", f"use backend {chosen.runtime}")
         return chosen
     candidates = [variant for variant in bundle.variants if variant.runtime == runtime]
-    if backend in _GPU_BACKENDS:
+    if backend in GPU_BACKENDS:
         candidates.sort(key=lambda variant: variant.precision != "fp16")
     if not candidates:
         has = ", ".join(variant.name for variant in bundle.variants)

@@ -18,8 +18,9 @@ _NUMPY_NAMES = {"f32": "float32", "i64": "int64", "u8": "uint8"}
 # Larger blocks gain a few per cent in int8 and cost a single picture its latency.
 BLOCK = 8
 
-# What everything that the graph itself does not quantise is computed in.
-_HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+# What everything that the graph itself does not quantise is computed in. Beside int8 that is bf16: finer than int8 by far, and
+# with AMX faster as well, so layers can stay unquantised; a processor without bf16 takes float32.
+HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 
 
 class OpenVinoRunner(ClosingRunner):
@@ -51,11 +52,11 @@ class OpenVinoRunner(ClosingRunner):
             raise BackendUnavailable("openvino is not installed", "pip install 'gansample[openvino]'") from None
         self.variant, self._shape = variant, (spec.height, spec.width, spec.channels)
         core = openvino.Core()
-        if precision not in _HINTS:
+        if precision not in HINTS:
             raise BackendUnavailable(f"OpenVINO on a CPU does not run {precision}", "choose another variant")
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise BackendUnavailable("this processor has no bf16 instructions", "use the variant openvino-fp32 or onnx-fp32")
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[precision]}
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         with runtime_errors("OpenVINO", source):

@@ -1,0 +1,20 @@
+"""What a benchmark ran on: without it a figure means nothing."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+def machine() -> dict[str, Any]:
+    from export.speed import processor_name
+
+    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "").split()
+    wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
+    packages = ("torch", "onnxruntime", "openvino", "nncf", "numpy")
+    return {
+        "processor": processor_name(),
+        "instructions": [flag for flag in wanted if flag in flags],
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+    }

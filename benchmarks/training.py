@@ -1,0 +1,139 @@
+"""A training step of this project beside the plain loop that everybody starts from: python -m benchmarks.training
+
+The peer is the loop of the PyTorch DCGAN tutorial, written here anew: float32, feature maps as NCHW, D run on real and on
+generated pictures apart and a third time for G, one Adam for each. Both sides have a 64×64 generator of width 64 and its mirror
+image. Steps are taken in turn, so that a busy moment hits everybody.
+"""
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch import nn
+
+from benchmarks.dcgan64 import Generator
+from benchmarks.machine import machine
+from gansample import console
+from gansample.atomic import write_atomic
+from train.data.dataset import DataSet
+from train.loop import next_batch, step
+from train.machine import device_for, make_reproducible
+from train.presets import config_for
+from train.state import TrainingState
+
+RESULTS = Path(__file__).parent / "results" / "training-cpu.json"
+PEER = "tutorial loop, float32"
+WARM_UP = 3
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def bench(
+    batch: Annotated[int, typer.Option(min=2, max=4096)] = 64,
+    rounds: Annotated[int, typer.Option(min=3, max=1000)] = 12,
+    out: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
+) -> None:
+    """Images per second of a training step, as ratios to the tutorial's loop."""
+    contestants = _contestants(batch)
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for turn in range(WARM_UP + rounds):
+        for name, run in contestants.items():
+            started = time.perf_counter()
+            run()
+            if turn >= WARM_UP:
+                seconds[name].append(time.perf_counter() - started)
+    peer = statistics.median(seconds[PEER])
+    rows = [_row(name, times, batch, peer) for name, times in seconds.items()]
+    document = {"model": "DCGAN-64, width 64", "batch": batch, "rounds": rounds, "rows": rows, "machine": machine()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(out, (json.dumps(document, indent=2) + "\n").encode())
+    for row in rows:
+        print(f"{row['name']:28} {row['images_per_second']:7.1f} img/s  {row['ratio']:.2f}×", file=sys.stderr)
+
+
+def _row(name: str, times: list[float], batch: int, peer: float) -> dict[str, Any]:
+    median = statistics.median(times)
+    low, _, high = statistics.quantiles(times, n=4)
+    return {
+        "name": name,
+        "images_per_second": round(batch / median, 1),
+        "ratio": round(peer / median, 2),
+        "spread": round((high - low) / median, 3),
+    }
+
+
+def _contestants(batch: int) -> dict[str, Callable[[], object]]:
+    """Each a function that takes one whole step on random pictures."""
+    stream = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (1024, 3, 64, 64), dtype=torch.uint8, generator=stream)
+    data = DataSet(
+        name="noise",
+        images=images,
+        labels=None,
+        held_out_images=images[:64],
+        held_out_labels=None,
+        class_names=None,
+        fingerprint="",
+    )
+    threads = len(os.sched_getaffinity(0))
+    shared = {"batch": batch, "g_width": 64, "d_width": 64, "latent_size": 100, "threads": threads, "augment_target": 0.0}
+    ours: dict[str, Callable[[], object]] = {}
+    for preset in ("classic", "modern"):
+        for precision in ("fp32", "bf16"):
+            config = replace(config_for(preset, source="photos", image_size=64), precision=precision, **shared)  # type: ignore[arg-type]
+            config = replace(config, device=device_for(config))
+            make_reproducible(config)
+            state = TrainingState(config, data)
+            ours[f"{preset}, {precision}"] = lambda state=state: step(state, *next_batch(state, data))  # type: ignore[misc]
+    return {PEER: _tutorial(images, batch), **ours}
+
+
+def _tutorial(images: torch.Tensor, batch: int) -> Callable[[], object]:
+    torch.manual_seed(0)
+    generator = Generator()
+    widths = [3, 64, 128, 256, 512]
+    layers: list[nn.Module] = []
+    for index, (inputs, outputs) in enumerate(pairwise(widths)):
+        layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False))
+        layers += [nn.BatchNorm2d(outputs)] if index else []
+        layers.append(nn.LeakyReLU(0.2))
+    discriminator = nn.Sequential(*layers, nn.Conv2d(512, 1, 4, bias=False), nn.Sigmoid())
+    for layer in [*generator.modules(), *discriminator.modules()]:
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, 0.02)
+    judge = nn.BCELoss()
+    adam_d = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    adam_g = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    ones, zeros = torch.ones(batch), torch.zeros(batch)
+
+    def run() -> tuple[float, float]:
+        real = images[torch.randint(len(images), (batch,))].float() / 127.5 - 1
+        discriminator.zero_grad()
+        loss_real = judge(discriminator(real).view(-1), ones)
+        loss_real.backward()
+        fake = generator(torch.randn(batch, 100))
+        loss_fake = judge(discriminator(fake.detach()).view(-1), zeros)
+        loss_fake.backward()
+        adam_d.step()
+        generator.zero_grad()
+        loss_g = judge(discriminator(fake).view(-1), ones)
+        loss_g.backward()
+        adam_g.step()
+        return (loss_real + loss_fake).item(), loss_g.item()
+
+    return run
+
+
+if __name__ == "__main__":
+    console.run(app, "bench")

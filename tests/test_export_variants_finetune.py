@@ -1,0 +1,55 @@
+"""Training the int8 network against the float one: the student is what OpenVINO computes, and it only gets better."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from openvino import Model
+
+from export.passes.latent_matmul import latent_matmul
+from export.passes.rewrite import apply
+from export.quantise.finetune import Student, finetuned
+from export.quantise.keep_float import draw
+from export.quantise.layers import constant_value, quantised_layers, replace_constant
+from export.quantise.with_nncf import quantised, without_idle_quantisers
+from export.to_onnx import onnx_from_face
+from export.variants import openvino_model
+from gansample.latents import latents
+from tests.test_export_variants_build import small_face
+
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[Model, Model, onnx.ModelProto]:
+    """(int8, float, graph); the int8 one with its biases off by a tenth, which training can undo."""
+    twin = onnx.load_from_string(onnx_from_face(small_face()).twin)
+    twin = apply(twin, latent_matmul(twin))
+    float_model = openvino_model.read(twin.SerializeToString())
+    model = without_idle_quantisers(quantised(float_model, latents(range(64), 12), None))
+    for layer in list(quantised_layers(model)):
+        if layer.bias is not None:
+            replace_constant(layer.bias, 1.1 * constant_value(layer.bias))
+    return model, float_model, twin
+
+
+def test_the_student_computes_what_openvino_computes(models: tuple[Model, Model, onnx.ModelProto]) -> None:
+    model, float_model, twin = models
+    z = latents(range(100, 132), 12)
+    with torch.no_grad():
+        student = Student(twin, model, float_model)(torch.from_numpy(z)).numpy()
+    openvino = draw(model, z, None, "f32")
+    noise = np.square(openvino - draw(float_model, z, None, "f32")).mean()
+    assert np.square(student - openvino).mean() < noise / 100  # a rounding may fall the other way
+
+
+def test_training_brings_the_pictures_nearer(models: tuple[Model, Model, onnx.ModelProto]) -> None:
+    model, float_model, twin = models
+    torch.manual_seed(0)
+    trained, batches = finetuned(model, float_model, twin, lambda i: (latents(range(32 * i + 64, 32 * i + 96), 12), None), 0.15)
+    assert batches > 0
+    z = latents(range(100_000, 100_064), 12)
+    wanted = draw(float_model, z, None, "f32")
+    before, after = (np.square(draw(one, z, None) - wanted).mean() for one in (model, trained))
+    assert after < before
+    assert len(list(quantised_layers(trained))) == len(list(quantised_layers(model)))
