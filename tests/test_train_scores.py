@@ -12,6 +12,7 @@ from gansample.errors import UsageError
 from tests.tiny_training import tiny_data, tiny_judge
 from train.data.dataset import DataSet
 from train.data.digits import digits
+from train.scores.classifier import train_classifier
 from train.scores.judge import Judge
 from train.scores.second_space import SecondSpace, random_layers
 
@@ -114,6 +115,15 @@ def test_the_same_data_gives_the_same_classifier() -> None:
     assert again.floor == tiny_judge().floor
     assert torch.equal(torch.get_rng_state(), stream), "training's random stream is left alone"
     assert Judge(without_labels(tiny_data())).floor == unlabelled_judge().floor
+
+
+def test_the_classifier_does_not_depend_on_how_many_threads_there_are() -> None:
+    torch.set_num_threads(2)
+    try:
+        assert train_classifier(tiny_data()).sha256 == tiny_judge().sha256
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_pictures_in_colour_and_of_other_sizes_are_judged() -> None:

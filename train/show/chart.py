@@ -55,7 +55,7 @@ def chart_svg(
     legend = [f'<span class="key c{index}">{escape(name)}</span>' for index, name in enumerate(shown)]
     legend += [f'<span class="key level">{escape(name)}</span>' for name in levels]
     parts.append("</svg>")
-    return f"<figure>{''.join(parts)}<figcaption><b>{escape(title)}</b> {' '.join(legend)}</figcaption></figure>"
+    return f"<figure><figcaption><b>{escape(title)}</b> {' '.join(legend)}</figcaption>{''.join(parts)}</figure>"
 
 
 def _thinned(curve: Curve) -> Curve:
