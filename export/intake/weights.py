@@ -68,7 +68,8 @@ def _refusal(reason: str, name: str) -> ArtefactError:
     return ArtefactError(
         f"{name} carries Python objects ({code}), not only tensors, and is never unpickled",
         "if you trust it, save its weights where it was trained: import torch; "
-        f"G = torch.load({name!r}, weights_only=False); torch.save(G.state_dict(), 'gen-weights.pth')",
+        f"G = torch.load({name!r}, weights_only=False); torch.save(G.state_dict(), 'gen-weights.pth') "
+        "(where G is a dict, take the generator out of it first)",
     )
 
 

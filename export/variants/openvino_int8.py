@@ -1,7 +1,7 @@
 """OpenVINO int8: NNCF's quantisation, then fidelity won back where it costs little time (see docs/int8.md).
 
-equalise        channels between two layers brought nearer to one range, exactly undone in the weights
 idle            quantisers that no int8 layer reads taken out
+equalise        channels between two layers brought nearer to one range, exactly undone in the weights
 keep_float      the layers whose quantisation hurts most for the time it saves stay in bf16 or float32
 ranges          each activation range clipped to the least mean square error
 round_weights   weights rounded against the covariance of the layer's inputs, bias corrected
@@ -109,11 +109,12 @@ def tuned(face: Face, graph: ExportedGraph, say: Say, finetune: float = 0) -> tu
         return tried if kept else model
 
     model = better("nncf", model)
+    model = better("no idle quantisers", without_idle_quantisers(model))
     equal = equalised(twin, lambda name: channel_ranges(float_model, name, z, label))
     float_equal = openvino_model.read(equal.SerializeToString())
-    if (tried := better("equalise", _plain(float_equal, z, label))) is not model:
+    tried = without_idle_quantisers(_plain(float_equal, z, label))
+    if better("equalise", tried) is tried:
         model, float_model, twin = tried, float_equal, equal
-    model = better("no idle quantisers", without_idle_quantisers(model))
     tried, chosen, speed = keep_float(model, float_model, z[:64], label[:64] if label is not None else None)
     model = better("keep float", tried, layers=list(chosen.layers), speed=round(speed, 3))
     model = better("ranges", fit_ranges(model, z, label))
