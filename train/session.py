@@ -98,7 +98,7 @@ class Session:
         Raises TrainingDiverged where not even going back helps, ProcessLost where a group falls apart, OutputError where
         the folder cannot be written; what was saved last is intact in all three cases.
         """
-        if self.state.group.first and self.state.step == 0:
+        if self.state.group.first and self.kept is None:
             started = time.monotonic()
             self._look()
             self._look_seconds = time.monotonic() - started
@@ -123,7 +123,8 @@ class Session:
         if isinstance(seen, NotFinite):
             self._act(self.watch.fault(str(seen)))
             return
-        self._readings.append(seen)
+        if state.group.first:
+            self._readings.append(seen)
         if state.step == CALIBRATION.start:
             self._calibration_started = time.monotonic()
         if state.step == CALIBRATION.stop and self.deadline is not None:
