@@ -22,7 +22,8 @@ def main() -> NoReturn:
 @app.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def demo(
     bundle: Annotated[
-        list[Path] | None, typer.Option(help="Show this bundle (may be repeated; default: all under artifacts/ and models/).")
+        list[Path] | None,
+        typer.Option(help="Show this bundle (may be repeated; default: all under artifacts/ and models/, and fashion)."),
     ] = None,
     share: Annotated[bool, typer.Option("--share", help="Make a public link, behind a one-time password.")] = False,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: the first free one from 7860.")] = None,
