@@ -145,6 +145,8 @@ def test_a_run_that_gets_worse_and_worse_stops(intervene: bool, action: str) -> 
     looks = [10.0, 5.0, 1.0, 2.0, 3.0, 1.5, 2.9, 3.0, 4.0]
     found = [[finding.action for finding in watch.look(scores(kernel=kernel), 1.0, 1.0, 0.5)] for kernel in looks]
     assert found == [[]] * 8 + [[action]], "three in a row, and no sooner"
+    young = Watch(tiny_config(intervene=intervene))
+    assert not [1 for kernel in looks if young.look(scores(kernel=kernel), 1.0, 1.0, 0.2)], "early distances jump about"
 
 
 def test_its_memory_is_saved() -> None:

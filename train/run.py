@@ -69,7 +69,8 @@ def run_training(
         judge = Judge(data) if group.first else None
         if judge is not None and folder is not None:
             progress.note(f"{folder.path}: {plan.preset}, {config.images:,} images of {data.name}, seed {config.seed}")
-            progress.note(f"classifier of the real pictures: {judge.accuracy:.1%} of the held-out ones right")
+            who = f"{judge.name} of the real pictures, {judge.sha256[:12]}"
+            progress.note(f"{who}: {judge.accuracy:.1%} of the held-out ones right")
         deadline = started + 60 * plan.max_minutes if plan.max_minutes is not None else None
         with Interruption() as interruption:
             session = Session(TrainingState(config, data, group), data, judge, folder, progress, deadline, source, save_seconds)

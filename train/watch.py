@@ -26,7 +26,7 @@ ALIKE = 0.5  # of the real pictures' spread
 COVERAGE_LOST, COVERAGE_WORTH = 0.7, 0.1  # of the best coverage, once there is some to lose
 CLASS_DISTANCE = 0.3
 SETTLING = 0.5  # share of the run before which classes and spread are not expected to be there
-DIVERGED_LOOKS = 3
+DIVERGED_LOOKS, DIVERGING_FROM = 3, 0.25  # in a row, once this share of the run is over: before, distances jump about
 OVERFITTING = 0.9  # r = E[sign ℓ(x)]: 95 of 100 training pictures are taken for real
 AUGMENT_TIMES, AUGMENT_PAUSE = 5, 500  # at most so often, with so many steps between
 FROZEN_STEPS = 200
@@ -92,7 +92,7 @@ class Watch:
     def look(self, scores: Scores, spread: float, real_spread: float, progress: float) -> list[Finding]:
         """After pictures were scored. `spread` is their mean distance from each other; `progress` 0..1 through the run."""
         findings = [Finding("collapse", message, "warn") for message in self._collapse(scores, spread / real_spread, progress)]
-        if scores.kernel > 2 * max(self.best_kernel, 0.0) + 3 * scores.kernel_sd:
+        if progress > DIVERGING_FROM and scores.kernel > 2 * max(self.best_kernel, 0.0) + 3 * scores.kernel_sd:
             self.worse_looks += 1
         else:
             self.worse_looks = 0
