@@ -11,14 +11,17 @@ from gansample.sampler import Sampler, open_sampler
 
 
 def find_bundles(roots: Sequence[Path] = PLACES) -> list[Bundle]:
-    """Every bundle one level under `roots`, newest first.
+    """Every bundle one level under `roots`, root by root, newest first.
 
     A damaged one is named on stderr and left out, so that it cannot take the others down. Raises ArtefactError where
     nothing is left to show.
     """
-    manifests = [path for root in roots for path in root.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
+    manifests: list[Path] = []
+    for root in roots:
+        found = [path for path in root.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
+        manifests += sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     bundles = []
-    for manifest in sorted(manifests, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+    for manifest in manifests:
         try:
             bundles.append(open_bundle(manifest.parent.absolute()))
         except ArtefactError as error:

@@ -85,7 +85,7 @@ def test_a_start_that_cannot_work_is_refused(
 def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals, code: int) -> None:
     make_tiny_bundle(tmp_path / "artifacts" / "tiny")
     with command(tmp_path) as process:
-        url = read_until(process, r"tiny at (http://127\.0\.0\.1:\d+/)")[1]
+        url = read_until(process, r"tiny, fashion at (http://127\.0\.0\.1:\d+/)")[1]
         assert urllib.request.urlopen(url, timeout=20).status == 200
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
@@ -98,7 +98,7 @@ def test_without_a_network_the_page_goes_on_and_says_why_there_is_no_link(tmp_pa
     make_tiny_bundle(tmp_path / "artifacts" / "tiny")
     offline = {"http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": "127.0.0.1", "HF_HOME": str(tmp_path / "hub")}
     with command(tmp_path, "--share", **offline) as process:
-        url = read_until(process, r"tiny at (http://\S+)")[1]
+        url = read_until(process, r"tiny, fashion at (http://\S+)")[1]
         read_until(process, "sign in as guest, password [-_A-Za-z0-9]{12}")
         started = time.monotonic()
         why = read_until(process, "no public link: (.*)")[1]
