@@ -1,6 +1,7 @@
 """OpenVINO in bfloat16: twice the arithmetic per instruction where the processor has AMX or a full-rate AVX512-BF16.
 
-OpenVINO runs a ConvTranspose in float32 whatever the hint says, so they are rewritten as phase convolutions first.
+OpenVINO runs a ConvTranspose in float32 whatever the hint says, with AMX too (the compiled kernel stays brgconv_avx512_f32
+and as fast as that), so they are rewritten as phase convolutions first (brgconv_avx512_amx_bf16).
 """
 
 import onnx
