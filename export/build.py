@@ -57,12 +57,12 @@ def build_bundle(
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
     face = compacted(face) if compact else face
+    say("drawing the reference in PyTorch float64")
+    reference = reference_from_face(face, features=features)
+    check_pictures(reference)  # before the export: what draws nothing may not even have a graph
     say("exporting to ONNX")
     graph, passes = optimised(onnx_from_face(face), face.spec, say)
     shipped = halved(graph, face.spec) if compact else graph
-    say("drawing the reference in PyTorch float64")
-    reference = reference_from_face(face, features=features)
-    check_pictures(reference)
     variants: list[Variant] = []
     judged: list[Judged] = []
     left_out: list[LeftOut] = []

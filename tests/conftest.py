@@ -26,6 +26,14 @@ def listen_to_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.fixture(autouse=True)
+def numbers_as_they_were() -> Iterator[None]:
+    """A training run in the test's own process flushes denormals, of which Hypothesis likes to make some."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
+
+
 Command = Callable[..., subprocess.CompletedProcess[bytes]]
 
 

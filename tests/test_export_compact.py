@@ -72,7 +72,7 @@ def test_a_compact_bundle_passes_and_verifies(tmp_path: Path) -> None:
     assert [report.verdict for report in outcome.reports] == ["PASS"]
     bundle = open_bundle(tmp_path / "compact")
     assert bundle.spec.provenance["weights"]["stored"] == "fp16"
-    assert [check.verdict for check in check_variants(bundle)] == ["PASS"]
+    assert next(check_variants(bundle)).verdict == "PASS"
     build_bundle(face(), tmp_path / "full", lambda step: None, reference)
     full, compact = ((tmp_path / name / "generator.onnx").stat().st_size for name in ("full", "compact"))
     assert compact < 0.65 * full
