@@ -1,16 +1,15 @@
-"""The README's benchmark table, rendered from the benchmark's own file: `python -m benchmarks.readme`."""
+"""The README's benchmark tables, rendered from the benchmarks' own files: `python -m benchmarks.readme`."""
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import quality
 from gansample.atomic import write_atomic
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 RESULTS = Path(__file__).parent / "results"
-TRAINING_BEGIN, TRAINING_END = "<!-- training:begin -->", "<!-- training:end -->"
 
 
 def table(document: Mapping[str, Any]) -> str:
@@ -52,8 +51,24 @@ def training_table(document: Mapping[str, Any]) -> str:
     )
 
 
-def replaced(readme: str, content: str, begin: str = BEGIN, end: str = END) -> str:
-    """`readme` with `content` between two markers. Raises ValueError where one is missing."""
+TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "bench": ("dcgan64-cpu.json", table),
+    "training": ("training-cpu.json", training_table),
+    "quality": ("quality-digits.json", quality.table),
+}
+"""Name of the markers -> the file, and what makes a table of it."""
+
+
+def rendered(readme: str) -> str:
+    """`readme` with every table anew from its file."""
+    for name, (file, render) in TABLES.items():
+        readme = replaced(readme, name, render(json.loads((RESULTS / file).read_text())))
+    return readme
+
+
+def replaced(readme: str, name: str, content: str) -> str:
+    """`readme` with `content` between the markers of that name. Raises ValueError where one is missing."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     before, found_begin, rest = readme.partition(begin)
     _, found_end, after = rest.partition(end)
     if not found_begin or not found_end:
@@ -67,6 +82,4 @@ def _fidelity(row: Mapping[str, Any]) -> str:
 
 if __name__ == "__main__":
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "README.md")
-    text = replaced(path.read_text(), table(json.loads((RESULTS / "dcgan64-cpu.json").read_text())))
-    training = training_table(json.loads((RESULTS / "training-cpu.json").read_text()))
-    write_atomic(path, replaced(text, training, TRAINING_BEGIN, TRAINING_END).encode())
+    write_atomic(path, rendered(path.read_text()).encode())
