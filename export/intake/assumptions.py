@@ -12,7 +12,7 @@ from export.intake.layers import gap, kind_of
 from gansample.latents import latents
 from gansample.spec import Distribution
 
-LATENTS = 64
+LATENTS = 32  # enough for statistics over feature maps, and half the memory of 64: every chain in the search keeps its features
 EVIDENCE = 5.0  # weight of a BatchNorm's mismatch: right chains show 0.01 to 0.2, wrong ones 0.4 and more
 ACTIVATION_COSTS = {"relu": 0.0, "lrelu0.2": 0.05, "lrelu0.01": 0.15, "lrelu0.1": 0.2, "elu": 0.4, "selu": 0.4, "tanh": 0.8}
 DISTRIBUTIONS: tuple[Distribution, ...] = ("normal", "uniform")
