@@ -109,10 +109,10 @@ def tuned(face: Face, graph: ExportedGraph, say: Say, finetune: float = 0) -> tu
         return tried if kept else model
 
     model = better("nncf", model)
-    model = better("no idle quantisers", without_idle_quantisers(model))
+    model = better("no idle quantisers", without_idle_quantisers(model, float_model))
     equal = equalised(twin, lambda name: channel_ranges(float_model, name, z, label))
     float_equal = openvino_model.read(equal.SerializeToString())
-    tried = without_idle_quantisers(_plain(float_equal, z, label))
+    tried = without_idle_quantisers(_plain(float_equal, z, label), float_equal)
     if better("equalise", tried) is tried:
         model, float_model, twin = tried, float_equal, equal
     tried, chosen, speed = keep_float(model, float_model, z[:64], label[:64] if label is not None else None)
