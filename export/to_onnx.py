@@ -67,7 +67,9 @@ def onnx_from_face(face: Face) -> ExportedGraph:
             ) from error
     assert program is not None
     twin = program.model_proto
-    if not twin.graph.input[0].type.tensor_type.shape.dim[0].dim_param:  # PyTorch says nothing when it unrolls a loop
+    latent = twin.graph.input[0]
+    read = any(latent.name in node.input for node in twin.graph.node)  # a collapsed generator is called that later
+    if read and not latent.type.tensor_type.shape.dim[0].dim_param:  # PyTorch says nothing when it unrolls a loop
         raise ArtefactError(
             "the generator's forward runs over its pictures one by one, which fixes their number",
             "let it draw the batch at once",
