@@ -5,12 +5,14 @@ import logging
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
 import torch
 
-from export.face import Face
+from export.face import Face, draw
 from gansample import seal
 from gansample.errors import ArtefactError
+from gansample.latents import latents
 from gansample.spec import ONNX_METADATA_KEY, Spec
 
 # Old enough for the graph optimisers and GPU kernels of ONNX Runtime (which stop at Conv-21), new enough for torch.export.
@@ -67,13 +69,21 @@ def onnx_from_face(face: Face) -> ExportedGraph:
             ) from error
     assert program is not None
     twin = program.model_proto
-    if not twin.graph.input[0].type.tensor_type.shape.dim[0].dim_param:  # PyTorch says nothing when it unrolls a loop
+    is_free = bool(twin.graph.input[0].type.tensor_type.shape.dim[0].dim_param)
+    if not is_free and _draws_different_pictures(face):  # PyTorch says nothing when it unrolls a loop
         raise ArtefactError(
             "the generator's forward runs over its pictures one by one, which fixes their number",
             "let it draw the batch at once",
         )
     _forget_source(twin)
     return graph_from_twin(twin, spec)
+
+
+def _draws_different_pictures(face: Face) -> bool:
+    """Whether two latents give two pictures; where they do not, the generator has collapsed, and is told so later."""
+    label = np.zeros(2, np.int64) if face.spec.classes is not None else None
+    first, second = draw(face, latents(range(2), face.spec.latent_size, face.spec.distribution), label).levels
+    return not np.array_equal(first, second)
 
 
 def graph_from_twin(twin: onnx.ModelProto, spec: Spec) -> ExportedGraph:

@@ -36,7 +36,7 @@ def quantised_layers(model: Model) -> Iterator[QuantisedLayer]:
     for node in model.get_ordered_ops():
         if node.get_type_name() not in LAYERS:
             continue
-        quantisers, scaled = tuple(_origins(_source(node, 0))), _source(node, 1)
+        quantisers, scaled = tuple(origins(_source(node, 0))), _source(node, 1)
         if {one.get_type_name() for one in quantisers} != {"FakeQuantize"} or scaled.get_type_name() != "Multiply":
             continue
         weight = _source(_source(scaled, 0), 0)
@@ -44,6 +44,13 @@ def quantised_layers(model: Model) -> Iterator[QuantisedLayer]:
             continue
         step = constant_value(_source(scaled, 1)).astype(np.float64)
         yield QuantisedLayer(node=node, quantisers=quantisers, weight=weight, step=step, bias=bias_of(node))
+
+
+def reads_a_table(node: Node) -> bool:
+    """Whether the node looks values up, or is a layer that looked-up values reach: those NNCF leaves in float."""
+    if node.get_type_name() == "Gather":
+        return node.input_value(0).get_node().get_type_name() in ("Constant", "Convert", "Multiply")
+    return node.get_type_name() in LAYERS and "Gather" in {origin.get_type_name() for origin in origins(_source(node, 0))}
 
 
 def restore_float(model: Model, layer: QuantisedLayer, weight: npt.NDArray[np.float32]) -> None:
@@ -89,13 +96,14 @@ def _source(node: Node, port: int) -> Node:
     return node.input_value(port).get_node()
 
 
-def _origins(node: Node) -> Iterator[Node]:
-    """What computes the values that arrive at `node`: behind everything that only moves them."""
-    if node.get_type_name() in ("Reshape", "Unsqueeze", "Squeeze", "Transpose"):
-        yield from _origins(_source(node, 0))
+def origins(node: Node) -> Iterator[Node]:
+    """What computes the values that arrive at `node`: behind everything that only moves or repeats them."""
+    nearest = node.get_type_name() == "Interpolate" and node.get_attributes().get("mode") == "nearest"
+    if nearest or node.get_type_name() in ("Reshape", "Unsqueeze", "Squeeze", "Transpose"):
+        yield from origins(_source(node, 0))
     elif node.get_type_name() == "Concat":
         for port in range(node.get_input_size()):
-            yield from _origins(_source(node, port))
+            yield from origins(_source(node, port))
     else:
         yield node
 

@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from export.quantise.layers import quantised_layers
+from openvino import opset13
+
+from export.quantise.layers import constant_value, origins, quantised_layers, reads_a_table
 from gansample.runners import Labels, Latents
 
 CALIBRATION_BATCH = 64
@@ -33,9 +35,17 @@ def quantised(model: Any, z: Latents, label: Labels | None, *, bias_correction: 
         return nncf.quantize(model.clone(), nncf.Dataset(batches), subset_size=len(batches), advanced_parameters=advanced)
 
 
-def without_idle_quantisers(model: Any) -> Any:
-    """A copy without the FakeQuantize nodes that no quantised layer and no sum reads: they cost fidelity and save no time."""
+def without_idle_quantisers(model: Any, float_model: Any) -> Any:
+    """A copy without the FakeQuantize nodes that no quantised layer and no sum reads, and with float tables and weights where
+    they are looked up or multiplied with float values: both cost fidelity and save no time."""
     copy = model.clone()
+    originals = {op.get_friendly_name(): op for op in float_model.get_ops()}
+    for node in copy.get_ordered_ops():
+        if reads_a_table(node):
+            for port in (0, 1):
+                original = originals[node.get_friendly_name()].input_value(port).get_node()
+                if node.input_value(port).get_node().get_type_name() == "Multiply" and original.get_type_name() == "Constant":
+                    node.input(port).replace_source_output(opset13.constant(constant_value(original)).output(0))
     busy: set[str] = set()
     layers = {layer.node.get_friendly_name() for layer in quantised_layers(copy)}
     for node in reversed(copy.get_ordered_ops()):
@@ -44,8 +54,17 @@ def without_idle_quantisers(model: Any) -> Any:
             busy.add(node.get_friendly_name())
         elif node.get_type_name() == "FakeQuantize":
             node.output(0).replace(node.input_value(0))
+    for node in copy.get_ordered_ops():
+        if node.get_type_name() == "FakeQuantize" and _is_quantised(node.input_value(0).get_node()):
+            node.output(0).replace(node.input_value(0))
     copy.validate_nodes_and_infer_types()
     return copy
+
+
+def _is_quantised(node: Any) -> bool:
+    """Whether these values are on a quantiser's levels already: NNCF quantises before and after a nearest upsampling, and a
+    range that is then changed at one end only rounds them twice."""
+    return {origin.get_type_name() for origin in origins(node)} == {"FakeQuantize"}
 
 
 def _is_busy(reader: Any, port: int, layers: set[str], busy: set[str]) -> bool:

@@ -1,11 +1,13 @@
-"""Training the int8 network against the float one: the student is what OpenVINO computes, and it only gets better."""
+"""int8 beyond NNCF: quantisers that serve no layer go, and training computes what OpenVINO computes and only gets better."""
 
 import numpy as np
 import onnx
 import pytest
 import torch
 from openvino import Model
+from torch import nn
 
+from export.face import Face
 from export.passes.latent_matmul import latent_matmul
 from export.passes.rewrite import apply
 from export.quantise.finetune import Student, finetuned
@@ -15,6 +17,7 @@ from export.quantise.with_nncf import quantised, without_idle_quantisers
 from export.to_onnx import onnx_from_face
 from export.variants import openvino_model
 from gansample.latents import latents
+from gansample.spec import Spec
 from tests.test_export_variants_build import small_face
 
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -26,7 +29,7 @@ def models() -> tuple[Model, Model, onnx.ModelProto]:
     twin = onnx.load_from_string(onnx_from_face(small_face()).twin)
     twin = apply(twin, latent_matmul(twin))
     float_model = openvino_model.read(twin.SerializeToString())
-    model = without_idle_quantisers(quantised(float_model, latents(range(64), 12), None))
+    model = without_idle_quantisers(quantised(float_model, latents(range(64), 12), None), float_model)
     for layer in list(quantised_layers(model)):
         if layer.bias is not None:
             replace_constant(layer.bias, 1.1 * constant_value(layer.bias))
@@ -57,3 +60,38 @@ def test_training_brings_the_pictures_nearer(models: tuple[Model, Model, onnx.Mo
     before, after = (np.square(draw(one, z, None) - wanted).mean() for one in (model, trained))
     assert after < before
     assert len(list(quantised_layers(trained))) == len(list(quantised_layers(model)))
+
+
+def test_quantisers_that_no_int8_layer_reads_are_taken_out() -> None:
+    """After the last activation, on a looked-up label's way, and doubled around an upsampling; what is left still quantises."""
+    torch.manual_seed(0)
+    face = Face(Labelled(), Spec(name="labelled", latent_size=12, height=16, width=16, channels=1, classes=("a", "b", "c")))
+    float_model = openvino_model.read(onnx_from_face(face).twin)
+    z, label = latents(range(64), 12), np.arange(64) % 3
+    plain = quantised(float_model, z, label)
+    model = without_idle_quantisers(plain, float_model)
+    readers = [op.input_value(0).get_node().get_type_name() for op in model.get_ops() if op.get_type_name() == "FakeQuantize"]
+    assert len(readers) < sum(op.get_type_name() == "FakeQuantize" for op in plain.get_ops())
+    assert not {"Tanh", "Parameter", "Interpolate"} & set(readers)
+    names = {layer.node.get_friendly_name() for layer in quantised_layers(model)}
+    assert len(names) >= 2
+    assert names == {layer.node.get_friendly_name() for layer in quantised_layers(plain)}
+    wanted = draw(float_model, z, label, "f32")
+    before, after = (np.square(draw(one, z, label) - wanted).mean() for one in (plain, model))
+    assert after < before
+
+
+class Labelled(nn.Module):
+    """A label looked up and joined to the latent, upsampling between convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.first = nn.Embedding(3, 4), nn.Linear(16, 32 * 4 * 4)
+        self.body = nn.Sequential(
+            nn.Unflatten(1, (32, 4, 4)), nn.ReLU(), nn.Upsample(scale_factor=2), nn.Conv2d(32, 32, 3, 1, 1), nn.ReLU(),
+            nn.Upsample(scale_factor=2), nn.Conv2d(32, 1, 3, 1, 1), nn.Tanh(),
+        )  # fmt: skip
+
+    def forward(self, z: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        pictures: torch.Tensor = self.body(self.first(torch.cat([z, self.table(label)], 1)))
+        return pictures
