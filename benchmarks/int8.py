@@ -136,7 +136,7 @@ def page(document: Mapping[str, Any]) -> str:
     steps = "\n".join(_step_row(generator) for generator in document["generators"])
     minutes = document["minutes"]
     trained = (
-        f"`--finetune {minutes:g}`: trained for {minutes:g} minutes to draw what the float network draws. {_brought(document)}"
+        f"`--finetune {minutes:g}`: trained for {minutes:g} min to draw what the float network draws. {_brought(document)}"
         if minutes
         else "`--finetune MINUTES` trains it to draw what the float network draws; not measured in this run."
     )
@@ -152,7 +152,8 @@ PSNR is taken before rounding to 8 bits, against float32, over {len(JUDGED)} lat
 {ours["psnr_db"] - plain["psnr_db"]:+.1f} dB at {speed:.0%} of NNCF's own speed.
 The recipe took {document["seconds"]:.0f} s.
 
-PSNR after each step, in dB; a step that does not help is dropped, what it would have given stands in brackets:
+PSNR after each step, in dB; a step that does not help, or brings stretched latents near their gate, is dropped, and what it
+would have given stands in brackets:
 
 | generator | {" | ".join(names)} | judged | only weights in int8 |
 |---|{"---:|" * (len(names) + 2)}
@@ -161,7 +162,7 @@ PSNR after each step, in dB; a step that does not help is dropped, what it would
 The steps are measured on 64 other latents than the last two columns, and NNCF without its bias correction, which
 `round weights` replaces.
 
-- **nncf**: a quantiser before every layer, ranges and steps from {CALIBRATED_ON} latents.
+- **nncf**: a quantiser before every layer, ranges and steps from {CALIBRATED_ON} latents and 32 stretched ones.
 - **no idle quantisers**: NNCF also quantises the finished pictures, latents that a float layer reads, inputs of
   BatchNorm, and the weights of layers that a looked-up label reaches, which compute in float all the same.
 - **equalise**: between two layers with nothing but ReLU-like operations between, channels are divided by the root of their
@@ -174,7 +175,8 @@ The steps are measured on 64 other latents than the last two columns, and NNCF w
 - **finetune**: {trained}
 
 The last column says where the rest is lost: with the activations unquantised and the same int8 weights, it is what remains.
-Training changes weights, steps, ranges and biases, so what it can win back is mostly the little that the weights cost.
+Most of it is the rounding of activations, which no weights undo; training finds ranges that suit the pictures, which the local
+rule of `ranges` misses.
 
 ## A layer that OpenVINO computes wrongly
 
@@ -201,7 +203,7 @@ def _brought(document: Mapping[str, Any]) -> str:
         for generator in document["generators"]
         for before, after in [generator["steps"][-2:]]
     ]
-    return f"It brought {', '.join(gains)}."
+    return f"It brought:\n  {', '.join(gains)}."
 
 
 def _decibels(value: float | None) -> str:

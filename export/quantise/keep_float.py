@@ -28,8 +28,16 @@ class Trial:
 
     layers: tuple[str, ...]
     psnr_db: float
-    seconds: float
-    """Processor time of one block, all threads together."""
+    times: tuple[float, ...]
+    """Processor seconds of one block, all threads together, in each round."""
+
+    @property
+    def seconds(self) -> float:
+        return statistics.median(self.times)
+
+    def speed_beside(self, other: "Trial") -> float:
+        """How many times as fast as `other`, round by round: what slows a round slows both."""
+        return statistics.median(theirs / mine for theirs, mine in zip(other.times, self.times, strict=True))
 
 
 def keep_float(
@@ -45,8 +53,8 @@ def keep_float(
     chosen, speed = plain, 1.0
     for name in gaining:
         before, after = _trials(model, float_model, [(), (*chosen.layers, name)], wanted, z, label)
-        if before.seconds / after.seconds >= budget and after.psnr_db > chosen.psnr_db:
-            chosen, speed = after, before.seconds / after.seconds
+        if (beside := after.speed_beside(before)) >= budget and after.psnr_db > chosen.psnr_db:
+            chosen, speed = after, beside
     return restored(model, float_model, chosen.layers), chosen, speed
 
 
@@ -81,7 +89,7 @@ def _trials(
     wanted: npt.NDArray[np.float64],
     z: Latents,
     label: Labels | None,
-    seconds: float = 0.25,
+    seconds: float = 0.4,
 ) -> list[Trial]:
     """Fidelity of each choice, and its median time over about `seconds` each; the choices take turns."""
     requests = [_open(restored(model, float_model, names), HINTS["int8"]) for names in choices]
@@ -95,7 +103,7 @@ def _trials(
             request.infer(block)
             spent.append(time.process_time() - started)
     return [
-        Trial(layers=names, psnr_db=decibels, seconds=statistics.median(spent))
+        Trial(layers=names, psnr_db=decibels, times=tuple(spent))
         for names, decibels, spent in zip(choices, fidelity, times, strict=True)
     ]
 
