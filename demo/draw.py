@@ -9,7 +9,8 @@ from demo.album import Album
 from demo.shelf import Shelf
 from gansample.errors import UsageError
 from gansample.latents import SEED_END
-from gansample.png import encode_png, picture_metadata
+from gansample.metadata import picture_metadata
+from gansample.png import encode_png
 
 MAX_PICTURES = 64  # in one draw
 EVERY_CLASS = "each in turn"
@@ -68,7 +69,7 @@ def draw(wish: Wish, shelf: Shelf, album: Album) -> Drawing:
     files, captions = {}, []
     for k, (seed, image) in enumerate(zip(wish.seeds, images, strict=True)):
         drawn_class = classes[labels[k]] if labels is not None else None
-        metadata = picture_metadata(sampler, [seed], **{"class": drawn_class})
+        metadata = picture_metadata(sampler, {"seeds": str(seed), "class": drawn_class})
         files[f"seed{seed:07d}.png"] = encode_png(image, metadata)
         captions.append(f"seed {seed}" if drawn_class is None else f"seed {seed} · {drawn_class}")
     noun = "picture" if wish.count == 1 else "pictures"

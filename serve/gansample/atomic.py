@@ -28,14 +28,7 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temp.chmod(0o666 & ~_UMASK)  # mkstemp gives 0600; an artefact is for others to read
-        if overwrite:
-            temp.replace(path)
-        else:
-            _publish_new(temp, path)
-        _sync_folder(path.parent)
-    except FileExistsError:
-        raise OutputError(f"{path} exists", "pass --force to replace it") from None
+        publish(temp, path, overwrite=overwrite)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -43,15 +36,30 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True) -> None:
             temp.unlink(missing_ok=True)
 
 
-def _publish_new(temp: Path, path: Path) -> None:
-    try:
-        path.hardlink_to(temp)  # unlike a rename, fails where the target exists
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if path.exists():
-            raise FileExistsError from None
+def publish(temp: Path, path: Path, *, overwrite: bool, durable: bool = True) -> None:
+    """Give the finished file `temp` the name `path`; OutputError where `path` exists and may not be replaced.
+
+    durable  wait until the name itself is on the disk.
+    """
+    temp.chmod(0o666 & ~_UMASK)  # mkstemp gives 0600; an artefact is for others to read
+    if overwrite:
         temp.replace(path)
+    else:
+        try:
+            path.hardlink_to(temp)  # unlike a rename, fails where the target exists
+            temp.unlink()
+        except FileExistsError:
+            raise _exists(path) from None
+        except OSError:  # a file system without hard links
+            if path.exists():
+                raise _exists(path) from None
+            temp.replace(path)
+    if durable:
+        _sync_folder(path.parent)
+
+
+def _exists(path: Path) -> OutputError:
+    return OutputError(f"{path} exists", "pass --force to replace it")
 
 
 @contextlib.contextmanager

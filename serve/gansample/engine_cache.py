@@ -13,7 +13,6 @@ import json
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from gansample import seal
 from gansample.atomic import cannot_write, write_atomic
 from gansample.cuda_device import Gpu
 from gansample.errors import ArtefactError, OutputError
+from gansample.places import cache_folder
 
 FOLDER_VARIABLE = "GANSAMPLE_ENGINES"  # moves the cache, for a read-only or a small home
 MAX_PLAN_BYTES = 1 << 32
@@ -148,12 +148,7 @@ def default_folder() -> Path:
     """$GANSAMPLE_ENGINES, else the user's cache folder as the XDG specification has it."""
     if named := os.environ.get(FOLDER_VARIABLE):
         return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        home = Path(base) if base else Path.home() / ".cache"
-    except RuntimeError:  # a user without a home
-        home = Path(tempfile.gettempdir()) / f"gansample-{os.getuid() if os.name == 'posix' else 'user'}"
-    return home / "gansample" / "engines"
+    return cache_folder() / "engines"
 
 
 def _read(path: Path) -> bytes:

@@ -101,7 +101,7 @@ def info(
     from gansample.bundle import open_bundle
 
     if path is not None and path.suffix.lower() == ".png":
-        from gansample.png import read_metadata
+        from gansample.metadata import read_metadata
 
         facts = about.describe_picture(read_metadata(path), path)
         words = about.picture_words(facts)

@@ -32,23 +32,36 @@ def grid_shape(n: int, layout: str = "auto") -> tuple[int, int]:
     return columns, rows
 
 
-def check_grid_size(columns: int, rows: int, height: int, width: int) -> None:
+def check_grid_size(columns: int, rows: int, height: int, width: int, gap: int = GAP) -> None:
     """Raise UsageError for a grid too large to hold in memory or to open in a viewer."""
-    pixels = (columns * (width + GAP) + GAP) * (rows * (height + GAP) + GAP)
+    pixels = (columns * (width + gap) + gap) * (rows * (height + gap) + gap)
     if pixels > MAX_PIXELS:
         raise UsageError(
             f"a grid of {columns}x{rows} pictures has {pixels:,} pixels, at most {MAX_PIXELS:,} fit into one file",
-            "write single pictures instead: --out-dir FOLDER",
+            "write single pictures instead, into a folder or a .tar",
         )
 
 
-def make_grid(images: npt.NDArray[np.uint8], columns: int, rows: int) -> npt.NDArray[np.uint8]:
+def make_grid(images: npt.NDArray[np.uint8], columns: int, rows: int, gap: int = GAP) -> npt.NDArray[np.uint8]:
     """One picture uint8 (H′, W′, C) of N ≤ columns·rows pictures uint8 (N, H, W, C); empty places stay gap-coloured."""
-    n, height, width, channels = images.shape
-    sheet = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), GAP_LEVEL, np.uint8)
-    if channels in (2, 4):
-        sheet[..., -1] = 255  # the gap is opaque
-    for i in range(n):
-        top, left = GAP + i // columns * (height + GAP), GAP + i % columns * (width + GAP)
-        sheet[top : top + height, left : left + width] = images[i]
+    height, width, channels = images.shape[1:]
+    sheet = empty_grid(columns, rows, (height, width, channels), gap)
+    for i, image in enumerate(images):
+        place(sheet, image, *divmod(i, columns), gap)
     return sheet
+
+
+def empty_grid(columns: int, rows: int, shape: tuple[int, int, int], gap: int = GAP) -> npt.NDArray[np.uint8]:
+    """Room for columns·rows pictures of `shape` (H, W, C), gap-coloured and opaque."""
+    height, width, channels = shape
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GAP_LEVEL, np.uint8)
+    if channels in (2, 4):
+        sheet[..., -1] = 255
+    return sheet
+
+
+def place(sheet: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8], row: int, column: int, gap: int = GAP) -> None:
+    """Put `image` where it belongs."""
+    height, width = image.shape[:2]
+    top, left = gap + row * (height + gap), gap + column * (width + gap)
+    sheet[top : top + height, left : left + width] = image

@@ -6,7 +6,9 @@ NumPy freezes the stream of `RandomState` (NEP 19) and not that of `Generator`, 
 every machine and in every later version. One seed belongs to one picture: batch size, order and device cannot matter.
 """
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -27,28 +29,82 @@ def latents(seeds: Iterable[int], size: int, distribution: str = "normal", trunc
 
     Raises UsageError for a seed outside 0 .. 2³²−1, an unknown distribution, or a truncation that is not positive.
     """
+    check_space(distribution, truncation)
+    wanted = seeds if isinstance(seeds, Sequence) else list(seeds)
+    rows, stream = np.empty((len(wanted), size), np.float32), np.random.RandomState(0)
+    for row, seed in zip(rows, wanted, strict=True):
+        check_seed(seed)
+        stream.seed(seed)  # the same stream as a new RandomState(seed), in 1 µs instead of 75
+        if distribution == "uniform":
+            row[:] = stream.random_sample(size) * 2 - 1
+        else:
+            row[:] = _normal(stream, size, truncation)
+    return rows
+
+
+def check_space(distribution: str, truncation: float | None) -> None:
+    """Raise UsageError for an unknown distribution, or a truncation that is not positive or has nothing to cut."""
     if distribution not in ("normal", "uniform"):
         raise UsageError(f"unknown latent distribution {distribution!r}", "use normal or uniform")
     if truncation is not None:
         if distribution != "normal":
             raise UsageError("truncation redraws the tails of a normal latent", "this generator has uniform latents")
-        if not truncation > 0:
+        if not 0 < truncation < math.inf:
             raise UsageError(f"truncation is {truncation}", "it must be above 0, for example 1.0")
-    rows = [_latent(seed, size, distribution, truncation) for seed in seeds]
-    return np.stack(rows) if rows else np.empty((0, size), np.float32)
 
 
-def _latent(seed: int, size: int, distribution: str, truncation: float | None) -> Float32:
+def check_seed(seed: int) -> None:
+    """Raise UsageError for a seed outside 0 .. 2³²−1."""
     if not 0 <= seed < SEED_END:
         raise UsageError(f"seed {seed} is outside 0..{SEED_END - 1}", "choose a seed in that range")
-    stream = np.random.RandomState(seed)
-    if distribution == "uniform":
-        return np.asarray(stream.random_sample(size) * 2 - 1, np.float32)
+
+
+def _normal(stream: np.random.RandomState, size: int, truncation: float | None) -> npt.NDArray[np.float64]:
     z = stream.standard_normal(size)
     if truncation is not None:
         while (outside := np.abs(z) > truncation).any():
             z[outside] = stream.standard_normal(int(outside.sum()))
-    return np.asarray(z, np.float32)
+    return z
+
+
+@dataclass(frozen=True, slots=True)
+class LatentSpace:
+    """Where a generator's latents live, and how to move in it without leaving what it was trained on."""
+
+    size: int
+    distribution: str = "normal"
+    truncation: float | None = None
+
+    def __post_init__(self) -> None:
+        check_space(self.distribution, self.truncation)
+
+    def of(self, seeds: Iterable[int]) -> Float32:
+        """The latents of `seeds`, float32 (N, size)."""
+        return latents(seeds, self.size, self.distribution, self.truncation)
+
+    def between(self, a: Float32, b: Float32, t: float) -> Float32:
+        """From `a` (t = 0) to `b` (t = 1): along the sphere for normal latents, straight within the cube for uniform ones."""
+        if self.distribution == "normal":
+            return slerp(a, b, t)
+        return ((1 - t) * a + t * b).astype(np.float32)
+
+    def near(self, centre: Float32, noise: Float32, radius: float) -> Float32:
+        """`centre` (size,) with a share of `noise` (N, size) mixed in; radius 0 is the centre itself, 1 is noise alone.
+
+        For normal latents √(1 − r²)·z + r·ε, which is N(0, I) again: a variation is as likely as any picture.
+        """
+        keep = np.sqrt(1 - radius**2) if self.distribution == "normal" else 1 - radius
+        return np.asarray(keep * centre + radius * noise, np.float32)
+
+    def sum(self, rows: Float32, signs: Sequence[int]) -> Float32:
+        """z₁ ± z₂ ± …, (size,), brought back to where latents live: the shell of radius √size, or the cube [−1, 1].
+
+        Latent arithmetic, Radford et al. 2016, section 6.3.2 (there on averages of several latents).
+        """
+        total = np.asarray(signs, np.float64) @ rows
+        if self.distribution == "uniform":
+            return np.clip(total, -1, 1).astype(np.float32)
+        return np.asarray(total * np.sqrt(self.size) / max(float(np.linalg.norm(total)), 1e-12), np.float32)
 
 
 def slerp(a: Float32, b: Float32, t: float) -> Float32:
@@ -63,7 +119,7 @@ def slerp(a: Float32, b: Float32, t: float) -> Float32:
     return np.asarray((np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle), np.float32)
 
 
-def parse_seeds(text: str) -> list[range]:
+def parse_seeds(text: str, option: str = "--seeds") -> list[range]:
     """Seeds as a user writes them, `0-35,40` → [range(0, 36), range(40, 41)]: ranges, so a million costs nothing.
 
     Raises UsageError naming the part that is no number, runs backwards, or leaves 0 .. 2³²−1.
@@ -72,25 +128,14 @@ def parse_seeds(text: str) -> list[range]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not (_is_number(first) and (_is_number(last) if dash else not last)):
-            raise UsageError(f"cannot read {part.strip()!r} in --seeds {text!r}", "write numbers and ranges, like 0-35,40")
+            raise UsageError(f"cannot read {part.strip()!r} in {option} {text!r}", "write numbers and ranges, like 0-35,40")
         start, end = int(first), int(last if dash else first)
         if end < start:
-            raise UsageError(f"the range {part.strip()} in --seeds runs backwards", f"write {end}-{start}")
+            raise UsageError(f"the range {part.strip()} in {option} runs backwards", f"write {end}-{start}")
         if end >= SEED_END:
             raise UsageError(f"seed {end} is outside 0..{SEED_END - 1}", "choose a seed in that range")
         spans.append(range(start, end + 1))
     return spans
-
-
-def format_seeds(seeds: Sequence[int]) -> str:
-    """The shortest text that `parse_seeds` reads back as these seeds, in this order: [0, 1, 2, 40] → `0-2,40`."""
-    spans: list[list[int]] = []
-    for seed in seeds:
-        if spans and seed == spans[-1][1] + 1:
-            spans[-1][1] = seed
-        else:
-            spans.append([seed, seed])
-    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)
 
 
 def _is_number(text: str) -> bool:

@@ -1,65 +1,62 @@
-"""PNG bytes that remember how they were made: a text chunk `gansample` holds the seeds, the model's digest and the version."""
+"""PNG files, many at a time.
 
-import io
+Written here and not by Pillow because encoding is what bulk drawing waits for: 36 µs for a 64×64 colour picture instead of 457
+(Pillow at its default level; 390 at its fastest), in files of nearly the same size, and without importing Pillow for a grid.
+The filter is vectorised over all pictures, ISA-L compresses, and neither holds the interpreter's lock.
+
+Source: W3C, Portable Network Graphics (Third Edition), sections 5 (chunks), 9 (filter type 2, Up) and 11.3.3.4 (iTXt).
+"""
+
 import json
+import struct
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-import gansample
-from gansample.errors import ArtefactError
-from gansample.latents import format_seeds
-from gansample.sampler import Sampler
+from isal import isal_zlib
 
 CHUNK = "gansample"
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END = b"\0\0\0\0IEND\xaeB`\x82"  # the last bytes of every whole PNG
+
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> grey, grey + alpha, RGB, RGBA
+_TEXT_HEAD = CHUNK.encode() + b"\0\0\0\0\0"  # not compressed, no language, no translated keyword
+_UP = 2
+_LEVEL = 1  # of ISA-L's 0 to 3: the next ones are slower by 3 to 20 % and not smaller
 
 
 def encode_png(image: npt.NDArray[np.uint8], metadata: Mapping[str, Any] | None = None) -> bytes:
     """A PNG file of one picture uint8 (H, W, C), C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA."""
-    from PIL import Image, PngImagePlugin
-
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
-    info = PngImagePlugin.PngInfo()
-    if metadata is not None:
-        info.add_itxt(CHUNK, json.dumps(metadata, ensure_ascii=False))
-    buffer = io.BytesIO()
-    Image.frombuffer(_MODES[image.shape[-1]], image.shape[1::-1], np.ascontiguousarray(pixels).tobytes(), "raw").save(
-        buffer, "PNG", pnginfo=info, compress_level=6
-    )
-    return buffer.getvalue()
+    return encode_png_text(image, json.dumps(metadata, ensure_ascii=False) if metadata is not None else None)
 
 
-def read_metadata(source: Path | bytes) -> dict[str, Any]:
-    """What `encode_png` was told. Raises ArtefactError for a file that is no picture, or not one of ours."""
-    from PIL import Image, UnidentifiedImageError
-
-    name = "the picture" if isinstance(source, bytes) else str(source)
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            metadata = json.loads(image.info[CHUNK])
-    except FileNotFoundError:
-        raise ArtefactError(f"{name} is missing") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ArtefactError(f"{name} is no readable picture ({error})") from None
-    except (KeyError, ValueError):
-        raise ArtefactError(f"{name} says nothing about its seeds", "it was not drawn by gansample, or was re-saved") from None
-    if not isinstance(metadata, dict):
-        raise ArtefactError(f"{name} says nothing about its seeds", "it was not drawn by gansample, or was re-saved")
-    return metadata
+def encode_png_text(image: npt.NDArray[np.uint8], text: str | None) -> bytes:
+    """`encode_png` of metadata that is JSON already."""
+    return encode_pngs(image[None], [text] if text is not None else None)[0]
 
 
-def picture_metadata(sampler: Sampler, seeds: Sequence[int], **drawn_with: Any) -> dict[str, Any]:
-    """Everything needed to draw the same picture again. `drawn_with`: class, truncation, grid … where they were given."""
-    return {
-        "seeds": format_seeds(seeds),
-        **{key: value for key, value in drawn_with.items() if value is not None},
-        "model": sampler.spec.name,
-        "model_sha256": sampler.bundle.sha256,
-        "backend": sampler.runner.backend,
-        "variant": sampler.runner.variant,
-        "version": gansample.__version__,
-    }
+def encode_pngs(images: npt.NDArray[np.uint8], texts: Sequence[str] | None = None) -> list[bytes]:
+    """PNG files of N pictures uint8 (N, H, W, C), each with its own text where there are some."""
+    count, height, width, channels = images.shape
+    head = SIGNATURE + _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0))
+    notes = [b""] * count if texts is None else [_chunk(b"iTXt", _TEXT_HEAD + text.encode()) for text in texts]
+    return [
+        b"".join((head, note, _chunk(b"IDAT", isal_zlib.compress(rows, _LEVEL)), END))
+        for rows, note in zip(_filtered(images), notes, strict=True)
+    ]
+
+
+def _filtered(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Every row as its filter's number and its difference from the row above: uint8 (N, H, 1 + W·C)."""
+    count, height = images.shape[:2]
+    rows = images.reshape(count, height, -1)
+    filtered = np.empty((count, height, 1 + rows.shape[2]), np.uint8)
+    filtered[:, :, 0] = _UP
+    filtered[:, 0, 1:] = rows[:, 0]
+    np.subtract(rows[:, 1:], rows[:, :-1], out=filtered[:, 1:, 1:])
+    return filtered
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return b"".join((len(data).to_bytes(4, "big"), kind, data, isal_zlib.crc32(data, isal_zlib.crc32(kind)).to_bytes(4, "big")))

@@ -4,42 +4,78 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gansample.bundle import Bundle, open_bundle
 from gansample.classes import labels_for
-from gansample.errors import UsageError
+from gansample.errors import ArtefactError, UsageError
 from gansample.latents import latents
-from gansample.runners import Images, Runner, Say, open_runner, silent
+from gansample.runners import Images, Runner, Say, silent
 from gansample.spec import Spec
 
 BATCH = 64
 
 
 def open_sampler(
-    bundle: Bundle | Path | str | None = None, backend: str = "auto", threads: int | None = None, say: Say = silent
+    bundle: Bundle | Path | str | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+    *,
+    variant: str | None = None,
+    precision: str = "exact",
+    pictures: int | None = None,
+    say: Say = silent,
 ) -> "Sampler":
-    """Open a bundle for drawing; without one, the newest under `artifacts/`.
+    """Open a bundle for drawing; without one, the newest under `artifacts/`, else the one in the package.
 
-        with open_sampler("artifacts/digits") as sampler:
+        with open_sampler("digits") as sampler:
             images = sampler.sample(seeds=range(64))        # uint8 (64, 32, 32, 1)
 
-    say  hears what takes long, such as TensorRT building an engine.
+    bundle     a folder, a lone .onnx file, or the name of a bundle at hand.
+    backend    auto, onnxruntime, openvino, cuda or tensorrt.
+    threads    of the processor; None is all cores.
+    variant    exactly this one of the bundle, whatever the precision.
+    precision  "exact" draws within one 8-bit step of PyTorch; "fast" takes the quickest variant that passed its gate.
+    pictures   how many will be drawn in all, which decides whether an engine that opens slowly pays. None is a few for
+               exact, and very many for fast.
+    say        hears what takes long, such as TensorRT building an engine.
 
     Raises ArtefactError for a missing or damaged bundle, BackendUnavailable where `backend` cannot run here.
     """
-    bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    return Sampler(bundle, open_runner(bundle, backend, threads, say=say))
+    from gansample.choose import MANY, open_chosen
+
+    if pictures is None:
+        pictures = MANY if precision == "fast" else BATCH
+    opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    wishes: dict[str, Any] = {
+        "backend": backend,
+        "variant": variant,
+        "fidelity": precision,
+        "pictures": pictures,
+        "threads": threads,
+        "say": say,
+    }
+    try:
+        runner, why = open_chosen(opened, **wishes)
+    except ArtefactError:
+        if (again := open_bundle(opened.path)) == opened:
+            raise
+        opened = again  # it was exported anew between reading its manifest and its model
+        runner, why = open_chosen(opened, **wishes)
+    return Sampler(opened, runner, why)
 
 
 class Sampler:
-    """Draws pictures from one opened bundle. Picture = f(model, seed, label, truncation), nothing else."""
+    """Draws pictures from one opened bundle. Picture = f(model, seed, label, truncation), nothing else.
 
-    def __init__(self, bundle: Bundle, runner: Runner) -> None:
-        self.bundle, self.runner = bundle, runner
+    Threads may share one: drawing waits for its turn where the runtime has only one.
+    """
+
+    def __init__(self, bundle: Bundle, runner: Runner, why: str = "it was asked for") -> None:
+        self.bundle, self.runner, self.why = bundle, runner, why
 
     @property
     def spec(self) -> Spec:

@@ -1,0 +1,1 @@
+"""Where pictures go: each form is one file in here."""

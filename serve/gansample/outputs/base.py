@@ -1,0 +1,113 @@
+"""What every form of output is: told what will be drawn, given pictures in order, and finished or abandoned."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from gansample.runners.base import Images, Labels
+from gansample.selection import Selection
+from gansample.spec import Spec
+
+Encoded = TypeVar("Encoded")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that decides what is drawn, and what the pictures remember of it."""
+
+    selection: Selection
+    spec: Spec
+    wanted: tuple[int, ...] | None
+    """The classes that were asked for, which take turns; None where none were: then a picture's seed decides."""
+    upscale: int
+    about: Mapping[str, Any]
+    """Model, variant, version and the options that hold for every picture (`metadata.picture_metadata`)."""
+    remember: bool = True
+    """Whether pictures carry this with them."""
+
+    def __len__(self) -> int:
+        return len(self.selection)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of a picture as it is written."""
+        return self.spec.height * self.upscale, self.spec.width * self.upscale, self.spec.channels
+
+    def labels(self, positions: Sequence[int]) -> Labels | None:
+        """int64 (len(positions),), or None for a generator without classes."""
+        if self.spec.classes is None:
+            return None
+        if self.wanted is not None:
+            return np.array([self.wanted[position % len(self.wanted)] for position in positions], np.int64)
+        return np.array([seed % len(self.spec.classes) for seed in self.selection.seeds(positions)], np.int64)
+
+    def class_name(self, label: int) -> str:
+        assert self.spec.classes is not None
+        return self.spec.classes[label]
+
+    def text(self, position: int, label: int | None) -> str:
+        """What the picture at `position` remembers, as JSON."""
+        own: dict[str, Any] = {k: v for k, v in self.selection.options(position).items() if v is not None}
+        if label is not None:
+            own["class"] = self.class_name(label)
+        return f"{json.dumps(own, ensure_ascii=False)[:-1]}, {self._about_json[1:]}"
+
+    def text_of_all(self, **also: Any) -> str:
+        """What a file with all of the pictures remembers, as JSON. `also`: options of that file alone."""
+        return json.dumps({**self.identity, **{name: value for name, value in also.items() if value is not None}})
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Two jobs with the same identity draw the same pictures."""
+        options = {k: v for k, v in self.selection.options().items() if v is not None}
+        if self.wanted is not None:
+            options["class"] = ",".join(map(self.class_name, self.wanted))
+        return {**options, **self.about}
+
+    @cached_property
+    def _about_json(self) -> str:
+        return json.dumps(dict(self.about), ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Drawn pictures on their way out, in the order of their positions."""
+
+    positions: Sequence[int]
+    images: Images = field(repr=False)  # uint8 (N, *job.shape)
+    labels: Labels | None
+
+    def label(self, row: int) -> int | None:
+        return int(self.labels[row]) if self.labels is not None else None
+
+
+class Output(Protocol[Encoded]):
+    """One way of keeping pictures. `encode` may run in any thread and in several at once; everything else in one, in order.
+
+    OSError may leave `write` and `finish`: whoever drives them puts it into words.
+    """
+
+    @property
+    def path(self) -> Path:
+        """Where they go, for messages."""
+
+    def begun(self) -> Mapping[str, Any] | None:
+        """The identity of the interrupted job that would be gone on with, or None."""
+
+    def begin(self, job: Job) -> Sequence[int]:
+        """Make ready; gives the positions that are to be drawn, all of them but for what an earlier run left."""
+
+    def encode(self, batch: Batch) -> Encoded: ...
+
+    def write(self, encoded: Encoded) -> None: ...
+
+    def finish(self) -> None:
+        """Everything is written: give it its name."""
+
+    def abandon(self) -> str:
+        """It will not be finished: leave nothing half done under its name. Gives what is kept and how to go on, or ''."""

@@ -1,0 +1,64 @@
+"""All pictures in one: a grid as PNG, WebP or JPEG, in a file or on stdout."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gansample.errors import UsageError
+from gansample.grid import check_grid_size, empty_grid, grid_shape, place
+from gansample.metadata import EXIF_DESCRIPTION
+from gansample.outputs.base import Batch, Job
+from gansample.outputs.target import WholeFile
+from gansample.png import encode_png_text
+from gansample.runners.base import Images
+
+JPEG_QUALITY = 95
+
+
+class Sheet(WholeFile):
+    """Memory holds the grid once, never the pictures beside it."""
+
+    def __init__(self, path: Path, form: str, *, overwrite: bool, layout: str, pad: int) -> None:
+        super().__init__(path, overwrite=overwrite)
+        self._form, self._layout, self._pad = form, layout, pad
+
+    def begin(self, job: Job) -> Sequence[int]:
+        height, width, channels = job.shape
+        self.columns, self.rows = grid_shape(len(job), self._layout)
+        check_grid_size(self.columns, self.rows, height, width, self._pad)
+        if self._form == "jpg" and channels in (2, 4):
+            raise UsageError("a JPEG has no transparency", "write a .png or .webp")
+        self._job, self._sheet = job, empty_grid(self.columns, self.rows, job.shape, self._pad)
+        self._target.open()
+        return range(len(job))
+
+    def encode(self, batch: Batch) -> Batch:
+        return batch
+
+    def write(self, encoded: Batch) -> None:
+        for position, image in zip(encoded.positions, encoded.images, strict=True):
+            place(self._sheet, image, *divmod(position, self.columns), self._pad)
+
+    def finish(self) -> None:
+        text = self._job.text_of_all(grid=f"{self.columns}x{self.rows}", pad=self._pad) if self._job.remember else None
+        self._target.file.write(_encoded(self._sheet, self._form, text))
+        self._target.commit()
+
+
+def _encoded(sheet: Images, form: str, text: str | None) -> bytes:
+    if form == "png":
+        return encode_png_text(sheet, text)
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet))
+    if form == "jpg":
+        image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment=(text or "").encode())
+    else:
+        exif = Image.Exif()
+        if text is not None:
+            exif[EXIF_DESCRIPTION] = text
+        image.save(buffer, "WEBP", lossless=True, exif=exif)
+    return buffer.getvalue()

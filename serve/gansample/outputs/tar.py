@@ -1,0 +1,232 @@
+"""WebDataset tar files: for every picture `seed0000042.png`, its class as `.cls`, and what it remembers as `.json`.
+
+    out.tar                     one file, or with --shard N out-000000.tar, out-000001.tar …
+    out.tar.part                what is being written
+    out.tar.part.json           the job, and how many pictures and bytes of the part are safely on the disk
+    out.tar.part.lock           held while a process writes; all three go when the last picture is written
+
+The journal is brought up to date every two seconds, after the data: whatever ends the process, --resume cuts the part off there
+and goes on, and the bytes are those of a run that was never interrupted.
+
+Headers are ustar (POSIX.1-1988), made from one of `tarfile`'s: three fields of 512 bytes change from file to file, and
+`tarfile` would take longer for a header than the encoder for a picture.
+"""
+
+import json
+import os
+import sys
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from gansample.atomic import publish, write_atomic
+from gansample.errors import ArtefactError, OutputError, UsageError
+from gansample.outputs.base import Batch, Job
+from gansample.outputs.forms import STDOUT
+from gansample.outputs.lock import hold
+from gansample.png import encode_pngs
+from gansample.selection import Seeds
+
+BLOCK = 512
+JOURNAL_SECONDS = 2.0
+_TEMPLATE = bytearray(tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT))
+_TEMPLATE[148:156] = b" " * 8  # a checksum is taken with its own field blank
+_TEMPLATE_SUM = sum(_TEMPLATE) - sum(_TEMPLATE[124:136])
+
+Members = list[bytes]
+"""One entry a picture: its headers and files, padded to whole blocks."""
+
+
+class Tar:
+    def __init__(self, path: Path, *, overwrite: bool, resume: bool, shard: int | None) -> None:
+        self.path, self._overwrite, self._resume, self._shard = path, overwrite, resume, shard
+        self._journal = path.with_name(f"{path.name}.part.json")
+        self._lock_path = path.with_name(f"{path.name}.part.lock")
+        self._lock: IO[bytes] | None = None
+        self._file: IO[bytes] | None = None
+
+    def begun(self) -> Mapping[str, Any] | None:
+        return self._read_journal()["identity"] if self._resume and self._journal.exists() else None
+
+    def begin(self, job: Job) -> Sequence[int]:
+        if isinstance(job.selection, Seeds) and (twice := job.selection.repeated()) is not None:
+            raise UsageError(f"seed {twice} was asked for twice, and its file has one name", "name every seed once")
+        self._job = job
+        self._size = self._shard or len(job)
+        self._done, self._saved = 0, time.monotonic()
+        if self.path == STDOUT:
+            self._file = sys.stdout.buffer
+            self._file.write(self._head())
+            return range(len(job))
+        self._lock = hold(self._lock_path, self.path)
+        try:
+            self._done = self._kept()
+        except Exception:
+            self._release()
+            raise
+        return range(self._done, len(job))
+
+    def _kept(self) -> int:
+        """Make the part ready to be written on, and give how many pictures are done."""
+        last = self._name(-(-len(self._job) // self._size) - 1)
+        if last.exists() and not self._overwrite:
+            if self._resume and not self._journal.exists() and _head_of(last) == self._head():
+                return len(self._job)
+            raise OutputError(f"{last} exists", "pass --force to replace it")
+        if self._journal.exists() and self._resume:
+            return self._go_on()
+        if self._journal.exists() and not self._overwrite:
+            raise OutputError(f"{self.path} was begun and interrupted", "pass --resume to go on, or --force to start anew")
+        write_atomic(self._journal, self._state(0))
+        self._open_shard(0)
+        return 0
+
+    def _go_on(self) -> int:
+        """Cut the part off where the journal says, and put the file's end there."""
+        state = self._read_journal()
+        if state["identity"] != self._job.identity:
+            theirs, ours = state["identity"], self._job.identity
+            changed = sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
+            raise OutputError(
+                f"{self.path} was begun with another {', '.join(changed)}", "repeat that command with --resume, or pass --force"
+            )
+        done: int = state["done"]
+        number, begun = divmod(done, self._size)
+        if begun and self._name(number).exists():  # this shard was finished, and then its journal was not
+            number, begun, done = number + 1, 0, min((number + 1) * self._size, len(self._job))
+        if not begun:
+            if done < len(self._job):
+                self._open_shard(number)
+            return done
+        try:
+            self._file = self._part(number).open("r+b")
+        except FileNotFoundError:
+            raise ArtefactError(f"{self._part(number)} is missing", "pass --force to start anew") from None
+        if self._file.seek(0, 2) < state["bytes"]:
+            raise ArtefactError(f"{self._part(number)} is shorter than it was", "pass --force to start anew")
+        self._file.truncate(state["bytes"])
+        self._file.seek(state["bytes"])
+        return done
+
+    def _name(self, number: int) -> Path:
+        if self._shard is None:
+            return self.path
+        return self.path.with_name(f"{self.path.stem}-{number:06d}{self.path.suffix}")
+
+    def _part(self, number: int) -> Path:
+        name = self._name(number)
+        return name.with_name(f"{name.name}.part")
+
+    def _head(self) -> bytes:
+        """A comment that every tar program passes over: the job."""
+        comment = json.dumps(self._job.identity) if self._job.remember else ""
+        return tarfile.TarInfo.create_pax_global_header({"comment": comment}) if comment else b""
+
+    def _open_shard(self, number: int) -> None:
+        self._file = self._part(number).open("w+b")
+        self._file.write(self._head())
+
+    def encode(self, batch: Batch) -> Members:
+        members = []
+        for row, (position, png) in enumerate(zip(batch.positions, encode_pngs(batch.images), strict=True)):
+            name, label = self._job.selection.name(position), batch.label(row)
+            files = [(f"{name}.png", png)]
+            if label is not None:
+                files.append((f"{name}.cls", str(label).encode()))
+            if self._job.remember:
+                files.append((f"{name}.json", self._job.text(position, label).encode()))
+            members.append(b"".join(_member(file, data) for file, data in files))
+        return members
+
+    def write(self, encoded: Members) -> None:
+        assert self._file is not None
+        while encoded:
+            room = self._size - self._done % self._size
+            self._file.write(b"".join(encoded[:room]))
+            self._done += min(room, len(encoded))
+            encoded = encoded[room:]
+            if self._done % self._size == 0 or self._done == len(self._job):
+                self._close_shard()
+                if encoded:
+                    self._open_shard(self._done // self._size)
+        if time.monotonic() - self._saved > JOURNAL_SECONDS and self.path != STDOUT:
+            self._save()
+
+    def _close_shard(self) -> None:
+        assert self._file is not None
+        self._file.write(bytes(2 * BLOCK))
+        self._file.flush()
+        if self.path == STDOUT:
+            return
+        number = (self._done - 1) // self._size
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._file = None
+        publish(self._part(number), self._name(number), overwrite=self._overwrite)
+        write_atomic(self._journal, self._state(0))
+
+    def _save(self) -> None:
+        """First the data, then the word that it is there."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            write_atomic(self._journal, self._state(self._file.tell()))
+        self._saved = time.monotonic()
+
+    def _state(self, size: int) -> bytes:
+        return json.dumps({"identity": self._job.identity, "done": self._done, "bytes": size}).encode()
+
+    def _read_journal(self) -> dict[str, Any]:
+        try:
+            state = json.loads(self._journal.read_text())
+            wrong = not (isinstance(state["identity"], dict) and state["done"] >= 0 and state["bytes"] >= 0)
+        except (ValueError, KeyError, TypeError):
+            wrong = True
+        if wrong:
+            raise ArtefactError(f"{self._journal} is damaged", "pass --force to start anew")
+        return dict(state)
+
+    def finish(self) -> None:
+        if self._lock is not None:
+            self._journal.unlink(missing_ok=True)
+            self._release()
+
+    def abandon(self) -> str:
+        if self._file is None or self.path == STDOUT:
+            kept = self._done if self._lock is not None else 0
+        else:
+            try:
+                self._save()
+                self._file.close()
+            except OSError:  # a full disk: what the journal last said still holds
+                pass
+            kept = int(self._read_journal()["done"])
+        self._release()
+        return f"{kept:,} pictures are kept in {self.path}.part, the same command with --resume goes on" if kept else ""
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock_path.unlink(missing_ok=True)
+            self._lock.close()
+
+
+def _member(name: str, data: bytes) -> bytes:
+    head = _TEMPLATE.copy()
+    stem, size = name.encode("ascii"), b"%011o\0" % len(data)
+    head[: len(stem)] = stem
+    head[124:136] = size
+    head[148:156] = b"%06o\0 " % (_TEMPLATE_SUM + sum(stem) + sum(size))
+    return b"".join((head, data, bytes(-len(data) % BLOCK)))
+
+
+def _head_of(path: Path) -> bytes:
+    """The comment that a tar of ours begins with: one header, its text, padded, as `create_pax_global_header` writes it."""
+    with path.open("rb") as file:
+        head = file.read(BLOCK)
+        try:
+            size = int(head[124:135], 8)
+        except ValueError:
+            return b""
+        return head + file.read(min(size, 1 << 20) + -size % BLOCK)

@@ -1,0 +1,92 @@
+"""Moving pictures: .mp4 (H.264), .webm (VP9) through PyAV, .gif through Pillow."""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from gansample.errors import BackendUnavailable, UsageError
+from gansample.outputs.arrays import rgb
+from gansample.outputs.base import Batch, Job
+from gansample.outputs.target import WholeFile
+from gansample.runners.base import Images
+
+CODECS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "mp4": ("libx264", {"crf": "14", "preset": "medium"}),  # H.264 in 4:2:0 is what every player opens
+    "webm": ("libvpx-vp9", {"crf": "18", "b": "0", "row-mt": "0"}),
+}
+MAX_GIF_FRAMES = 5_000  # they are kept in memory until the end
+
+
+class Video(WholeFile):
+    """Frames are doubled to even sizes where need be, which 4:2:0 wants."""
+
+    def __init__(self, path: Path, form: str, *, overwrite: bool, fps: int) -> None:
+        super().__init__(path, overwrite=overwrite)
+        self._form, self._fps = form, fps
+
+    def begin(self, job: Job) -> Sequence[int]:
+        try:
+            import av
+        except ImportError:
+            raise BackendUnavailable(
+                f"no encoder for .{self._form} is installed", "pip install 'gansample[video]', or write a .gif"
+            ) from None
+        self._av = av
+        height, width, _ = job.shape
+        self._double = 2 if height % 2 or width % 2 else 1
+        codec, options = CODECS[self._form]
+        self._container: Any = av.open(self._target.open(), "w", format=self._form)
+        if job.remember:
+            self._container.metadata["comment"] = job.text_of_all(fps=self._fps)
+        self._stream: Any = self._container.add_stream(codec, rate=Fraction(self._fps), options=dict(options))
+        self._stream.width, self._stream.height = width * self._double, height * self._double
+        self._stream.pix_fmt = "yuv420p"
+        return range(len(job))
+
+    def encode(self, batch: Batch) -> Images:
+        frames = rgb(batch.images)
+        return frames.repeat(2, axis=1).repeat(2, axis=2) if self._double == 2 else frames
+
+    def write(self, encoded: Images) -> None:
+        for image in encoded:
+            self._container.mux(self._stream.encode(self._av.VideoFrame.from_ndarray(image, format="rgb24")))
+
+    def finish(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        self._target.commit()
+
+
+class Gif(WholeFile):
+    """256 colours a frame, chosen for that frame."""
+
+    def __init__(self, path: Path, *, overwrite: bool, fps: int) -> None:
+        super().__init__(path, overwrite=overwrite)
+        self._fps = fps
+        self._frames: list[Any] = []
+
+    def begin(self, job: Job) -> Sequence[int]:
+        if len(job) > MAX_GIF_FRAMES:
+            raise UsageError(
+                f"{len(job):,} frames are too many for a .gif", f"draw at most {MAX_GIF_FRAMES:,}, or write an .mp4"
+            )
+        self._job = job
+        self._target.open()
+        return range(len(job))
+
+    def encode(self, batch: Batch) -> list[Any]:
+        from PIL import Image
+
+        return [Image.fromarray(image).quantize(256) for image in rgb(batch.images)]
+
+    def write(self, encoded: list[Any]) -> None:
+        self._frames += encoded
+
+    def finish(self) -> None:
+        first, *rest = self._frames
+        about = {"comment": self._job.text_of_all(fps=self._fps).encode()} if self._job.remember else {}
+        first.save(
+            self._target.file, "GIF", save_all=True, append_images=rest, duration=round(100 / self._fps) * 10, loop=0, **about
+        )
+        self._target.commit()
