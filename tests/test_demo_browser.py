@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gansample.png import read_metadata
+from gansample.metadata import read_metadata
 from tests.run_demo import Demo, serve_demo
 
 THUMBNAIL = "#gallery .grid-container img"

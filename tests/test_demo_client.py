@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gansample import open_sampler
-from gansample.png import read_metadata
+from gansample.metadata import read_metadata
 from tests.run_demo import Demo, serve_demo
 
 gradio_client = pytest.importorskip("gradio_client")

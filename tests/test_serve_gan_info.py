@@ -54,7 +54,7 @@ def test_the_command_draws_the_same_bytes_again(arguments: tuple[str, ...], work
 
 
 def test_a_single_picture_comes_again_without_a_border(workplace: Path, capsys, monkeypatch) -> None:
-    run(cli, capsys, monkeypatch, "--n", "1", "--seed", "9", "--out-dir", "single")
+    run(cli, capsys, monkeypatch, "--n", "1", "--seed", "9", "single")
     code, out, _ = run(gan, capsys, monkeypatch, "info", "single/seed0000009.png", "--json")
     assert code == 0
     assert run(cli, capsys, monkeypatch, *shlex.split(json.loads(out)["command"])[1:])[0] == 0
@@ -84,7 +84,7 @@ def test_metadata_cannot_smuggle_a_shell_command(workplace: Path, capsys, monkey
         (
             "noseeds.png",
             lambda path: path.write_bytes(encode_png(np.zeros((4, 4, 1), np.uint8), {"seeds": "x; reboot"})),
-            "which are none",
+            "which is none",
         ),
         ("nowhere", lambda path: None, "no bundle at"),
     ],

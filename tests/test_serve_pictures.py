@@ -11,7 +11,8 @@ from PIL import Image
 
 from gansample.errors import ArtefactError, BackendUnavailable, UsageError
 from gansample.grid import GAP, check_grid_size, grid_shape, make_grid
-from gansample.png import encode_png, picture_metadata, read_metadata
+from gansample.metadata import picture_metadata, read_metadata
+from gansample.png import encode_png
 from gansample.sampler import open_sampler
 
 
@@ -85,7 +86,7 @@ def test_unusable_grids_are_refused(n: int, layout: str, words: str) -> None:
 
 def test_a_grid_too_large_to_open_is_refused() -> None:
     check_grid_size(100, 100, 64, 64)
-    with pytest.raises(UsageError, match="--out-dir"):
+    with pytest.raises(UsageError, match=r"a folder or a \.tar"):
         check_grid_size(1000, 1000, 64, 64)
 
 
@@ -101,7 +102,7 @@ def test_png_keeps_pixels_and_metadata(channels: int, mode: str) -> None:
 
 def test_metadata_names_everything_that_redraws_the_picture(tiny_bundle: Path) -> None:
     with open_sampler(tiny_bundle) as sampler:
-        metadata = picture_metadata(sampler, [3, 4], truncation=None)
+        metadata = picture_metadata(sampler, {"seeds": "3-4", "truncation": None})
         assert metadata["seeds"] == "3-4"
         assert metadata["model_sha256"] == sampler.bundle.sha256
         assert "truncation" not in metadata

@@ -38,12 +38,6 @@ class Engine:
     variant: Variant
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    engine: Engine
-    why: str
-
-
 def open_chosen(
     bundle: Bundle,
     *,
@@ -55,7 +49,7 @@ def open_chosen(
     batch: int = 64,
     say: Say = silent,
 ) -> tuple[Runner, str]:
-    """The opened runner, and why it is this one.
+    """The opened runner, and why it is this one: words without figures, so that the same choice leaves the same files.
 
     variant   exactly this one, whatever its precision.
     pictures  how many will be drawn in all, which decides whether a faster engine earns its start.
@@ -74,14 +68,15 @@ def open_chosen(
 
     first = engines[0]
     if len(engines) == 1:
-        return open_engine(first), f"the only {'one' if fidelity == 'fast' else 'exact one'} that can run here"
+        only = f"the only {'one' if fidelity == 'fast' else 'exact one'} that can run here"
+        return open_engine(first), only if backend == "auto" else "it was asked for"
     quick = book.get(first.variant.name, first.backend) or _told(first)
     if first.backend == "onnxruntime" and quick is not None and quick.seconds(pictures) < SMALL:
-        return open_engine(first), f"opens fastest, and {pictures:,} are few"
+        return open_engine(first), "few pictures: it opens fastest"
     if quick is None or quick.seconds(pictures) > LARGE:
         _measure_missing(engines, book, open_engine, bundle, batch, say)
-    choice = _fastest(engines, book, pictures)
-    return open_engine(choice.engine), choice.why
+    engine, why = _fastest(engines, book, pictures)
+    return open_engine(engine), why
 
 
 def _allowed(bundle: Bundle, backend: str, fidelity: str) -> list[Engine]:
@@ -143,10 +138,13 @@ def _measure_missing(
         say(f"measuring {', '.join(engine.variant.name for engine in missing)} on this machine, once")
     for engine in missing:
         try:
-            book.put(engine.variant.name, engine.backend, _measure(engine, open_engine, bundle, batch))
+            speed = _measure(engine, open_engine, bundle, batch)
         except GansampleError as reason:  # it cannot run here: choose among the others
             say(f"{engine.variant.name} on {engine.backend} is left out ({reason})")
             engines.remove(engine)
+            continue
+        say(f"{engine.variant.name} on {engine.backend} draws {speed.images_per_second:,.0f} pictures/s")
+        book.put(engine.variant.name, engine.backend, speed)
 
 
 def _measure(engine: Engine, open_engine: Callable[[Engine], Runner], bundle: Bundle, batch: int) -> Speed:
@@ -169,18 +167,15 @@ def _measure(engine: Engine, open_engine: Callable[[Engine], Runner], bundle: Bu
         return Speed(batch / median, max(0.0, opened - started - median))
 
 
-def _fastest(engines: list[Engine], book: SpeedBook, pictures: int) -> Choice:
-    """The engine that is done first; those without any figure are passed over, unless none has one."""
+def _fastest(engines: list[Engine], book: SpeedBook, pictures: int) -> tuple[Engine, str]:
+    """The engine that is done first, and why; those without any figure are passed over, unless none has one."""
     known: list[tuple[float, Engine, str]] = []
     for engine in engines:
         measured = book.get(engine.variant.name, engine.backend)
         if (speed := measured or _told(engine)) is not None:
-            source = "measured here" if measured is not None else "by the bundle's figures"
-            known.append((speed.seconds(pictures), engine, f"{speed.images_per_second:,.0f} pictures/s {source}"))
+            source = "as measured on this machine" if measured is not None else "by the bundle's figures"
+            known.append((speed.seconds(pictures), engine, f"done first {source}"))
     if not known:
-        return Choice(engines[0], "opens fastest, and nothing was measured")
-    seconds, engine, source = min(known, key=lambda entry: entry[0])
-    others = ", ".join(
-        f"{other.variant.name} {other_seconds:.1f} s" for other_seconds, other, _ in known if other is not engine
-    )
-    return Choice(engine, f"{source}: {seconds:.1f} s for {pictures:,}, against {others}" if others else source)
+        return engines[0], "it opens fastest, and nothing was measured"
+    _, engine, why = min(known, key=lambda entry: entry[0])
+    return engine, why

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import cycle
 
 from gansample.errors import UsageError
 
@@ -17,18 +16,21 @@ def parse_classes(text: str, classes: Sequence[str] | None) -> tuple[int, ...]:
     return tuple(_label(part.strip(), classes) for part in text.split(","))
 
 
-def labels_for(
-    seeds: Iterable[int], classes: Sequence[str] | None, wanted: Sequence[int] | None = None
-) -> Iterator[int] | None:
-    """A label for each seed: the `wanted` ones in turn, else seed mod classes, so that a picture is its seed's alone.
+def class_word(label: int, classes: Sequence[str]) -> str:
+    """What `parse_classes` reads as `label`: the class's name, or its number where the name has a comma or a namesake."""
+    name = classes[label]
+    try:
+        return name if parse_classes(name, classes) == (label,) else str(label)
+    except UsageError:
+        return str(label)
+
+
+def labels_for(seeds: Iterable[int], classes: Sequence[str] | None) -> Iterator[int] | None:
+    """The label of each seed where none was asked for: seed mod classes, so that a picture is its seed's alone.
 
     None for a generator without classes.
     """
-    if classes is None:
-        return None
-    if wanted is not None:
-        return (label for _, label in zip(seeds, cycle(wanted), strict=False))
-    return (seed % len(classes) for seed in seeds)
+    return (seed % len(classes) for seed in seeds) if classes is not None else None
 
 
 def _label(wanted: str, classes: Sequence[str]) -> int:

@@ -116,7 +116,7 @@ def sample(
     from gansample.outputs.open import open_output
     from gansample.pipeline import draw_into
     from gansample.progress import Progress
-    from gansample.runners import silent
+    from gansample.runners import BACKEND_OF, silent
     from gansample.sampler import open_sampler
 
     model = open_bundle(bundle)
@@ -125,11 +125,14 @@ def sample(
     wanted = parse_classes(of_class, spec.classes) if of_class is not None else None
     output = open_output(out, form)
     begun = output.begun() or {}  # what is gone on with is drawn by the engine that began it
+    if backend == "auto":
+        backend = BACKEND_OF.get(begun.get("backend", ""), backend)
     say = silent if quiet else _say
     with open_sampler(
         model, backend, threads, variant=begun.get("variant"), precision=precision, pictures=len(selection), say=say
     ) as sampler:  # fmt: skip
         opened = time.perf_counter()
+        sampler.why = begun.get("why", sampler.why)
         upscale = upscale or (_video_scale(spec.height, spec.width) if form.kind in VIDEOS else 1)
         about = picture_metadata(sampler, {"truncation": truncation, "upscale": upscale if upscale > 1 else None})
         job = Job(selection, spec, wanted, upscale, about, remember=not no_metadata)

@@ -3,31 +3,32 @@
 import os
 import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 import typer
 
 from gansample.errors import GansampleError
+from gansample.signals import Stopped, listen
 
 # Typer carries its own copy of Click and does not name this base class in public.
 ClickException: type[typer.BadParameter] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
-INTERRUPTED, TERMINATED = 130, 143  # 128 + the signal's number, as shells report it
-
 
 def run(app: typer.Typer, name: str) -> NoReturn:
     """Run a Typer app as the process's main function and end with its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    listen()
     debug = "--debug" in sys.argv[1:]
     try:
         code = app(prog_name=name, standalone_mode=False)
     except ClickException as error:
         print(f"{name}: {_one_line(error.format_message()).rstrip('.')}. Try: {name} --help", file=sys.stderr)
         code = error.exit_code
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort:
         print(f"{name}: interrupted", file=sys.stderr)
-        code = INTERRUPTED
+        code = 128 + signal.SIGINT
+    except Stopped as stop:
+        print(f"{name}: {'; '.join([str(stop), *getattr(stop, '__notes__', [])])}", file=sys.stderr)
+        code = 128 + stop.number
     except GansampleError as error:
         if debug:
             raise
@@ -49,11 +50,6 @@ def share_processor() -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    print("terminated", file=sys.stderr)
-    sys.exit(TERMINATED)
 
 
 def _one_line(text: str) -> str:

@@ -100,7 +100,7 @@ def info(
     from gansample import info as about
     from gansample.bundle import open_bundle
 
-    if path is not None and path.suffix.lower() == ".png":
+    if path is not None and path.suffix.lower() in about.PICTURES:
         from gansample.metadata import read_metadata
 
         facts = about.describe_picture(read_metadata(path), path)

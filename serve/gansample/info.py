@@ -8,8 +8,13 @@ from typing import Any
 
 from gansample.bundle import ARTIFACTS, MANIFEST, REFERENCE, Bundle, open_bundle, read_file
 from gansample.errors import ArtefactError, UsageError
-from gansample.latents import parse_seeds
+from gansample.latents import LatentSpace, check_seed, parse_seeds
+from gansample.runners import BACKEND_OF
+from gansample.selection import Mix
 from gansample.spec import parse_json
+from gansample.which import WAYS
+
+PICTURES = (".png", ".webp", ".jpg", ".jpeg", ".gif")  # what `metadata.read_metadata` reads
 
 
 def describe_bundle(bundle: Bundle) -> dict[str, Any]:
@@ -64,26 +69,51 @@ def describe_picture(metadata: Mapping[str, Any], source: Path, artifacts: Path 
     """What `source` remembers, and the command that draws it again.
 
     The bundle is named where one under `artifacts` has the picture's model digest.
-    Raises ArtefactError where the seeds are missing or no seeds.
+    Raises ArtefactError where what was drawn is missing, or is nothing that can be drawn.
     """
-    seeds = metadata.get("seeds")
+    way = next((way for way in WAYS if way in metadata), "seeds")
     try:
-        parse_seeds(str(seeds))
+        _check_way(way, metadata.get(way))
     except UsageError:
-        raise ArtefactError(f"{source} remembers the seeds {seeds!r}, which are none", "it was changed after drawing") from None
+        raise ArtefactError(
+            f"{source} remembers the {way} {metadata.get(way)!r}, which is none", "it was changed after drawing"
+        ) from None
     bundle = _bundle_of(metadata.get("model_sha256"), artifacts)
-    command = ["gansample", *(["--bundle", str(bundle)] if bundle is not None else []), "--seeds", str(seeds)]
-    for option in ("class", "truncation", "grid"):
+    command = ["gansample", *(["--bundle", str(bundle)] if bundle is not None else [])]
+    for option in (way, *WAYS[way], "class", "truncation", "grid", "pad", "fps", "upscale"):
         if option in metadata:
-            command += [f"--{option}", str(metadata[option])]
-    # A picture without a grid was one of a folder of single pictures: a grid of one has a border.
-    command += ["again.png"] if "grid" in metadata else ["--out-dir", "again"]
+            command += [f"--{option}"] if metadata[option] is True else [f"--{option}", str(metadata[option])]
+    command += [*_engine_options(metadata), _again(metadata, source)]
     return {
         "path": str(source),
         "metadata": dict(metadata),
         "bundle": str(bundle) if bundle is not None else None,
         "command": shlex.join(command),
     }
+
+
+def _check_way(way: str, value: Any) -> None:
+    """Raise UsageError for a value that the option would refuse, so that no command is made of what anybody wrote there."""
+    if way in ("seeds", "walk"):
+        parse_seeds(str(value), f"--{way}")
+    elif way == "around":
+        check_seed(value if isinstance(value, int) else -1)
+    elif way == "mix":
+        Mix.parse(str(value), LatentSpace(1))
+    elif not isinstance(value, str) or value.startswith("-"):
+        raise UsageError(f"--{way} is {value!r}", "it is a file's name")
+
+
+def _engine_options(metadata: Mapping[str, Any]) -> list[str]:
+    """What makes the same engine draw it, where that is not the one that opens fastest."""
+    backend, variant = BACKEND_OF.get(str(metadata.get("backend"))), str(metadata.get("variant", ""))
+    options = ["--backend", backend] if backend not in (None, "onnxruntime") else []
+    return options if variant.endswith("fp32") or not variant else [*options, "--precision", "fast"]
+
+
+def _again(metadata: Mapping[str, Any], source: Path) -> str:
+    """A name of the same form: a sheet or a video was one file; everything else was one of a folder of single pictures."""
+    return f"again{source.suffix}" if {"grid", "fps"} & metadata.keys() else "again"
 
 
 def picture_words(about: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ def picture_metadata(sampler: "Sampler", drawn_with: Mapping[str, Any]) -> dict[
         "model_sha256": sampler.bundle.sha256,
         "backend": sampler.runner.backend,
         "variant": sampler.runner.variant,
+        "why": sampler.why,
         "version": gansample.__version__,
     }
 

@@ -18,6 +18,7 @@ from gansample.outputs.base import Batch, Job, Output
 from gansample.outputs.forms import STDOUT
 from gansample.outputs.target import reader_has_left
 from gansample.runners.base import Images, Labels, Latents
+from gansample.signals import held
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -38,15 +39,14 @@ def draw_into(output: Output[Any], job: Job, sampler: "Sampler", *, batch: int, 
     nothing half done stands under its name; what was kept is then a note of the exception.
     """
     try:
-        positions = output.begin(job)
-    except OSError as error:
-        raise _cannot_write(output, error, "") from error
-    try:
+        with held():
+            positions = output.begin(job)
         if len(positions):
             _draw(output, job, sampler, positions, batch, drawn)
         output.finish()
     except BaseException as error:
-        note = output.abandon()
+        with held():
+            note = output.abandon()
         if isinstance(error, OSError):
             raise _cannot_write(output, error, note) from error
         if note:

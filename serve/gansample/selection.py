@@ -21,6 +21,7 @@ from gansample.errors import ArtefactError, UsageError
 from gansample.latents import SEED_END, Float32, LatentSpace, check_seed, parse_seeds
 
 MAX_RADIUS = 1.0
+MAX_NAME = 80  # characters: a tar header has room for 100, with the ending
 _TERM = re.compile(r"[+-]?[0-9]+")
 
 
@@ -187,7 +188,8 @@ class Mix:
         return [self.sums[position][0] for position in positions]
 
     def name(self, position: int) -> str:
-        return f"mix{self._text(position)}"
+        text = self._text(position)
+        return f"mix{text}" if len(text) <= MAX_NAME else f"mix{position:07d}"
 
     def options(self, position: int | None = None) -> Mapping[str, Any]:
         return {"mix": ",".join(self._text(each) for each in (range(len(self)) if position is None else [position]))}

@@ -14,7 +14,7 @@ DEFAULT_N, DEFAULT_FRAMES, DEFAULT_RADIUS = 64, 60, 0.3
 MAX_PICTURES = 1_000_000_000  # in one run; past this a typo is likelier than a wish
 
 # The ways of asking, each with the options that go with it; --n and --seed alone are the plainest one.
-_WAYS: dict[str, tuple[str, ...]] = {
+WAYS: dict[str, tuple[str, ...]] = {
     "seeds": (),
     "walk": ("frames", "loop"),
     "around": ("radius", "n", "seed"),
@@ -40,16 +40,16 @@ class Which:
 
     def __post_init__(self) -> None:
         """Raise UsageError for options that contradict each other."""
-        given = [field.name for field in fields(self) if getattr(self, field.name) not in (None, False)]
-        ways = [name for name in given if name in _WAYS]
+        given = [field.name for field in fields(self) if getattr(self, field.name) is not field.default]
+        ways = [name for name in given if name in WAYS]
         if len(ways) > 1:
             raise UsageError(f"--{ways[0]} and --{ways[1]} both say which pictures", "give one of them")
-        fitting = _WAYS[ways[0]] if ways else ("n", "seed")
+        fitting = WAYS[ways[0]] if ways else ("n", "seed")
         for name in given:
             if name not in fitting and name not in ways:
                 if ways and name in ("n", "seed"):
                     raise UsageError(f"--{ways[0]} names every picture already", "leave out --n and --seed")
-                owner = next(way for way, options in _WAYS.items() if name in options)
+                owner = next(way for way, options in WAYS.items() if name in options)
                 raise UsageError(f"--{name} belongs to --{owner}", f"add --{owner}, or leave it out")
         if self.n is not None and self.n < 1:
             raise UsageError(f"--n is {self.n}", "ask for at least 1 picture")

@@ -36,8 +36,8 @@ class Npy(WholeFile):
 class Npz(WholeFile):
     def begin(self, job: Job) -> Sequence[int]:
         self._job = job
-        self._zip = zipfile.ZipFile(self._target.open(), "w", zipfile.ZIP_STORED)
-        self._images = self._member("images")
+        self._zip = self._closing.enter_context(zipfile.ZipFile(self._target.open(), "w", zipfile.ZIP_STORED))
+        self._images = self._closing.enter_context(self._member("images"))
         _write_header(self._images, np.dtype(np.uint8), (len(job), *job.shape))
         return range(len(job))
 

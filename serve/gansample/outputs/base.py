@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from gansample.classes import class_word, labels_for
 from gansample.runners.base import Images, Labels
 from gansample.selection import Selection
 from gansample.spec import Spec
@@ -40,21 +41,16 @@ class Job:
 
     def labels(self, positions: Sequence[int]) -> Labels | None:
         """int64 (len(positions),), or None for a generator without classes."""
-        if self.spec.classes is None:
-            return None
-        if self.wanted is not None:
+        if self.spec.classes is not None and self.wanted is not None:
             return np.array([self.wanted[position % len(self.wanted)] for position in positions], np.int64)
-        return np.array([seed % len(self.spec.classes) for seed in self.selection.seeds(positions)], np.int64)
-
-    def class_name(self, label: int) -> str:
-        assert self.spec.classes is not None
-        return self.spec.classes[label]
+        labels = labels_for(self.selection.seeds(positions), self.spec.classes)
+        return np.array(list(labels), np.int64) if labels is not None else None
 
     def text(self, position: int, label: int | None) -> str:
         """What the picture at `position` remembers, as JSON."""
         own: dict[str, Any] = {k: v for k, v in self.selection.options(position).items() if v is not None}
         if label is not None:
-            own["class"] = self.class_name(label)
+            own["class"] = self._class_words[label]
         return f"{json.dumps(own, ensure_ascii=False)[:-1]}, {self._about_json[1:]}"
 
     def text_of_all(self, **also: Any) -> str:
@@ -66,8 +62,13 @@ class Job:
         """Two jobs with the same identity draw the same pictures."""
         options = {k: v for k, v in self.selection.options().items() if v is not None}
         if self.wanted is not None:
-            options["class"] = ",".join(map(self.class_name, self.wanted))
+            options["class"] = ",".join(self._class_words[label] for label in self.wanted)
         return {**options, **self.about}
+
+    @cached_property
+    def _class_words(self) -> list[str]:
+        classes = self.spec.classes or ()
+        return [class_word(label, classes) for label in range(len(classes))]
 
     @cached_property
     def _about_json(self) -> str:

@@ -27,6 +27,7 @@ class Folder:
     def __init__(self, path: Path, *, overwrite: bool, resume: bool) -> None:
         self.path, self._overwrite, self._resume = path, overwrite, resume
         self._lock: IO[bytes] | None = None
+        self._fresh_journal: Path | None = None
         self._wrote = 0
 
     def begun(self) -> Mapping[str, Any] | None:
@@ -50,27 +51,35 @@ class Folder:
         except OSError as error:
             raise cannot_write(self.path, error) from error
         identity = json.dumps(job.identity, indent=1).encode()
-        self._journal = self.path / f".gansample-{hashlib.sha256(identity).hexdigest()[:8]}.json"
-        known = self._journal.exists()
+        journal = self.path / f".gansample-{hashlib.sha256(identity).hexdigest()[:8]}.json"
+        known = journal.exists()
         if not known:
-            write_atomic(self._journal, identity)
-        self._lock = hold(self._journal, self.path)
-        present = {entry.name for entry in self.path.iterdir()}
-        mine = [position for position in range(len(job)) if self._name(position) in present]
-        if mine and not self._overwrite:
-            if not self._resume:
-                raise OutputError(
-                    f"{self.path / self._name(mine[0])} exists", "pass --force to replace it, or --resume to go on with a run"
-                )
-            if not known:
-                self._journal.unlink()
-                raise OutputError(
-                    f"{self.path / self._name(mine[0])} is from another run",
-                    "repeat the command that began it, or pass --force",
-                )
-            whole = {position for position in mine if _is_whole(self.path / self._name(position))}
-            return [position for position in range(len(job)) if position not in whole]
-        return range(len(job))
+            self._fresh_journal = journal
+            write_atomic(journal, identity)
+        self._lock = hold(journal, self.path)
+        return self._left(known)
+
+    def _left(self, known: bool) -> Sequence[int]:
+        """The positions that are not there yet. Raises OutputError for files that stand in the way."""
+        everything = range(len(self._job))
+        present = {entry.name for entry in self.path.iterdir() if entry.suffix == ".png"}
+        there = [position for position in everything if self._name(position) in present] if present else []
+        if not there or self._overwrite:
+            return everything
+        first = self.path / self._name(there[0])
+        if not self._resume:
+            raise OutputError(f"{first} exists", "pass --force to replace it, or --resume to go on with a run")
+        if not known:
+            raise OutputError(f"{first} is from another run", "repeat the command that began it, or pass --force")
+        done = {position for position in there if self._is_done(position)}
+        return [position for position in everything if position not in done]
+
+    def _is_done(self, position: int) -> bool:
+        """Whether its file is whole, and this job's: another one may have replaced it since."""
+        data = (self.path / self._name(position)).read_bytes()
+        labels = self._job.labels([position])
+        text = self._job.text(position, int(labels[0]) if labels is not None else None) if self._job.remember else ""
+        return data.endswith(END) and text.encode() in data
 
     def _name(self, position: int) -> str:
         return f"{self._job.selection.name(position)}.png"
@@ -97,6 +106,8 @@ class Folder:
 
     def abandon(self) -> str:
         self._release()
+        if not self._wrote and self._fresh_journal is not None:
+            self._fresh_journal.unlink(missing_ok=True)  # or a later --resume would take what stands here for this job's
         if not self._wrote:
             return ""
         return f"{self._wrote:,} whole pictures are in {self.path}, the same command with --resume draws the rest"
@@ -104,10 +115,3 @@ class Folder:
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.close()
-
-
-def _is_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - len(END)))
-        return file.read() == END

@@ -35,12 +35,12 @@ def form_of(out: Path, asked: str | None) -> str:
     if out == STDOUT:
         return "png"
     suffix = out.suffix.lower()
-    if out.is_dir() or not suffix:
-        return "folder"
-    if suffix not in _SUFFIXES:
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    if suffix and not out.is_dir():
         known = ", ".join(f".{form}" for form in FORMS if form not in ("folder", "rgb24"))
         raise UsageError(f"{out} ends in {suffix}", f"it can be {known}, or a folder (a name without a dot)")
-    return _SUFFIXES[suffix]
+    return "folder"
 
 
 def _nearest(wanted: str, known: tuple[str, ...]) -> str:

@@ -30,8 +30,9 @@ def open_output(out: Path, form: Form) -> Output[Any]:
         case "npz" | "npy" | "rgb24":
             from gansample.outputs import arrays
 
-            arrays_of = {"npz": arrays.Npz, "npy": arrays.Npy, "rgb24": arrays.Raw}
-            return arrays_of[form.kind](out, overwrite=overwrite)
+            kinds: dict[str, type[arrays.Npz | arrays.Npy | arrays.Raw]]
+            kinds = {"npz": arrays.Npz, "npy": arrays.Npy, "rgb24": arrays.Raw}
+            return kinds[form.kind](out, overwrite=overwrite)
         case "gif":
             from gansample.outputs.video import Gif
 

@@ -12,9 +12,9 @@ Headers are ustar (POSIX.1-1988), made from one of `tarfile`'s: three fields of 
 `tarfile` would take longer for a header than the encoder for a picture.
 """
 
+import contextlib
 import json
 import os
-import sys
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ from gansample.errors import ArtefactError, OutputError, UsageError
 from gansample.outputs.base import Batch, Job
 from gansample.outputs.forms import STDOUT
 from gansample.outputs.lock import hold
+from gansample.outputs.target import open_stdout
 from gansample.png import encode_pngs
 from gansample.selection import Seeds
 
@@ -46,6 +47,7 @@ class Tar:
         self._lock_path = path.with_name(f"{path.name}.part.lock")
         self._lock: IO[bytes] | None = None
         self._file: IO[bytes] | None = None
+        self._end = 0  # of the last whole picture in it
 
     def begun(self) -> Mapping[str, Any] | None:
         return self._read_journal()["identity"] if self._resume and self._journal.exists() else None
@@ -57,15 +59,11 @@ class Tar:
         self._size = self._shard or len(job)
         self._done, self._saved = 0, time.monotonic()
         if self.path == STDOUT:
-            self._file = sys.stdout.buffer
+            self._file = open_stdout()
             self._file.write(self._head())
             return range(len(job))
         self._lock = hold(self._lock_path, self.path)
-        try:
-            self._done = self._kept()
-        except Exception:
-            self._release()
-            raise
+        self._done = self._kept()
         return range(self._done, len(job))
 
     def _kept(self) -> int:
@@ -107,7 +105,7 @@ class Tar:
         if self._file.seek(0, 2) < state["bytes"]:
             raise ArtefactError(f"{self._part(number)} is shorter than it was", "pass --force to start anew")
         self._file.truncate(state["bytes"])
-        self._file.seek(state["bytes"])
+        self._end = self._file.seek(state["bytes"])
         return done
 
     def _name(self, number: int) -> Path:
@@ -126,7 +124,7 @@ class Tar:
 
     def _open_shard(self, number: int) -> None:
         self._file = self._part(number).open("w+b")
-        self._file.write(self._head())
+        self._end = self._file.write(self._head())
 
     def encode(self, batch: Batch) -> Members:
         members = []
@@ -146,6 +144,7 @@ class Tar:
             room = self._size - self._done % self._size
             self._file.write(b"".join(encoded[:room]))
             self._done += min(room, len(encoded))
+            self._end = self._file.tell() if self.path != STDOUT else 0
             encoded = encoded[room:]
             if self._done % self._size == 0 or self._done == len(self._job):
                 self._close_shard()
@@ -168,11 +167,11 @@ class Tar:
         write_atomic(self._journal, self._state(0))
 
     def _save(self) -> None:
-        """First the data, then the word that it is there."""
+        """First the data, then the word that it is there: to the last whole picture, whatever a failed write left behind it."""
         if self._file is not None:
             self._file.flush()
             os.fsync(self._file.fileno())
-            write_atomic(self._journal, self._state(self._file.tell()))
+            write_atomic(self._journal, self._state(self._end))
         self._saved = time.monotonic()
 
     def _state(self, size: int) -> bytes:
@@ -194,15 +193,15 @@ class Tar:
             self._release()
 
     def abandon(self) -> str:
-        if self._file is None or self.path == STDOUT:
-            kept = self._done if self._lock is not None else 0
-        else:
-            try:
+        if self._lock is None:  # stdout, or another process has it
+            return ""
+        with contextlib.suppress(OSError, OutputError):  # a full disk: what the journal last said still holds
+            if self._file is not None:
                 self._save()
                 self._file.close()
-            except OSError:  # a full disk: what the journal last said still holds
-                pass
-            kept = int(self._read_journal()["done"])
+        kept = 0
+        with contextlib.suppress(OSError, ArtefactError):
+            kept = self._read_journal()["done"]
         self._release()
         return f"{kept:,} pictures are kept in {self.path}.part, the same command with --resume goes on" if kept else ""
 
@@ -210,6 +209,7 @@ class Tar:
         if self._lock is not None:
             self._lock_path.unlink(missing_ok=True)
             self._lock.close()
+            self._lock = None
 
 
 def _member(name: str, data: bytes) -> bytes:

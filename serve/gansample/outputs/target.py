@@ -1,8 +1,9 @@
 """One file that takes its name when it is whole, or stdout."""
 
+import contextlib
 import os
+import secrets
 import sys
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,31 +21,38 @@ class Target:
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.path, self._overwrite = path, overwrite
         self._temp: Path | None = None
-        self.file: IO[bytes]
+        self._file: IO[bytes] | None = None
+
+    @property
+    def file(self) -> IO[bytes]:
+        assert self._file is not None, "opened first"
+        return self._file
 
     def open(self) -> IO[bytes]:
         if self.path == STDOUT:
-            self.file = sys.stdout.buffer
+            self._file = open_stdout()
         else:
-            handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=self.path.parent)
-            self._temp, self.file = Path(name), os.fdopen(handle, "w+b")
-        return self.file
+            self._temp = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
+            self._file = self._temp.open("x+b")
+        return self._file
 
     def commit(self) -> None:
-        if self._temp is None:
-            self.file.flush()
-            return
         self.file.flush()
+        if self._temp is None:
+            return
         os.fsync(self.file.fileno())
         self.file.close()
         publish(self._temp, self.path, overwrite=self._overwrite)
         self._temp = None
 
     def discard(self) -> None:
-        if self._temp is not None:
-            self.file.close()
-            self._temp.unlink(missing_ok=True)
-            self._temp = None
+        if self._temp is None:
+            return
+        with contextlib.suppress(OSError):  # what is still buffered does not fit on the disk either
+            if self._file is not None:
+                self._file.close()
+        self._temp.unlink(missing_ok=True)
+        self._temp = None
 
 
 class WholeFile(ABC):
@@ -64,13 +72,22 @@ class WholeFile(ABC):
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.path, self._target = path, Target(path, overwrite=overwrite)
+        self._closing = contextlib.ExitStack()
+        """Holds what is open on top of the target, however far `begin` came."""
 
     def begun(self) -> Mapping[str, Any] | None:
         return None
 
     def abandon(self) -> str:
+        with contextlib.suppress(OSError, ValueError):  # on a full disk an archive cannot even be closed
+            self._closing.close()
         self._target.discard()
         return ""
+
+
+def open_stdout() -> IO[bytes]:
+    """stdout, buffered whatever PYTHONUNBUFFERED says: without a buffer `write` may take a part and call it done."""
+    return os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
 
 
 def reader_has_left(error: OSError) -> OutputError:

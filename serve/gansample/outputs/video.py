@@ -39,9 +39,9 @@ class Video(WholeFile):
         self._container: Any = av.open(self._target.open(), "w", format=self._form)
         if job.remember:
             self._container.metadata["comment"] = job.text_of_all(fps=self._fps)
-        self._stream: Any = self._container.add_stream(codec, rate=Fraction(self._fps), options=dict(options))
-        self._stream.width, self._stream.height = width * self._double, height * self._double
-        self._stream.pix_fmt = "yuv420p"
+        stream: Any = self._container.add_stream(codec, rate=Fraction(self._fps), options=dict(options))
+        stream.width, stream.height, stream.pix_fmt = width * self._double, height * self._double, "yuv420p"
+        self._stream = stream
         return range(len(job))
 
     def encode(self, batch: Batch) -> Images:

@@ -18,7 +18,8 @@ class Zip(WholeFile):
         if isinstance(job.selection, Seeds) and (twice := job.selection.repeated()) is not None:
             raise UsageError(f"seed {twice} was asked for twice, and its file has one name", "name every seed once")
         self._job = job
-        self._zip = zipfile.ZipFile(self._target.open(), "w", zipfile.ZIP_STORED)  # PNG is compressed already
+        archive = zipfile.ZipFile(self._target.open(), "w", zipfile.ZIP_STORED)  # PNG is compressed already
+        self._zip = self._closing.enter_context(archive)
         return range(len(job))
 
     def encode(self, batch: Batch) -> Files:

@@ -9,10 +9,16 @@ if TYPE_CHECKING:
     from gansample.bundle import Bundle
     from gansample.spec import Variant
 
-__all__ = ["BACKENDS", "GPU_BACKENDS", "Images", "Labels", "Latents", "Runner", "Say", "open_runner", "silent"]
+__all__ = ["BACKENDS", "BACKEND_OF", "GPU_BACKENDS", "Images", "Labels", "Latents", "Runner", "Say", "open_runner", "silent"]
 
 BACKENDS = ("auto", "onnxruntime", "openvino", "cuda", "tensorrt")
 GPU_BACKENDS = ("cuda", "tensorrt")  # both take the bundle's ONNX variants
+BACKEND_OF = {
+    "onnxruntime-cpu": "onnxruntime",
+    "openvino-cpu": "openvino",
+    "onnxruntime-cuda": "cuda",
+    "tensorrt-gpu": "tensorrt",
+}  # what a runner says it is -> what is asked for
 
 
 def open_runner(

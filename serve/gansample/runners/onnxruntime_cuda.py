@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,12 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
             raise BackendUnavailable(f"ONNX Runtime runs {source} on {first} instead of CUDA", REPAIR)
         check_face(ports_of(self._session), spec, source)
         self._lanes: dict[int, _Lane] = {}
+        self._turn = threading.Lock()  # a lane's buffers belong to one caller at a time
 
     def run(self, z: Latents, label: Labels | None) -> Images:
         try:
-            return draw_in_lanes(lambda n: self._lane(n).draw, self._spec, z, label)
+            with self._turn:
+                return draw_in_lanes(lambda n: self._lane(n).draw, self._spec, z, label)
         except GansampleError:
             raise
         except Exception as error:

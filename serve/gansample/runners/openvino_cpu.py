@@ -1,5 +1,6 @@
 """OpenVINO on the CPU: slower to open than ONNX Runtime, faster to draw, and the only one here with real int8 and bf16."""
 
+import threading
 from typing import Any, TypeVar
 
 import numpy as np
@@ -51,6 +52,7 @@ class OpenVinoRunner(ClosingRunner):
         except ImportError:
             raise BackendUnavailable("openvino is not installed", "pip install 'gansample[openvino]'") from None
         self.variant, self._shape = variant, (spec.height, spec.width, spec.channels)
+        self._turn = threading.Lock()  # a request draws for one caller at a time
         core = openvino.Core()
         if precision not in HINTS:
             raise BackendUnavailable(f"OpenVINO on a CPU does not run {precision}", "choose another variant")
@@ -69,9 +71,8 @@ class OpenVinoRunner(ClosingRunner):
         images = np.empty((len(z), *self._shape), np.uint8)
         for start in range(0, len(z), BLOCK):
             feed = {"z": _block(z, start)} if label is None else {"z": _block(z, start), "label": _block(label, start)}
-            with runtime_errors("OpenVINO", "these latents"):
-                drawn = self._request.infer(feed)["images"]
-            images[start : start + BLOCK] = drawn[: len(z) - start]
+            with runtime_errors("OpenVINO", "these latents"), self._turn:
+                images[start : start + BLOCK] = self._request.infer(feed)["images"][: len(z) - start]
         return images
 
     def close(self) -> None:

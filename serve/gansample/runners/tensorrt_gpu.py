@@ -1,5 +1,6 @@
 """TensorRT on the GPU: pinned buffers, and one recorded CUDA graph per lane, proven before it draws anything."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,11 @@ class TensorRTRunner(ClosingRunner):
         self._ports = _ports(engine)
         check_face({name: (str(kind), sizes) for name, (kind, sizes) in self._ports.items()}, spec, "the TensorRT engine")
         self._stream = cuda.stream()
+        self._turn = threading.Lock()  # a lane's buffers belong to one caller at a time
 
     def run(self, z: Latents, label: Labels | None) -> Images:
-        return draw_in_lanes(lambda n: self._lane(n).draw, self._spec, z, label)
+        with self._turn:
+            return draw_in_lanes(lambda n: self._lane(n).draw, self._spec, z, label)
 
     def _lane(self, n: int) -> "_Lane":
         if n not in self._lanes:
