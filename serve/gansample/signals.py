@@ -28,6 +28,7 @@ class _Listener:
         self.holds = 0
         self._arrived: int | None = None
         self._at = 0.0
+        self._raised = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self._arrived is None:
@@ -37,7 +38,8 @@ class _Listener:
             os._exit(128 + number)
 
     def raise_unless_held(self) -> None:
-        if self._arrived is not None and not self.holds:
+        if self._arrived is not None and not self.holds and not self._raised:
+            self._raised = True
             raise Stopped(self._arrived)
 
 
