@@ -55,6 +55,7 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "bench": ("dcgan64-cpu.json", table),
     "training": ("training-cpu.json", training_table),
     "quality": ("quality-digits.json", quality.table),
+    "quality-fashion": ("quality-fashion-mnist.json", quality.table),
 }
 """Name of the markers -> the file, and what makes a table of it."""
 

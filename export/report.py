@@ -1,6 +1,7 @@
 """What a person reads: report.html with the pictures side by side, and the bundle's model card."""
 
 import base64
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import jinja2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from export.distribution import Shift
 from export.pareto import Point, pareto_svg
@@ -17,7 +19,6 @@ from export.parity import ParityReport
 from export.reference import Reference
 from gansample.fidelity import GATES, Fidelity
 from gansample.grid import grid_shape, make_grid
-from gansample.png import encode_png
 from gansample.spec import Spec, Variant
 
 COLUMNS = ("latents", "batch", "pictures", "max step", "mean step", "identical", "PSNR", "SSIM", "worst picture")
@@ -191,5 +192,8 @@ def decibels(value: float | None) -> str:
 
 
 def _data_uri(images: Images) -> str:
+    """Lossless WebP: every pixel as it is, in two thirds of a PNG."""
     grid = make_grid(images, *grid_shape(len(images)))
-    return "data:image/png;base64," + base64.b64encode(encode_png(grid)).decode()
+    buffer = io.BytesIO()
+    Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid).save(buffer, "WEBP", lossless=True, exact=True, method=6)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -40,3 +40,12 @@ def test_int8_page_is_its_file() -> None:
     from benchmarks.int8 import RESULT as INT8
 
     assert PAGE.read_text() == page(json.loads(INT8.read_text()))
+
+
+def test_ablation_page_is_its_files() -> None:
+    from benchmarks.ablation import PAGE
+    from benchmarks.ablation import rendered as ablation
+
+    page = (Path(__file__).parents[1] / PAGE).read_text()
+    assert ablation(page) == page
+    assert page.count("within noise") > 10, "the table says what three seeds cannot tell"

@@ -71,9 +71,11 @@ def plot_png(documents: Sequence[Mapping[str, Any]]) -> bytes:
         axes.set_yticks(range(len(labels)), labels)
         axes.invert_yaxis()
         axes.set_xscale("log")
-        axes.set_xlabel("Fréchet distance in the classifier's features, smaller is better")
         axes.set_title(f"{document['data']['name']}, {document['images_seen']:,} images seen")
-        axes.legend(loc="lower right")
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    figure.supxlabel("Fréchet distance in the classifier's features: smaller is better", fontsize="medium")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     return buffer.getvalue()
