@@ -107,7 +107,7 @@ def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(referenc
         "a &lt;b&gt; name",
     ):
         assert words in page
-    assert page.count("data:image/png;base64,") == 2 * (3 + 3)
+    assert page.count("data:image/webp;base64,") == 2 * (3 + 3)
     assert not re.search(r'(src|href)="(?!data:)|@import|url\(', page)
 
 
