@@ -38,7 +38,7 @@ def bench(
 
     threads = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
-        variants = _prepare(Path(folder), weights)
+        variants = prepare(Path(folder), weights)
         rows, not_run = measure([*PEERS, *variants], Path(folder), weights, batch, rounds, threads)
     for row in rows:
         if (receipt := variants.get(row["name"])) is not None:
@@ -59,7 +59,7 @@ def bench(
     print(table(document))
 
 
-def _prepare(folder: Path, weights: Path | None) -> dict[str, float | None]:
+def prepare(folder: Path, weights: Path | None) -> dict[str, float | None]:
     """Export the bundle and the plain ONNX file; gives each variant's PSNR before rounding."""
     import warnings
 

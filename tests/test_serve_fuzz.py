@@ -59,6 +59,7 @@ def refused(result: Result) -> bool:
 
 @settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(words, max_size=5))
+@example([("--walk", "0-4294967295"), ("out.png",)])
 @example([("--around", "0"), ("--n", "1"), ("out.png",)])
 @example([("--n", "3"), ("--format", "npy"), ("out",)])
 def test_any_arguments(

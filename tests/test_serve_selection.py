@@ -161,6 +161,7 @@ def test_a_file_that_holds_no_latents_is_refused(content: bytes, tmp_path: Path)
         ({"loop": True, "seeds": "1"}, "--loop belongs to --walk"),
         ({"radius": 0.2}, "--radius belongs to --around"),
         ({"walk": "1"}, "names one seed"),
+        ({"walk": "0-4294967295"}, "names 4,294,967,296 seeds"),
         ({"walk": "1,x"}, "cannot read 'x' in --walk"),
         ({"around": 1, "radius": 0.0}, "--radius is 0"),
         ({"around": 1, "radius": 1.5}, "--radius is 1.5"),

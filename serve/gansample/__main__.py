@@ -1,3 +1,3 @@
-from gansample.cli import main
+from gansample.start import main
 
 main()

@@ -27,6 +27,7 @@ LARGE = 5.0  # seconds: from here on, measuring costs little beside what it can 
 MEASURE = 0.4  # seconds of drawing for one figure
 OPEN_SECONDS = {"onnxruntime": 0.1, "openvino": 0.5, "cuda": 2.0, "tensorrt": 3.0}  # before this machine has its own figure
 MANY = 1_000_000
+FEW = "few pictures: it opens fastest"
 _PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "cuda": "onnxruntime", "tensorrt": "tensorrt"}
 
 
@@ -61,7 +62,6 @@ def open_chosen(
     if variant is not None:
         return open_runner(bundle, backend, threads, variant, say), "it was asked for"
     engines = _allowed(bundle, backend, fidelity)
-    book = SpeedBook(bundle.sha256, threads)
 
     def open_engine(engine: Engine) -> Runner:
         return open_runner(bundle, engine.backend, threads, engine.variant.name, say)
@@ -70,9 +70,13 @@ def open_chosen(
     if len(engines) == 1:
         only = f"the only {'one' if fidelity == 'fast' else 'exact one'} that can run here"
         return open_engine(first), only if backend == "auto" else "it was asked for"
+    few = first.backend == "onnxruntime"
+    if few and (told := _told(first)) is not None and 2 * told.seconds(pictures) < SMALL:
+        return open_engine(first), FEW  # without even a look into the book
+    book = SpeedBook(bundle.sha256, threads)
     quick = book.get(first.variant.name, first.backend) or _told(first)
-    if first.backend == "onnxruntime" and quick is not None and quick.seconds(pictures) < SMALL:
-        return open_engine(first), "few pictures: it opens fastest"
+    if few and quick is not None and quick.seconds(pictures) < SMALL:
+        return open_engine(first), FEW
     if quick is None or quick.seconds(pictures) > LARGE:
         _measure_missing(engines, book, open_engine, bundle, batch, say)
     engine, why = _fastest(engines, book, pictures)

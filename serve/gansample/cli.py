@@ -1,22 +1,13 @@
-"""`gansample --n 64 out.png`: draw pictures from an exported generator.
+"""The grammar of `gansample`: every option, its help and its limits. What they do is in `drawing.py`."""
 
-Only the standard library and Typer are imported before the arguments are understood: numpy and the runtime wait until there is
-something to draw.
-"""
-
-import json
-import sys
-import time
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 import gansample
 from gansample import console
-from gansample.errors import UsageError
-
-MIN_VIDEO_SIDE = 256  # pixels: smaller videos are a stamp on today's screens
+from gansample.drawing import draw
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -95,81 +86,9 @@ def sample(
     gansample --around 7 --n 16 like-seven.png     sixteen variations of one picture
     gansample --n 4 - | display                    a PNG on stdout
     """  # fmt: skip
-    started = time.perf_counter()
-    from gansample.outputs.forms import STDOUT, VIDEOS, Form, check_path, form_of
-    from gansample.which import Which
-
-    if out is None:
-        raise UsageError("say where the pictures go", "for example out.png, pictures/ or - for stdout")
-    form = Form(form_of(out, format_), grid=grid, pad=pad, fps=fps, shard=shard, force=force, resume=resume)
-    check_path(out, form)
-    if as_json and out == STDOUT:
-        raise UsageError("--json and the pictures cannot share stdout", "write them to a file")
-    which = Which(n=n, seed=seed, seeds=seeds, walk=walk, frames=frames, loop=loop, around=around, radius=radius, mix=mix,
-                  latents=latents)  # fmt: skip
-
-    from gansample.bundle import open_bundle
-    from gansample.classes import parse_classes
-    from gansample.latents import LatentSpace
-    from gansample.metadata import picture_metadata
-    from gansample.outputs.base import Job
-    from gansample.outputs.open import open_output
-    from gansample.pipeline import draw_into
-    from gansample.progress import Progress
-    from gansample.runners import BACKEND_OF, silent
-    from gansample.sampler import open_sampler
-
-    model = open_bundle(bundle)
-    spec = model.spec
-    selection = which.selection(LatentSpace(spec.latent_size, spec.distribution, truncation))
-    wanted = parse_classes(of_class, spec.classes) if of_class is not None else None
-    output = open_output(out, form)
-    begun = output.begun() or {}  # what is gone on with is drawn by the engine that began it
-    if backend == "auto":
-        backend = BACKEND_OF.get(begun.get("backend", ""), backend)
-    say = silent if quiet else _say
-    with open_sampler(
-        model, backend, threads, variant=begun.get("variant"), precision=precision, pictures=len(selection), say=say
-    ) as sampler:  # fmt: skip
-        opened = time.perf_counter()
-        sampler.why = begun.get("why", sampler.why)
-        upscale = upscale or (_video_scale(spec.height, spec.width) if form.kind in VIDEOS else 1)
-        about = picture_metadata(sampler, {"truncation": truncation, "upscale": upscale if upscale > 1 else None})
-        job = Job(selection, spec, wanted, upscale, about, remember=not no_metadata)
-        with Progress(len(job), quiet) as progress:
-            drawn = draw_into(output, job, sampler, batch=batch, drawn=progress.done)
-        ended = time.perf_counter()
-        report: dict[str, Any] = {
-            "out": str(out),
-            "format": form.kind,
-            "n": len(job),
-            "drawn": drawn,
-            "bundle": str(model.path),
-            "model": spec.name,
-            "model_sha256": model.sha256,
-            "backend": sampler.runner.backend,
-            "variant": sampler.runner.variant,
-            "why": sampler.why,
-            "seconds": {"open": round(opened - started, 4), "draw": round(ended - opened, 4)},
-        }
-    if as_json:
-        print(json.dumps(report))
-    elif not quiet:
-        _say_done(report, precision)
-
-
-def _say(message: str) -> None:
-    print(f"gansample: {message}", file=sys.stderr)
-
-
-def _say_done(report: dict[str, Any], precision: str) -> None:
-    noun = "picture" if report["n"] == 1 else "pictures"
-    seconds = sum(report["seconds"].values())
-    engine = report["variant"] if precision == "fast" else report["backend"]
-    left = f", {report['n'] - report['drawn']:,} were there" if report["drawn"] < report["n"] else ""
-    words = f"{report['n']:,} {noun} of {report['model']} in {report['out']} ({engine}, {seconds:.2f} s{left})"
-    print(words, file=sys.stderr)
-
-
-def _video_scale(height: int, width: int) -> int:
-    return max(1, -(-MIN_VIDEO_SIDE // min(height, width)))
+    draw(
+        out, n=n, seed=seed, seeds=seeds, of_class=of_class, truncation=truncation, walk=walk, frames=frames, loop=loop,
+        around=around, radius=radius, mix=mix, latents=latents, bundle=bundle, backend=backend, precision=precision,
+        batch=batch, threads=threads, format_=format_, grid=grid, pad=pad, upscale=upscale, fps=fps, shard=shard, force=force,
+        resume=resume, no_metadata=no_metadata, as_json=as_json, quiet=quiet,
+    )  # fmt: skip

@@ -18,7 +18,7 @@ from gansample.outputs.base import Batch, Job, Output
 from gansample.outputs.forms import STDOUT
 from gansample.outputs.target import reader_has_left
 from gansample.runners.base import Images, Labels, Latents
-from gansample.signals import held
+from gansample.signals import check, held
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -38,20 +38,19 @@ def draw_into(output: Output[Any], job: Job, sampler: "Sampler", *, batch: int, 
     Raises OutputError where they cannot be written, with how to go on if something was kept. On any error, or an interruption,
     nothing half done stands under its name; what was kept is then a note of the exception.
     """
-    try:
-        with held():
+    with held():
+        try:
             positions = output.begin(job)
-        if len(positions):
-            _draw(output, job, sampler, positions, batch, drawn)
-        output.finish()
-    except BaseException as error:
-        with held():
+            if len(positions):
+                _draw(output, job, sampler, positions, batch, drawn)
+            output.finish()
+        except BaseException as error:
             note = output.abandon()
-        if isinstance(error, OSError):
-            raise _cannot_write(output, error, note) from error
-        if note:
-            error.add_note(note)
-        raise
+            if isinstance(error, OSError):
+                raise _cannot_write(output, error, note) from error
+            if note:
+                error.add_note(note)
+            raise
     return len(positions)
 
 
@@ -80,6 +79,7 @@ def _draw(output: Output[Any], job: Job, sampler: "Sampler", positions: Sequence
     queue: Queue[tuple[int, Future[Any]] | None] = Queue(maxsize=2 * encoders)
     with ThreadPoolExecutor(encoders + 1) as pool, _Writer(output, queue, drawn) as writer:
         for part, inputs in _ahead(pool, job, positions, batch):
+            check()
             if writer.error is not None:
                 break
             queue.put((len(part), pool.submit(encode, draw(part, *inputs))))

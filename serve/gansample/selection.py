@@ -21,6 +21,7 @@ from gansample.errors import ArtefactError, UsageError
 from gansample.latents import SEED_END, Float32, LatentSpace, check_seed, parse_seeds
 
 MAX_RADIUS = 1.0
+MAX_KEYS = 100_000  # of a walk, which holds them all
 MAX_NAME = 80  # characters: a tar header has room for 100, with the ending
 _TERM = re.compile(r"[+-]?[0-9]+")
 
@@ -92,7 +93,10 @@ class Walk:
 
     @classmethod
     def parse(cls, text: str, frames: int, loop: bool, space: LatentSpace) -> "Walk":
-        keys = tuple(seed for span in parse_seeds(text, "--walk") for seed in span)
+        spans = parse_seeds(text, "--walk")
+        if (count := sum(map(len, spans))) > MAX_KEYS:
+            raise UsageError(f"--walk {text} names {count:,} seeds", f"a walk goes through {MAX_KEYS:,} at most")
+        keys = tuple(seed for span in spans for seed in span)
         if len(keys) < 2:
             raise UsageError(f"--walk {text} names one seed", "a walk needs at least two, like --walk 1,7,42")
         return cls(keys=keys, frames=frames, loop=loop, space=space)

@@ -33,12 +33,13 @@ class _Listener:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self._arrived is None:
             self._arrived, self._at = number, time.monotonic()
-            self.raise_unless_held()
+            if not self.holds:
+                self.raise_once()
         elif time.monotonic() - self._at > IMPATIENT:  # timeout(1) and terminals send it twice at once
             os._exit(128 + number)
 
-    def raise_unless_held(self) -> None:
-        if self._arrived is not None and not self.holds and not self._raised:
+    def raise_once(self) -> None:
+        if self._arrived is not None and not self._raised:
             self._raised = True
             raise Stopped(self._arrived)
 
@@ -55,10 +56,16 @@ def listen() -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """What begins in here is finished first: a signal is raised at the end. For what must not be half built, and is short."""
+    """In here a signal waits for `check`, or for the end: an exception out of nowhere leaves locks locked, files half open."""
     _listener.holds += 1
     try:
         yield
     finally:
         _listener.holds -= 1
-    _listener.raise_unless_held()
+    if not _listener.holds:
+        _listener.raise_once()
+
+
+def check() -> None:
+    """A place in a `held` block where stopping is safe: raises Stopped if a signal has arrived."""
+    _listener.raise_once()

@@ -14,7 +14,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from gansample.atomic import write_atomic
@@ -72,6 +71,8 @@ class SpeedBook:
 @cache
 def machine_key() -> str:
     """A short digest of the processor, its features, how many cores we may use, and the runtimes' versions."""
+    from importlib.metadata import PackageNotFoundError, version  # 14 ms that a small job has no use for
+
     facts = [platform.machine(), str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())]
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()

@@ -4,7 +4,7 @@ Written piece by piece, so memory stays flat; `numpy.load` reads both.
 """
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from gansample.outputs.forms import STDOUT
 from gansample.outputs.target import WholeFile
 from gansample.runners.base import Images
 
+PIECE = 65_536
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: the same pictures give the same bytes
 
 
@@ -52,15 +53,22 @@ class Npz(WholeFile):
 
     def finish(self) -> None:
         self._images.close()
-        positions = range(len(self._job))
-        self._add("seeds", np.array(self._job.selection.seeds(positions), np.int64))
-        if (labels := self._job.labels(positions)) is not None:
-            self._add("labels", labels)
+        self._add_long("seeds", self._job.selection.seeds)
+        if self._job.spec.classes is not None:
+            self._add_long("labels", self._job.labels)
             self._add("classes", np.array(self._job.spec.classes))
         if self._job.remember:
             self._add("metadata", np.array(self._job.text_of_all()))
         self._zip.close()
         self._target.commit()
+
+    def _add_long(self, name: str, of: Callable[[Sequence[int]], Any]) -> None:
+        """int64 (N,), in pieces: N may be a billion."""
+        with self._member(name) as file:
+            _write_header(file, np.dtype(np.int64), (len(self._job),))
+            for start in range(0, len(self._job), PIECE):
+                positions = range(start, min(start + PIECE, len(self._job)))
+                file.write(np.asarray(of(positions), np.int64).data)
 
     def _add(self, name: str, array: npt.NDArray[Any]) -> None:
         with self._member(name) as file:
