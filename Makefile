@@ -18,9 +18,10 @@ endif
 N     ?= 64
 OUT   ?= out.png
 SHARE ?= 0
+PORT  ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bindings lock train export sample demo serve test test-gpu lint types check bench clean
+.PHONY: help setup bindings lock train export sample demo space serve test test-gpu lint types check bench clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,8 +67,11 @@ sample: $(READY)  ## draw N pictures into OUT (make sample N=16 OUT=few.png)
 demo: $(READY)  ## open the demo page (SHARE=1 for a public link)
 	@$(PY) -m demo $(if $(filter 1,$(SHARE)),--share)
 
-serve:  ## answer HTTP requests (not built yet)
-	@echo "make serve is not built yet: draw with gansample or make demo" >&2; exit 1
+space: $(READY)  ## write a Hugging Face Space into dist/space (BUNDLE=...)
+	@$(PY) -m demo.space --force $(if $(BUNDLE),--bundle $(BUNDLE)) dist/space
+
+serve: $(READY)  ## answer HTTP requests on 127.0.0.1:8000 (PORT=...)
+	@$(PY) -m gansample.gan serve --port $(PORT)
 
 test: $(READY) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the tests
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
@@ -90,6 +94,8 @@ check: lint types  ## lint and types
 bench: $(READY)  ## measure this project beside its peers on this machine
 	@$(PY) -m benchmarks $(if $(WEIGHTS),--weights $(WEIGHTS))
 	@$(PY) -m benchmarks.training
+	@$(PY) -m benchmarks.sampling $(if $(WEIGHTS),--weights $(WEIGHTS))
+	@$(PY) -m benchmarks.service $(if $(PEERS),--peers $(PEERS))
 	@$(PY) -m benchmarks.readme
 
 clean:  ## remove the environment and every cache (runs/ and artifacts/ stay)

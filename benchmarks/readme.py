@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import quality
+from benchmarks import quality, sampling_page, service
 from gansample.atomic import write_atomic
 
 RESULTS = Path(__file__).parent / "results"
@@ -56,6 +56,8 @@ TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "training": ("training-cpu.json", training_table),
     "quality": ("quality-digits.json", quality.table),
     "quality-fashion": ("quality-fashion-mnist.json", quality.table),
+    "sampling": ("sampling-cpu.json", sampling_page.table),
+    "service": ("service-cpu.json", service.table),
 }
 """Name of the markers -> the file, and what makes a table of it."""
 
@@ -81,6 +83,13 @@ def _fidelity(row: Mapping[str, Any]) -> str:
     return f"{row['psnr_db']:.1f} dB" if row.get("psnr_db") is not None else ""
 
 
+def rendered_service(page: str) -> str:
+    """docs/serve.md with its table of load."""
+    return replaced(page, "service", service.table(json.loads((RESULTS / "service-cpu.json").read_text())))
+
+
 if __name__ == "__main__":
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "README.md")
     write_atomic(path, rendered(path.read_text()).encode())
+    page = Path("docs/serve.md")
+    write_atomic(page, rendered_service(page.read_text()).encode())

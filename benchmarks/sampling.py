@@ -4,7 +4,6 @@ Every figure is of whole processes, or of the seconds that they report themselve
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -151,16 +150,25 @@ def _gansample(folder: Path, bundle: Path, n: int, form: str, *wish: str) -> tup
     """What the command reports, and its peak memory in MiB."""
     out = folder / f"bulk.{form}"
     command = [sys.executable, "-m", "gansample", "--n", str(n), "--bundle", str(bundle), "--json", *wish, str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    text = process.stdout.read()
-    process.stdout.close()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        peak = 0
+        while process.poll() is None:  # not its ru_maxrss, which begins with what this process, its parent, holds
+            peak = max(peak, _high_water(process.pid))
+            time.sleep(0.02)
+        text = process.stdout.read() if process.stdout is not None else ""
     if process.returncode:
         raise SystemExit(process.returncode)
     out.unlink()
-    return json.loads(text), usage.ru_maxrss / 1024
+    return json.loads(text), peak / 1024
+
+
+def _high_water(pid: int) -> int:
+    """The most memory that a process has had so far, KiB; 0 once it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 def _spread(seconds: Sequence[float]) -> dict[str, float]:

@@ -1,152 +1,131 @@
-"""The page: what a visitor sees, and which button does what. Every event is an endpoint for `gradio_client` as well."""
+"""The page: the generator's dropdown above five tabs, and what joins them. Every event is an endpoint as well."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from demo.album import Album
-from demo.draw import EVERY_CLASS, MAX_PICTURES, Drawing, Wish, draw, roll
+from demo.draw import EVERY_CLASS, MAX_PICTURES
 from demo.shelf import Shelf
-from gansample.bundle import Bundle
-from gansample.errors import GansampleError, UsageError
+from demo.studio import Studio, facts_of
+from demo.tabs.about import About
+from demo.tabs.contact import ContactSheet
+from demo.tabs.explore import Explore
+from demo.tabs.fidelity import FidelityTab
+from demo.tabs.generate import FIRST_COUNT, FIRST_SEED, Generate
+from demo.words import say
 from gansample.latents import SEED_END
 
 TITLE = "gansample"
-FIRST_SEED, FIRST_COUNT = 0, 24
-PIXEL_ART = 64  # pictures up to this many pixels wide are enlarged with hard edges: every pixel is the generator's own
 WAITING = 32  # requests in the queue before newcomers are told that it is full
-
-_HEADER = """
-<header>
-  <p class="eyebrow">gansample</p>
-  <h1>One seed, one picture.</h1>
-  <p class="lede">A trained generator draws each of these from nothing but its number. Same number, same picture: on any
-  machine, in any batch.</p>
-</header>
-"""
-_COLOPHON = """
-<p>Every picture is a PNG that carries its seed and its model's digest.</p>
-"""
+STYLE = Path(__file__).with_name("page.css")
 
 
 def build_page(shelf: Shelf, album: Album) -> gr.Blocks:
     """The page over these bundles, not yet launched. Its pictures go to `album`, inside whose block it must be built."""
-    first = shelf.names[0]
-    every_label = list(dict.fromkeys(label for name in shelf.names for label in shelf.classes(name)))
-
-    def generate(bundle: str, label: str, seed: int | None, count: int) -> tuple[Any, str]:
-        """Draw `count` pictures (1 to 64) of consecutive seeds, the first one `seed` (0 to 4294967295).
-
-        `label` is a class of the bundle, or "each in turn". Returns PNG files with captions, and how long it took.
-        """
-        with _answering():
-            drawing = draw(Wish(bundle=bundle, label=label, seed=seed, count=count), shelf, album)
-        return _gallery(drawing, shelf.bundles[bundle]), drawing.report
-
-    def surprise(bundle: str, label: str, count: int) -> tuple[int, Any, str]:
-        """Roll the dice for a seed and draw from it. Returns the seed, PNG files with captions, and how long it took."""
-        seed = roll()
-        return seed, *generate(bundle, label, seed, count)
-
-    def choose(bundle: str, seed: int | None, count: int) -> tuple[Any, str, Any, str]:
-        """Change to another bundle: its classes, its facts, and its pictures for the same seeds."""
-        labels = gr.Dropdown(choices=_choices(shelf, bundle), value=EVERY_CLASS, visible=bool(shelf.classes(bundle)))
-        return labels, _facts(shelf.bundles[bundle]), *generate(bundle, EVERY_CLASS, seed, count)
-
     page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(300, 600))
     with page:
-        gr.HTML(_HEADER, elem_id="masthead", padding=False)
-        with gr.Row(elem_id="desk"):
-            with gr.Column(elem_id="controls", min_width=280):
-                bundle = gr.Dropdown(shelf.names, value=first, label="Generator", filterable=False)
-                facts = gr.HTML(_facts(shelf.bundles[first]), elem_id="facts", padding=False)
-                label = gr.Dropdown(
-                    [EVERY_CLASS, *every_label],
-                    value=EVERY_CLASS,
-                    label="Class",
-                    filterable=False,
-                    visible=bool(shelf.classes(first)),
-                )
-                with gr.Row(elem_id="seed-row", equal_height=True):
-                    seed = gr.Number(
-                        FIRST_SEED, label="Seed", precision=0, minimum=0, maximum=SEED_END - 1, elem_id="seed", min_width=120
-                    )
-                    dice = gr.Button("Roll", elem_id="dice", min_width=64, scale=0)
-                count = gr.Slider(1, MAX_PICTURES, FIRST_COUNT, step=1, precision=0, label="Pictures", buttons=[])
-                button = gr.Button("Draw", variant="primary", elem_id="draw")
-            with gr.Column(elem_id="sheet", min_width=300):
-                report = gr.Markdown(elem_id="report")
-                gallery = gr.Gallery(
-                    label="Pictures",
-                    show_label=False,
-                    elem_id="gallery",
-                    format="png",
-                    interactive=False,
-                    columns=8,
-                    object_fit="contain",
-                    height="auto",
-                    buttons=["download", "download_all", "fullscreen"],
-                )
-        gr.HTML(_COLOPHON, elem_id="colophon", padding=False)
+        gr.HTML('<p class="eyebrow">gansample</p>', elem_id="masthead", padding=False)
+        gr.Markdown(say("title"), elem_id="headline")
+        gr.Markdown(say("lede"), elem_id="lede")
+        studio = Studio(shelf, album)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab(say("generate"), id="generate"):
+                generate = Generate(studio)
+            with gr.Tab(say("explore"), id="explore"):
+                explore = Explore(studio)
+            with gr.Tab(say("contact"), id="contact") as contact_tab:
+                contact = ContactSheet(studio)
+            with gr.Tab(say("fidelity"), id="fidelity"):
+                FidelityTab(studio)
+            with gr.Tab(say("about"), id="about"):
+                about = About(studio)
+        gr.Markdown(say("colophon"), elem_id="colophon")
 
-        # The model computes on all cores, so one draw at a time is as fast as several at once, and fairer.
-        one_at_a_time: dict[str, Any] = {"concurrency_id": "draw", "concurrency_limit": 1, "show_progress_on": report}
-        gr.on(
-            [page.load, button.click, seed.submit, count.release, label.input],
-            generate,
-            [bundle, label, seed, count],
-            [gallery, report],
-            api_name="generate",
-            **one_at_a_time,
-        )
-        dice.click(surprise, [bundle, label, count], [seed, gallery, report], api_name="surprise", **one_at_a_time)
-        bundle.input(choose, [bundle, seed, count], [label, facts, gallery, report], api_name="choose", **one_at_a_time)
-        page.load(lambda name: gr.Dropdown(choices=_choices(shelf, name)), bundle, label, api_name="classes")
+        _choose(studio, generate, about)
+        _start(page, studio, generate)
+        _pick(studio, generate, explore, contact, tabs)
+        contact_tab.select(
+            contact.sheet, studio.bundle, [contact.gallery, contact.report], api_name="sheet",
+            **studio.one_at_a_time(contact.report),
+        )  # fmt: skip
     page.queue(api_open=False, max_size=WAITING)
     # Gradio sums up all past events with pandas after every single one, for a monitor that is closed here.
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     return page
 
 
-def _choices(shelf: Shelf, bundle: str) -> list[str]:
-    return [EVERY_CLASS, *shelf.classes(bundle)]
+def _choose(studio: Studio, generate: Generate, about: About) -> None:
+    def choose(bundle: str, seed: int | None, count: int, truncation: float, precision: str) -> tuple[Any, ...]:
+        """Change to another bundle: its classes, its facts, and its pictures for the same seeds."""
+        pictures = generate.generate(bundle, EVERY_CLASS, seed, count, truncation, precision)
+        return studio.labels(bundle), facts_of(studio.shelf.bundles[bundle]), *pictures, *about.read(bundle)
+
+    chosen = studio.bundle.input(
+        choose,
+        [studio.bundle, generate.seed, generate.count, generate.truncation, generate.precision],
+        [generate.label, studio.facts, generate.gallery, generate.report, about.card, about.receipts],
+        api_name="choose",
+        **studio.one_at_a_time(generate.report),
+    )
+    generate.address(chosen)
 
 
-def _gallery(drawing: Drawing, bundle: Bundle) -> Any:
-    enlarged = ["pixel-art"] if bundle.spec.width <= PIXEL_ART else []
-    return gr.Gallery(value=[(str(path), caption) for path, caption in drawing.pictures], elem_classes=enlarged)
+def _start(page: gr.Blocks, studio: Studio, generate: Generate) -> None:
+    def start(request: gr.Request) -> tuple[Any, ...]:
+        """What the address asks for: ?bundle=…&seed=…&n=…&class=…&truncation=…; what makes no sense is passed over."""
+        asked = request.query_params if request is not None else {}
+        bundle = asked.get("bundle") if asked.get("bundle") in studio.shelf.bundles else studio.first
+        label = asked.get("class") if asked.get("class") in studio.classes(bundle) else EVERY_CLASS
+        count = _number(asked.get("n"), FIRST_COUNT, 1, MAX_PICTURES)
+        seed = _number(asked.get("seed"), FIRST_SEED, 0, SEED_END - count)
+        truncation = _number(asked.get("truncation"), 0, 0, 3)
+        labels = gr.Dropdown(choices=[EVERY_CLASS, *studio.classes(bundle)], value=label, visible=bool(studio.classes(bundle)))
+        pictures = generate.generate(bundle, label, int(seed), int(count), truncation, "exact")
+        facts = facts_of(studio.shelf.bundles[bundle])
+        return bundle, facts, labels, int(seed), int(count), truncation, *pictures
+
+    page.load(
+        start,
+        None,
+        [studio.bundle, studio.facts, generate.label, generate.seed, generate.count, generate.truncation,
+         generate.gallery, generate.report],
+        api_name="start",
+        **studio.one_at_a_time(generate.report),
+    )  # fmt: skip
 
 
-def _facts(bundle: Bundle) -> str:
-    """One quiet line under the generator's name; names and numbers of the spec only, so nothing needs escaping."""
-    spec = bundle.spec
-    colours = {1: "grey", 2: "grey + alpha", 3: "colour", 4: "colour + alpha"}[spec.channels]
-    parts = [f"{spec.width} × {spec.height} {colours}", f"{spec.latent_size} latent numbers"]
-    if spec.classes is not None:
-        parts.append(f"{len(spec.classes)} classes")
-    return f"<p>{' · '.join(parts)} · <code title='sha256 of the model'>{bundle.sha256[:8]}</code></p>"
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """What goes wrong becomes a message to the visitor; whatever speaks of this machine's files goes to stderr only."""
+def _number(text: str | None, otherwise: float, low: float, high: float) -> float:
     try:
-        yield
-    except UsageError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-    except GansampleError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        raise gr.Error(
-            "this generator cannot draw just now; whoever runs the page can read why in its log",
-            print_exception=False,
-        ) from error
+        value = float(text or "")
+    except ValueError:
+        return otherwise
+    return min(max(value, low), high) if value == value else otherwise  # NaN is not itself
 
 
-STYLE = Path(__file__).with_name("page.css")
+def _pick(studio: Studio, generate: Generate, explore: Explore, contact: ContactSheet, tabs: gr.Tabs) -> None:
+    def pick(seed: int | None, before: int | None, event: gr.SelectData) -> tuple[int, int | None, int]:
+        """The picture that was clicked waits under Explore; the one clicked before it is where a morph begins."""
+        picked = int(seed or 0) + int(event.index)
+        return picked, before, picked
+
+    generate.gallery.select(
+        pick, [generate.seed, explore.end], [explore.centre, explore.start, explore.end], api_visibility="private",
+        show_progress="hidden",
+    )  # fmt: skip
+
+    def use(event: gr.SelectData) -> tuple[int, Any]:
+        """Take the seed from the contact sheet to Generate."""
+        return int(event.index), gr.Tabs(selected="generate")
+
+    used = contact.gallery.select(use, None, [generate.seed, tabs], api_visibility="private", show_progress="hidden")
+    drawn = used.then(
+        generate.generate, generate.inputs, [generate.gallery, generate.report], api_visibility="private",
+        **studio.one_at_a_time(generate.report),
+    )  # fmt: skip
+    generate.address(drawn)
 
 
 def theme() -> gr.themes.Base:

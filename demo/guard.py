@@ -52,7 +52,7 @@ class Guard:
             return False
         if path.startswith(_FILE):
             file = Path(path.removeprefix(_FILE))
-            return file.suffix == ".png" and file.is_absolute() and file.resolve().is_relative_to(self.pictures)
+            return file.suffix in (".png", ".gif") and file.is_absolute() and file.resolve().is_relative_to(self.pictures)
         return _READ.fullmatch(path) is not None
 
 

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from demo.album import Album
 from demo.app import STYLE, theme
 from demo.guard import Guard
+from demo.words import LANGUAGES
 from gansample.errors import UsageError
 
 USER = "guest"  # the name that goes with a password
@@ -52,6 +53,7 @@ def launch(
             quiet=True,
             theme=theme(),
             css_paths=[STYLE],
+            i18n=LANGUAGES,
             footer_links=["api"],
             **settings,
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gansample.bundle import MANIFEST, PLACES, Bundle, open_bundle
-from gansample.errors import ArtefactError
+from gansample.errors import ArtefactError, UsageError
 from gansample.sampler import Sampler, open_sampler
 
 
@@ -37,7 +37,7 @@ class Shelf:
 
     def __init__(self, bundles: Sequence[Bundle]) -> None:
         self.bundles: Mapping[str, Bundle] = _named(bundles)
-        self._samplers: dict[str, Sampler] = {}
+        self._samplers: dict[tuple[str, str], Sampler] = {}
         self._opening = threading.Lock()
 
     @property
@@ -49,12 +49,19 @@ class Shelf:
         """Class names of one bundle, empty for an unconditional generator."""
         return self.bundles[name].spec.classes or ()
 
-    def sampler(self, name: str) -> Sampler:
-        """The opened bundle. Raises ArtefactError or BackendUnavailable on the first use of one that cannot be drawn from."""
+    def bundle(self, name: str) -> Bundle:
+        """Raises UsageError for a name that is not there."""
+        if name not in self.bundles:
+            raise UsageError(f"there is no bundle {name!r}", f"choose one of {', '.join(self.names)}")
+        return self.bundles[name]
+
+    def sampler(self, name: str, precision: str = "exact") -> Sampler:
+        """The opened bundle. Raises UsageError as `bundle` does; ArtefactError or BackendUnavailable where it cannot draw."""
+        bundle = self.bundle(name)
         with self._opening:
-            if name not in self._samplers:
-                self._samplers[name] = open_sampler(self.bundles[name])
-            return self._samplers[name]
+            if (name, precision) not in self._samplers:
+                self._samplers[name, precision] = open_sampler(bundle, precision=precision)
+            return self._samplers[name, precision]
 
     def close(self) -> None:
         with self._opening:

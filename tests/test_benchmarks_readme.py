@@ -49,3 +49,10 @@ def test_ablation_page_is_its_files() -> None:
     page = (Path(__file__).parents[1] / PAGE).read_text()
     assert ablation(page) == page
     assert page.count("within noise") > 10, "the table says what three seeds cannot tell"
+
+
+def test_the_service_page_is_its_file() -> None:
+    from benchmarks.readme import rendered_service
+
+    page = (Path(__file__).parents[1] / "docs" / "serve.md").read_text()
+    assert rendered_service(page) == page

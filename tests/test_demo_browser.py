@@ -51,7 +51,7 @@ def captions(page: Any) -> list[str]:
 def test_it_draws_at_once_and_follows_seed_dice_and_bundle(visit: Any) -> None:
     page = visit()
     assert captions(page) == [f"seed {seed}" for seed in range(24)]
-    assert "24 pictures in" in page.inner_text("#report")
+    assert page.inner_text("#report").startswith("24 · ")
 
     page.fill("#seed input", "4294967200")
     page.press("#seed input", "Enter")
@@ -102,3 +102,99 @@ def test_it_fits_a_phone_and_enlarges_with_hard_pixels(visit: Any, dark: bool) -
     assert page.eval_on_selector(THUMBNAIL, "image => image.naturalWidth") == 8
     widths = {round(box.bounding_box()["width"]) for box in page.locator(THUMBNAIL).all()}
     assert widths == {78}  # four columns
+
+
+def wait_for_captions(page: Any, gallery: str, text: str) -> None:
+    page.wait_for_function(
+        "([name, text]) => [...document.querySelectorAll(name + ' .caption-label')].some(e => e.innerText.includes(text))",
+        arg=[gallery, text],
+    )
+
+
+def test_the_address_says_what_is_seen_and_brings_it_back(visit: Any, demo: Demo) -> None:
+    page = visit()
+    page.fill("#seed input", "40")
+    page.press("#seed input", "Enter")
+    page.wait_for_function("location.search.includes('seed=40')")
+    page.goto(f"{demo.url}/?bundle=pets&seed=77&n=3&class=bee&truncation=0.5")
+    wait_for_captions(page, "#gallery", "seed 77 · bee")
+    assert captions(page) == ["seed 77 · bee", "seed 78 · bee", "seed 79 · bee"]
+    page.goto(f"{demo.url}/?bundle=nobody&seed=x&n=9999999999&class=%3Cscript%3E")
+    wait_for_captions(page, "#gallery", "seed 63")
+    assert len(captions(page)) == 64
+
+
+def test_a_picture_that_was_clicked_is_explored(visit: Any) -> None:
+    page = visit()
+    page.locator(THUMBNAIL).nth(5).click()
+    page.get_by_role("tab", name="Explore").click()
+    page.wait_for_function("document.querySelector('#centre input').value === '5'")
+    page.click("#vary")
+    wait_for_captions(page, "#neighbours", "5 ± 0.3 · 10")
+    page.fill("#to input", "9")
+    page.press("#to input", "Enter")
+    wait_for_captions(page, "#between", "→ 9 · 100%")
+    with page.expect_download() as download:
+        page.click("#film")
+        page.locator("#film-file a[download]").first.click()
+    assert read_metadata(download.value.path())["walk"].endswith(",9")
+    page.fill("#sum textarea, #sum input", "3+9-4")
+    page.click("#add")
+    wait_for_captions(page, "#total", "3+9-4")
+
+
+def test_the_contact_sheet_leads_back_to_a_seed(visit: Any) -> None:
+    page = visit()
+    page.get_by_role("tab", name="Contact sheet").click()
+    wait_for_captions(page, "#contact", "seed 99")
+    page.locator("#contact .grid-container img").nth(42).click()
+    wait_for_captions(page, "#gallery", "seed 42")
+    assert page.input_value("#seed input") == "42"
+
+
+def test_fidelity_is_judged_here_and_the_card_is_read(visit: Any) -> None:
+    page = visit()
+    page.get_by_role("tab", name="Fidelity").click()
+    page.click("#check")
+    page.get_by_text("PASS").nth(1).wait_for()
+    wait_for_captions(page, "#differences", "difference x 32")
+    page.get_by_role("tab", name="About").click()
+    page.get_by_text("tiny", exact=True).first.wait_for()
+
+
+def test_it_speaks_chinese(browser: Any, demo: Demo) -> None:
+    context = browser.new_context(locale="zh-CN")
+    page = context.new_page()
+    page.goto(demo.url)
+    page.wait_for_selector(THUMBNAIL)
+    for words in ("一个种子，一张图。", "绘制", "保真度", "截断"):
+        assert page.get_by_text(words, exact=False).first.is_visible(), words
+    context.close()
+
+
+def test_everything_is_reached_by_the_keyboard(visit: Any) -> None:
+    page = visit()
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate("document.activeElement.closest('[id]')?.id + '|' + document.activeElement.getAttribute('role')")
+        )
+    for wanted in ("dice", "draw", "back"):
+        assert any(entry.startswith(wanted) for entry in reached), reached
+    assert any("tab" in entry.split("|")[1] for entry in reached)
+    page.focus("#draw")
+    page.fill("#seed input", "9")
+    page.focus("#draw")
+    page.keyboard.press("Enter")
+    wait_for_captions(page, "#gallery", "seed 32")
+
+
+def test_the_first_picture_comes_within_three_seconds(browser: Any, demo: Demo) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(demo.url)
+    page.wait_for_selector(THUMBNAIL)
+    seconds = page.evaluate("performance.now() / 1000")
+    context.close()
+    assert seconds < 3, f"{seconds:.1f} s"

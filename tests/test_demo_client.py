@@ -44,7 +44,10 @@ def pixels(path: Path) -> np.ndarray:
 
 def test_every_event_is_a_named_endpoint_with_documented_parameters(client: Any) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/generate", "/surprise", "/choose", "/classes"}
+    assert set(endpoints) == {
+        "/generate", "/surprise", "/last_used", "/choose", "/start", "/neighbours", "/morph", "/film", "/mix", "/sheet",
+        "/check",
+    }  # fmt: skip
     assert all(parameter["parameter_name"] for endpoint in endpoints.values() for parameter in endpoint["parameters"])
 
 
@@ -58,8 +61,8 @@ def test_pictures_arrive_unchanged_with_their_metadata(client: Any, tiny_bundle:
         metadata = read_metadata(file)
         assert (metadata["seeds"], metadata["model_sha256"], metadata["backend"]) == (str(seed), digest, "onnxruntime-cpu")
         np.testing.assert_array_equal(pixels(file), image)
-    assert "3 pictures" in report
-    assert "onnxruntime-cpu" in report
+    assert "**3**" in report
+    assert "onnxruntime-cpu · onnx-fp32" in report
 
 
 def test_a_seed_gives_the_same_file_alone_and_among_64(client: Any) -> None:
@@ -77,17 +80,78 @@ def test_a_class_can_be_chosen_and_depends_on_the_seed_otherwise(client: Any) ->
 
 
 def test_the_dice_draw_from_the_seed_they_show(client: Any) -> None:
-    seed, gallery, _ = client.predict("tiny", "each in turn", 2, api_name="/surprise")
+    seed, gallery, _ = client.predict("tiny", "each in turn", 7, 2, 0, "exact", api_name="/surprise")
     assert 0 <= seed < 2**32
     assert [item["caption"] for item in gallery["value"]] == [f"seed {seed}", f"seed {seed + 1}"]
+    back, gallery, _ = client.predict("tiny", "each in turn", seed, 2, 0, "exact", api_name="/last_used")
+    assert back == 7
+    assert [item["caption"] for item in gallery["value"]] == ["seed 7", "seed 8"]
 
 
-def test_another_bundle_brings_its_classes_facts_and_pictures(client: Any) -> None:
-    labels, facts, gallery, _ = client.predict("pets", 5, 2, api_name="/choose")
+def test_another_bundle_brings_its_classes_facts_pictures_and_card(client: Any) -> None:
+    labels, facts, gallery, _, card, receipts = client.predict("pets", 5, 2, 0, "exact", api_name="/choose")
     assert [choice[1] for choice in labels["choices"]] == ["each in turn", "ant", "bee", "cat"]
     assert "8 × 8 colour" in facts
     assert [item["caption"] for item in gallery["value"]] == ["seed 5 · cat", "seed 6 · ant"]
-    assert [choice[1] for choice in client.predict("tiny", api_name="/classes")["choices"]] == ["each in turn"]
+    assert "pets" in card
+    assert receipts["variants"][0]["parity"]["verdict"] == "PASS"
+    assert "path" not in receipts, "folders of this machine are nobody's business"
+
+
+def test_truncation_and_precision_are_obeyed(client: Any, tiny_bundle: Path) -> None:
+    files, _, _ = generate(client, seed=3, count=2, truncation=0.5, precision="fast")
+    with open_sampler(tiny_bundle) as sampler:
+        expected = sampler.sample([3, 4], truncation=0.5)
+    assert all(np.array_equal(pixels(file), image) for file, image in zip(files, expected, strict=True))
+    assert read_metadata(files[0])["truncation"] == 0.5
+
+
+def shown(gallery: Any) -> list[str]:
+    return [item["caption"] for item in gallery["value"]]
+
+
+def test_neighbours_know_whose_they_are(client: Any, tiny_bundle: Path) -> None:
+    gallery, _ = client.predict("tiny", 7, 0.2, api_name="/neighbours")
+    assert len(gallery["value"]) == 11
+    about = read_metadata(Path(gallery["value"][3]["image"]))
+    assert (about["around"], about["radius"], about["seed"]) == (7, 0.2, 3)
+
+
+def test_a_morph_begins_and_ends_with_its_seeds(client: Any, tiny_bundle: Path) -> None:
+    gallery = client.predict("tiny", 3, 9, 50, api_name="/morph")
+    assert shown(gallery) == ["3 → 9 · 0%", "3 → 9 · 50%", "3 → 9 · 100%"]
+    files = [Path(item["image"]) for item in gallery["value"]]
+    with open_sampler(tiny_bundle) as sampler:
+        first, last = sampler.sample([3, 9])
+    assert np.array_equal(pixels(files[0]), first)
+    assert np.array_equal(pixels(files[2]), last)
+
+
+def test_a_film_is_a_gif_that_remembers(client: Any) -> None:
+    film = client.predict("tiny", 3, 9, api_name="/film")
+    path = Path(film["value"] if isinstance(film, dict) else film)
+    with Image.open(path) as image:
+        assert (image.format, image.n_frames) == ("GIF", 49)  # type: ignore[attr-defined]
+    assert read_metadata(path)["walk"] == "3,9"
+
+
+def test_sums(client: Any) -> None:
+    assert shown(client.predict("tiny", "3 + 9 − 4, 1+2", api_name="/mix")) == ["3+9-4", "1+2"]
+    with pytest.raises(gradio_client.exceptions.AppError, match="cannot read"):
+        client.predict("tiny", "3 plus 4", api_name="/mix")
+
+
+def test_the_contact_sheet_is_seeds_0_to_99(client: Any) -> None:
+    gallery, _ = client.predict("tiny", api_name="/sheet")
+    assert shown(gallery) == [f"seed {seed}" for seed in range(100)]
+
+
+def test_the_goldens_are_drawn_again_and_judged(client: Any) -> None:
+    table, gallery = client.predict("tiny", api_name="/check")
+    assert "| onnx-fp32 | PASS | **PASS** |" in table
+    golden, drawn, difference = (pixels(Path(item["image"])).astype(int) for item in gallery["value"])
+    assert golden.shape == (8, 64, 3)
+    assert np.array_equal(np.clip(abs(golden - drawn) * 32, 0, 255), difference)
 
 
 @pytest.mark.parametrize(
@@ -96,12 +160,14 @@ def test_another_bundle_brings_its_classes_facts_and_pictures(client: Any) -> No
         ({"seed": -1}, "less than minimum value 0"),
         ({"seed": 2**32}, "greater than maximum value 4294967295"),
         ({"seed": 2**32 - 2, "count": 3}, "choose a lower seed"),
-        ({"seed": None}, "there is no seed"),
+        ({"seed": None}, "type a whole number"),
         ({"count": 0}, "less than minimum value 1"),
         ({"count": 65}, "greater than maximum value 64"),
         ({"bundle": "../tiny"}, "not in the list of choices"),
         ({"bundle": "/etc/passwd"}, "not in the list of choices"),
         ({"label": "dog"}, "not in the list of choices"),
+        ({"truncation": -1}, "less than minimum value 0"),
+        ({"precision": "quick"}, "not in the list of choices"),
         ({"bundle": None}, "there is no bundle"),
         ({"bundle": "damaged"}, "this generator cannot draw just now"),
     ],

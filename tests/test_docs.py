@@ -45,11 +45,25 @@ def test_gansample_options_exist(line: str) -> None:
     assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", line)) <= known
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/gan.md"])
+@pytest.mark.parametrize(
+    "page", sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+)
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text()
     targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if not target.startswith("http")]
     assert not [target for target in targets if target and not (ROOT / page).parent.joinpath(target).exists()]
+
+
+def test_the_chinese_readme_gives_the_same_commands() -> None:
+    def commands(text: str) -> list[str]:
+        blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+        return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+    chinese = commands((ROOT / "README.zh-CN.md").read_text())
+    assert len(chinese) > 20
+    assert not [command for command in chinese if command not in SHELL], "every one of them stands in the English one"
+    for page in ("README", "docs/gan"):
+        assert f"{Path(page).name}.zh-CN.md" in (ROOT / f"{page}.md").read_text()
 
 
 def test_no_path_of_a_machine_is_committed() -> None:

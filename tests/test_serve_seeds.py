@@ -59,6 +59,7 @@ def test_uniform_latents_stay_within_one() -> None:
         (([SEED_END], 4), "seed 4294967296 is outside"),
         (([0], 4, "cauchy"), "unknown latent distribution 'cauchy'"),
         (([0], 4, "normal", 0.0), "truncation is 0.0"),
+        (([0], 4, "normal", 1e-300), "truncation is 1e-300: it must be at least 0.01"),
         (([0], 4, "normal", float("nan")), "truncation is nan"),
         (([0], 4, "uniform", 1.0), "uniform latents"),
     ],

@@ -45,8 +45,8 @@ def _scale(preset: str, source: str, image_size: int) -> dict[str, Any]:
         return {**DIGITS, **(CLASSIC_DIGITS if preset == "classic" else {})}
     if image_size <= 32:
         return {
-            "images": 640_000, "batch": 64, "latent_size": 128, "g_width": 48, "d_width": 48, "lr_g": 3e-4, "lr_d": 3e-4,
-            "evaluations": 20,
+            "images": 640_000, "batch": 64 if preset == "classic" else 16, "latent_size": 128, "g_width": 48, "d_width": 48,
+            "lr_g": 3e-4, "lr_d": 3e-4, "evaluations": 20,
         }  # fmt: skip
     return {
         "images": 1_000_000, "batch": 32, "latent_size": 128, "g_width": 48 if image_size <= 64 else 24,

@@ -130,5 +130,34 @@ def doctor(as_json: Json = False, debug: Debug = False) -> None:
         sys.exit(BackendUnavailable.exit_code)
 
 
+@app.command()
+def serve(
+    bundle: Annotated[
+        list[Path] | None, typer.Argument(help="Bundle folders or names (default: the newest under artifacts/, else fashion).")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
+    backend: Annotated[str, typer.Option(help="auto, onnxruntime, openvino, cuda or tensorrt.")] = "auto",
+    precision: Annotated[str, typer.Option(help="exact or fast, as for gansample.")] = "exact",
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Ask for the token in this file (or in GAN_SERVE_TOKEN) with every request.")
+    ] = None,
+    max_waiting: Annotated[int, typer.Option(min=1, help="Pictures in the queue before 429.")] = 2048,
+    max_pictures: Annotated[int, typer.Option(min=1, help="Pictures in one request.")] = 256,
+    per_client: Annotated[int, typer.Option(min=1, help="Requests of one address at the same time.")] = 64,
+    deadline: Annotated[float, typer.Option(min=0.1, help="Seconds for a request before 504.")] = 30.0,
+    debug: Debug = False,
+) -> None:
+    """Answer HTTP requests for pictures: curl http://127.0.0.1:8000/v1/images/42.png -o 42.png
+
+    Documentation is at /docs. Ctrl-C or SIGTERM answers what was accepted and ends.
+    """
+    from gansample.http.command import run_service
+
+    limits = {"max_waiting": max_waiting, "max_pictures": max_pictures, "per_client": per_client, "deadline": deadline}
+    run_service(bundle or [], host, port, token_file, backend=backend, precision=precision, threads=threads, **limits)
+
+
 if __name__ == "__main__":
     main()

@@ -17,6 +17,9 @@ from gansample.errors import UsageError
 
 SEED_END = 2**32  # seeds are 0 .. SEED_END − 1: what RandomState takes, and a browser's number holds exactly
 
+MIN_TRUNCATION = 0.01
+"""Below it all pictures are one, and redrawing until a component falls inside takes longer and longer without bound."""
+
 Float32 = npt.NDArray[np.float32]
 
 
@@ -27,7 +30,7 @@ def latents(seeds: Iterable[int], size: int, distribution: str = "normal", trunc
     truncation    redraws every component with |z| > truncation from the seed's own stream (truncated normal, Brock et al.
                   2019, section 3.1). Values near 0 make all pictures alike. Normal latents only.
 
-    Raises UsageError for a seed outside 0 .. 2³²−1, an unknown distribution, or a truncation that is not positive.
+    Raises UsageError for a seed outside 0 .. 2³²−1, an unknown distribution, or a truncation below MIN_TRUNCATION.
     """
     check_space(distribution, truncation)
     wanted = seeds if isinstance(seeds, Sequence) else list(seeds)
@@ -43,14 +46,14 @@ def latents(seeds: Iterable[int], size: int, distribution: str = "normal", trunc
 
 
 def check_space(distribution: str, truncation: float | None) -> None:
-    """Raise UsageError for an unknown distribution, or a truncation that is not positive or has nothing to cut."""
+    """Raise UsageError for an unknown distribution, or a truncation too small, or with nothing to cut."""
     if distribution not in ("normal", "uniform"):
         raise UsageError(f"unknown latent distribution {distribution!r}", "use normal or uniform")
     if truncation is not None:
         if distribution != "normal":
             raise UsageError("truncation redraws the tails of a normal latent", "this generator has uniform latents")
-        if not 0 < truncation < math.inf:
-            raise UsageError(f"truncation is {truncation}", "it must be above 0, for example 1.0")
+        if not MIN_TRUNCATION <= truncation < math.inf:
+            raise UsageError(f"truncation is {truncation}", f"it must be at least {MIN_TRUNCATION}, for example 1.0")
 
 
 def check_seed(seed: int) -> None:

@@ -1,0 +1,116 @@
+"""A Hugging Face Space as a folder that runs as it is: python -m demo.space OUT"""
+
+import re
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import demo
+import gansample
+from gansample import console
+from gansample.atomic import folder_atomic
+from gansample.bundle import EMBEDDED, open_bundle
+from gansample.errors import OutputError
+
+PACKAGES = ("gradio", "onnxruntime", "numpy", "pillow", "typer", "rich", "isal", "openvino")
+OPTIONAL = ("openvino",)  # for int8; left out where it is not installed here
+
+CARD = """---
+title: gansample
+emoji: 🎞️
+colorFrom: yellow
+colorTo: gray
+sdk: gradio
+sdk_version: {gradio}
+python_version: "3.11"
+app_file: app.py
+pinned: false
+license: mit
+short_description: Pictures from exported GAN generators, a seed a picture
+---
+
+# gansample
+
+A trained generator draws each picture from nothing but its number: same number, same picture, on any machine.
+Bundles here: {bundles}. Made by `make space`; everything that runs is in this folder.
+"""
+
+APP = '''"""The demo as a Space: every bundle in this folder, behind the same guard as at home."""
+
+import contextlib
+import threading
+from pathlib import Path
+
+from demo.album import private_album
+from demo.shelf import Shelf, find_bundles
+
+HERE = Path(__file__).parent
+shelf = Shelf(find_bundles([(HERE / "bundles").absolute()]))
+
+if __name__ == "__main__":
+    with private_album() as album, contextlib.chdir(album.folder.parent):
+        from demo.app import build_page
+        from demo.launch import running
+
+        with running(build_page(shelf, album), album, host="0.0.0.0", port=7860):
+            threading.Event().wait()
+'''
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def space(
+    out: Annotated[Path, typer.Argument(help="The folder to write.")] = Path("dist/space"),
+    bundle: Annotated[
+        list[Path] | None, typer.Option(help="A bundle to take along (may be repeated; default: fashion).")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what exists.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
+) -> None:
+    """Write a folder that a Gradio Space runs: app, requirements, code, bundles, card."""
+    write_space(out, bundle or [EMBEDDED / "fashion"], force=force)
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    print(f"{out}: {size / 2**20:.1f} MiB. Try it: python {out}/app.py. Publish it: push the folder to a Space's repository.")
+
+
+def write_space(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
+    """Raises OutputError where `out` stands and may not be replaced, ArtefactError for what is no bundle."""
+    if out.exists() and not force:
+        raise OutputError(f"{out} exists", "pass --force to replace it")
+    opened = [open_bundle(path) for path in bundles]
+    with folder_atomic(out) as folder:
+        for found in opened:
+            shutil.copytree(found.path, folder / "bundles" / found.path.name, ignore=_unneeded)
+        names = ", ".join(found.spec.name for found in opened)
+        (folder / "README.md").write_text(CARD.format(gradio=version("gradio"), bundles=names))
+        (folder / "app.py").write_text(APP)
+        (folder / "requirements.txt").write_text(_requirements())
+        for package in (demo, gansample):
+            root = Path(str(package.__file__)).parent
+            shutil.copytree(root, folder / root.name, ignore=_unneeded)
+
+
+def _requirements() -> str:
+    """What runs here, to the version."""
+    lines = []
+    for package in PACKAGES:
+        try:
+            lines.append(f"{package}=={version(package)}")
+        except ModuleNotFoundError:
+            if package not in OPTIONAL:
+                raise
+    return "\n".join(lines) + "\n"
+
+
+def _unneeded(folder: str, names: list[str]) -> set[str]:
+    """Caches, and the embedded bundles, which the Space has beside the code."""
+    return {name for name in names if re.fullmatch(r"__pycache__|.*\.pyc|bundles", name) and not folder.endswith("bundles")}
+
+
+if __name__ == "__main__":
+    console.run(app, "space")

@@ -1,0 +1,37 @@
+"""The whole service as an ASGI application."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+import gansample
+from gansample.http import generations, health, images, refusals, v2
+from gansample.http.guard import Guard
+from gansample.http.metrics import Metrics
+from gansample.http.models import Models
+from gansample.http.settings import Settings
+
+ABOUT = "Pictures from exported GAN generators. A seed is a picture: the same bytes for the same seed, model and class, always."
+
+
+def create_app(models: Models, settings: Settings) -> FastAPI:
+    """`models` is closed with the app, after the last accepted request was answered."""
+
+    @contextlib.asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(models.watch())
+        yield
+        watching.cancel()
+        await asyncio.to_thread(models.close)
+
+    app = FastAPI(title="gansample", version=gansample.__version__, description=ABOUT, lifespan=life, redoc_url=None)
+    metrics = Metrics()
+    refusals.install(app)
+    app.include_router(images.router(models, settings))
+    app.include_router(generations.router(models, settings))
+    app.include_router(health.router(models, metrics))
+    app.include_router(v2.router(models, settings))
+    app.add_middleware(Guard, settings=settings, metrics=metrics)
+    return app

@@ -1,0 +1,57 @@
+"""Is it alive, is it ready, what does it serve, how is it doing."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from gansample.http.metrics import Metrics
+from gansample.http.models import Model, Models
+from gansample.http.refusals import Refusal
+
+
+def router(models: Models, metrics: Metrics) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/livez", tags=["health"])
+    async def alive() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "alive"}
+
+    @routes.get("/readyz", tags=["health"])
+    async def ready() -> dict[str, str]:
+        """Every model is open, has drawn its goldens, and its engine runs."""
+        if not models.ready:
+            raise Refusal(503, "an engine has stopped, or the service is leaving", headers={"Retry-After": "1"})
+        return {"status": "ready"}
+
+    @routes.get("/v1/models", tags=["models"])
+    async def listed() -> dict[str, Any]:
+        """Everything that is served; the first one is the default."""
+        return {"object": "list", "data": [describe(model) for model in models]}
+
+    @routes.get("/v1/models/{name}", tags=["models"])
+    async def one(name: str) -> dict[str, Any]:
+        return describe(models.get(name))
+
+    @routes.get("/metrics", tags=["health"], response_class=Response)
+    async def measured() -> Response:
+        """For Prometheus."""
+        return metrics.answer(models)
+
+    return routes
+
+
+def describe(model: Model) -> dict[str, Any]:
+    spec, runner = model.spec, model.sampler.runner
+    return {
+        "id": model.name,
+        "object": "model",
+        "created": model.created,
+        "owned_by": "gansample",
+        "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
+        "classes": list(spec.classes) if spec.classes is not None else None,
+        "latent": {"size": spec.latent_size, "distribution": spec.distribution},
+        "sha256": model.bundle.sha256,
+        "engine": {"backend": runner.backend, "variant": runner.variant, "why": model.sampler.why},
+    }

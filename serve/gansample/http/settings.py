@@ -1,0 +1,35 @@
+"""Limits and manners of the service. Each limit has one answer: what is over it is refused, and told which and why."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    backend: str = "auto"
+    precision: str = "exact"
+    threads: int | None = None
+
+    batch: int = 64
+    """Pictures per run of the engine, at most."""
+    max_waiting: int = 2048
+    """Pictures in the queue; further requests are refused with 429."""
+    deadline: float = 30.0
+    """Seconds from a request's arrival to its pictures, else 504."""
+
+    max_pictures: int = 256
+    """In one request."""
+    max_pixels: int = 1 << 24
+    """In one request, all pictures together."""
+    max_body: int = 1 << 20
+    """Bytes."""
+    read_seconds: float = 10.0
+    """For a request's headers, and again for its body: who sends slower is cut off."""
+    per_client: int = 64
+    """Requests of one address at the same time."""
+    in_total: int = 512
+    """Requests at the same time."""
+
+    token: str | None = None
+    """What `Authorization: Bearer …` must say; None asks for nothing."""
+    reload_seconds: float = 2.0
+    """How often the bundles' folders are looked at for a newer export."""
