@@ -21,7 +21,7 @@ SHARE ?= 0
 PORT  ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bindings lock train export sample demo space serve test test-gpu lint types check bench clean
+.PHONY: help setup bindings lock train export sample demo space web-demo serve test test-gpu lint types check bench clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ demo: $(READY)  ## open the demo page (SHARE=1 for a public link)
 
 space: $(READY)  ## write a Hugging Face Space into dist/space (BUNDLE=...)
 	@$(PY) -m demo.space --force $(if $(BUNDLE),--bundle $(BUNDLE)) dist/space
+
+web-demo: $(READY)  ## write a page for any static host into dist/web-demo (BUNDLE=...)
+	@$(PY) -m demo.web_demo --force $(if $(BUNDLE),--bundle $(BUNDLE)) dist/web-demo
 
 serve: $(READY)  ## answer HTTP requests on 127.0.0.1:8000 (PORT=...)
 	@$(PY) -m gansample.gan serve --port $(PORT)

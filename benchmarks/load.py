@@ -36,7 +36,12 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, data: bytes) -> int:
-        """The status; 0 where the connection broke."""
+        """The status; 0 where the connection broke. One that stood idle may have been closed meanwhile: then on a new one."""
+        if self._streams is not None and (status := await self._try(data)):
+            return status
+        return await self._try(data)
+
+    async def _try(self, data: bytes) -> int:
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection("127.0.0.1", self._port)

@@ -1,0 +1,56 @@
+// Everything the page says, in English and in Simplified Chinese.
+
+const ENGLISH = {
+  title: "One seed, one picture.",
+  lede: "A trained generator draws each of these in your browser, from nothing but its number. No server, no upload.",
+  generator: "Generator",
+  class: "Class",
+  each: "each in turn",
+  seed: "Seed",
+  roll: "Roll",
+  count: "Pictures",
+  truncation: "Truncation (0 is off)",
+  draw: "Draw",
+  opening: "Loading the generator …",
+  verified: "Verified here: within one 8-bit step of PyTorch",
+  differs: "FAIL: this browser draws other pictures than PyTorch did. Do not trust them.",
+  damaged: "The generator is damaged (its digest is wrong): it is not used. Copy the folder again.",
+  failed: "It could not be opened:",
+  hint: "Click a picture to download it; Shift and click two for the way between them.",
+  morph: "From one to the other",
+  language: "中文",
+};
+const CHINESE = {
+  title: "一个种子，一张图。",
+  lede: "训练好的生成器就在你的浏览器里，只凭一个数字画出每一张图。没有服务器，也不上传。",
+  generator: "生成器",
+  class: "类别",
+  each: "依次",
+  seed: "种子",
+  roll: "随机",
+  count: "张数",
+  truncation: "截断（0 为关闭）",
+  draw: "绘制",
+  opening: "正在载入生成器……",
+  verified: "已在此验证：与 PyTorch 相差至多一个 8 位级",
+  differs: "失败：这个浏览器画的图与 PyTorch 不同，请勿信任。",
+  damaged: "生成器已损坏（摘要不符），未予使用。请重新复制文件夹。",
+  failed: "无法打开：",
+  hint: "点击图片即可下载；按住 Shift 点击两张，可看它们之间的过渡。",
+  morph: "从一张到另一张",
+  language: "English",
+};
+
+let chinese = navigator.language.toLowerCase().startsWith("zh");
+
+export const say = (key) => (chinese ? CHINESE : ENGLISH)[key];
+
+export function translate(root = document) {
+  document.documentElement.lang = chinese ? "zh-CN" : "en";
+  for (const element of root.querySelectorAll("[data-say]")) element.textContent = say(element.dataset.say);
+}
+
+export function switchLanguage() {
+  chinese = !chinese;
+  translate();
+}

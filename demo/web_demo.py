@@ -1,0 +1,99 @@
+"""The page that needs no server: python -m demo.web_demo OUT
+
+A folder for any static host. The generator draws in the visitor's browser, with ONNX Runtime as WebAssembly, from the same seeds
+to the same pictures, and shows whether that is so: it draws the bundle's goldens and compares.
+"""
+
+import base64
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import gansample
+from gansample import console
+from gansample.atomic import folder_atomic
+from gansample.bundle import EMBEDDED, REFERENCE, Bundle, open_bundle
+from gansample.errors import BackendUnavailable, OutputError
+from gansample.goldens import read_goldens
+
+SOURCES = Path(__file__).with_name("web")
+PAGE = ("index.html", "page.css", "icon.svg", "app.js", "worker.js", "latents.js", "png.js", "words.js")
+RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+SHOWN = 8  # goldens that travel along
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def web_demo(
+    out: Annotated[Path, typer.Argument(help="The folder to write.")] = Path("dist/web-demo"),
+    bundle: Annotated[list[Path] | None, typer.Option(help="A bundle to show (may be repeated; default: fashion).")] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what exists.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
+) -> None:
+    """Write a static page that draws in the visitor's browser."""
+    write_web_demo(out, bundle or [EMBEDDED / "fashion"], force=force)
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    print(f"{out}: {size / 2**20:.1f} MiB. Try it: python -m http.server -d {out}")
+
+
+def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
+    """Raises OutputError where `out` stands and may not be replaced, BackendUnavailable without npm or a network."""
+    if out.exists() and not force:
+        raise OutputError(f"{out} exists", "pass --force to replace it")
+    opened = {path.name: open_bundle(path) for path in bundles}
+    with tempfile.TemporaryDirectory() as packages, folder_atomic(out) as folder:
+        runtime = _installed(Path(packages)) / "onnxruntime-web" / "dist"
+        (folder / "ort").mkdir()
+        for name in RUNTIME:
+            shutil.copyfile(runtime / name, folder / "ort" / name)
+        for name in PAGE:
+            shutil.copyfile(SOURCES / name, folder / name)
+        for name, bundle in opened.items():
+            (folder / "bundles" / name).mkdir(parents=True)
+            (folder / "bundles" / name / REFERENCE).write_bytes(bundle.read(REFERENCE))
+            (folder / "bundles" / name / "about.json").write_text(json.dumps(_about(bundle)))
+        (folder / "bundles.json").write_text(json.dumps(list(opened)))
+
+
+def _installed(folder: Path) -> Path:
+    """node_modules with exactly what package-lock.json names, digests checked by npm."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise BackendUnavailable("npm is not installed", "it fetches ONNX Runtime for browsers: apt-get install npm")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(SOURCES / name, folder / name)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise BackendUnavailable(f"npm cannot fetch onnxruntime-web ({reason})", "check the network, or npm's registry")
+    return folder / "node_modules"
+
+
+def _about(bundle: Bundle) -> dict[str, Any]:
+    """What the page must know of a bundle, with its first goldens."""
+    spec, goldens = bundle.spec, read_goldens(bundle)
+    return {
+        "name": spec.name,
+        "version": gansample.__version__,
+        "sha256": bundle.sha256,
+        "latent": {"size": spec.latent_size, "distribution": spec.distribution},
+        "classes": list(spec.classes) if spec.classes is not None else None,
+        "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
+        "goldens": {
+            "z": goldens.z[:SHOWN].ravel().tolist(),
+            "labels": goldens.label[:SHOWN].tolist() if goldens.label is not None else [0] * SHOWN,
+            "images": base64.b64encode(goldens.images[:SHOWN].tobytes()).decode(),
+        },
+    }
+
+
+if __name__ == "__main__":
+    console.run(app, "web-demo")
