@@ -1,7 +1,7 @@
 """The page that needs no server: python -m demo.web_demo OUT
 
-A folder for any static host. The generator draws in the visitor's browser, with ONNX Runtime as WebAssembly, from the same seeds
-to the same pictures, and shows whether that is so: it draws the bundle's goldens and compares.
+A folder for any static host. The generator draws in the visitor's browser, with ONNX Runtime as WebAssembly, from the same
+seeds to the same pictures, and shows whether that is so: it draws the bundle's goldens and compares.
 """
 
 import base64
