@@ -4,6 +4,8 @@ import contextlib
 import secrets
 import sys
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -26,6 +28,10 @@ def demo(
         typer.Option(help="Show this bundle (may be repeated; default: all under artifacts/ and models/, and fashion)."),
     ] = None,
     share: Annotated[bool, typer.Option("--share", help="Make a public link, behind a one-time password.")] = False,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="With --share: no password, whoever has the link is in.")] = False,
+    tunnel_server: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="With --share: your own frp server in place of Gradio's.")
+    ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: the first free one from 7860.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
@@ -39,7 +45,10 @@ def demo(
     """
     from demo.shelf import Shelf, find_bundles
     from gansample.bundle import open_bundle
+    from gansample.errors import UsageError
 
+    if (no_auth or tunnel_server) and not share:
+        raise UsageError("--no-auth and --tunnel-server are about a public link", "add --share, or leave them out")
     shelf = Shelf([open_bundle(path.absolute()) for path in bundle] if bundle else find_bundles())
 
     from demo.album import private_album
@@ -49,29 +58,46 @@ def demo(
         from demo.app import build_page
         from demo.launch import USER, running
 
-        password = secrets.token_urlsafe(9) if share else None
+        password = secrets.token_urlsafe(9) if share and not no_auth else None
         page = build_page(shelf, album)
         with running(page, album, host=host, port=port, password=password) as url, contextlib.ExitStack() as stack:
             _say(f"{', '.join(shelf.names)} at {url}  (Ctrl-C ends it)")
             if password is not None:
                 _say(f"sign in as {USER}, password {password}")
-                _share(host, page.server_port, url, stack)
+            if share:
+                _share(Link(host, page.server_port, url, tunnel_server, password is not None), shelf.names, stack)
             threading.Event().wait()
 
 
-def _share(host: str, port: int, url: str, stack: contextlib.ExitStack) -> None:
+@dataclass(frozen=True)
+class Link:
+    """What a public link leads to."""
+
+    host: str
+    port: int
+    url: str
+    server: str | None
+    has_password: bool
+
+
+def _share(link: Link, bundles: Sequence[str], stack: contextlib.ExitStack) -> None:
     from demo.share import close_link, open_link
 
     stack.callback(close_link)
     _say("asking for a public link …")
     try:
-        link = open_link(port, "127.0.0.1" if host == "0.0.0.0" else host)
+        address = open_link(link.port, "127.0.0.1" if link.host == "0.0.0.0" else link.host, server=link.server)
     except BackendUnavailable as error:
         _say(f"no public link: {error}")
-        _say(f"the page goes on at {url}; from another machine: ssh -L {port}:127.0.0.1:{port} USER@THIS_MACHINE")
+        _say(f"the page goes on at {link.url}. Other ways to show it:")
+        _say(f"  from another machine:  ssh -L {link.port}:127.0.0.1:{link.port} USER@THIS_MACHINE")
+        _say("  for everybody:         make space, and push dist/space to a Hugging Face Space")
+        _say("  your own frp server:   --share --tunnel-server HOST:PORT")
     else:
-        _say(f"public link: {link}")
-        _say("whoever has link and password can draw from these bundles until this command ends (a week at most)")
+        who = "whoever has link and password" if link.has_password else "WHOEVER HAS THE LINK (--no-auth)"
+        _say(f"public link: {address}")
+        _say(f"{who} can draw from {', '.join(bundles)} and read their cards; no other file of this machine is served")
+        _say("it ends with this command, or when the tunnel's service ends it: after a week at the latest, often sooner")
 
 
 def _say(line: str) -> None:

@@ -6,6 +6,7 @@ does not.
 """
 
 import re
+from collections.abc import Set
 from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,22 +19,23 @@ _READ = re.compile(
       | /(login_check|logout|user|gradio_api/(user|login_check|app_id))/?
       | /gradio_api/(info|openapi\.json|theme\.css|startup-events|queue/(data|status))/?
       | /gradio_api/heartbeat/\w+
-      | /gradio_api/call/\w+/\w+
+      | /gradio_api/call/(?P<name>\w+)/\w+
     """,
     re.VERBOSE,
 )
-_WRITE = re.compile(r"/login/? | /gradio_api/(queue/join|cancel|reset|call/(v2/)?\w+)/?", re.VERBOSE)
+_WRITE = re.compile(r"/login/? | /gradio_api/(queue/join|cancel|reset|call/(v2/)?(?P<name>\w+))/?", re.VERBOSE)
 _FILE = "/gradio_api/file="
 
 
 class Guard:
     """ASGI middleware: 404 for every route but those the page and `gradio_client` use, 413 for a body over MAX_BODY_BYTES.
 
-    Files are served from under `pictures` only.
+    pictures   files are served from under this folder only.
+    endpoints  names that may be called. Gradio hides those it calls private, but answers them.
     """
 
-    def __init__(self, app: ASGIApp, pictures: Path) -> None:
-        self.app, self.pictures = app, pictures.resolve()
+    def __init__(self, app: ASGIApp, pictures: Path, endpoints: Set[str]) -> None:
+        self.app, self.pictures, self.endpoints = app, pictures.resolve(), endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -47,13 +49,19 @@ class Guard:
 
     def _is_open(self, method: str, path: str) -> bool:
         if method == "POST":
-            return _WRITE.fullmatch(path) is not None
+            return self._matches(_WRITE, path)
         if method not in ("GET", "HEAD"):
             return False
         if path.startswith(_FILE):
             file = Path(path.removeprefix(_FILE))
-            return file.suffix in (".png", ".gif") and file.is_absolute() and file.resolve().is_relative_to(self.pictures)
-        return _READ.fullmatch(path) is not None
+            return (
+                file.suffix in (".png", ".gif", ".mp4") and file.is_absolute() and file.resolve().is_relative_to(self.pictures)
+            )
+        return self._matches(_READ, path)
+
+    def _matches(self, routes: re.Pattern[str], path: str) -> bool:
+        found = routes.fullmatch(path)
+        return found is not None and (found["name"] is None or found["name"] in self.endpoints)
 
 
 async def _read_body(receive: Receive) -> bytes | None:

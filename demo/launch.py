@@ -4,14 +4,18 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_space
 from starlette.middleware import Middleware
 
 from demo.album import Album
-from demo.app import STYLE, theme
+from demo.app import STYLE, WAITING, theme
 from demo.guard import Guard
+from demo.limits import Limits, Throttle
 from demo.words import LANGUAGES
 from gansample.errors import UsageError
 
@@ -19,20 +23,29 @@ USER = "guest"  # the name that goes with a password
 
 
 def launch(
-    page: gr.Blocks, album: Album, *, host: str = "127.0.0.1", port: int | None = None, password: str | None = None
+    page: gr.Blocks,
+    album: Album,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    password: str | None = None,
+    limits: Limits | None = None,
 ) -> str:
     """Serve `page` in a thread of its own and return its local address.
 
     port      None takes the first free one from 7860.
     password  asked of every visitor, for the user `guest`; None lets everybody in.
+    limits    None is `Limits()`; on a Space, whose proxy stands in for all visitors, those that hold for all together.
 
     Raises UsageError where the port is taken or the environment asks for Gradio's remote editor. No variable of the
     environment can open anything else: each setting that has one is given here.
     """
     if os.environ.get("GRADIO_VIBE_MODE"):
         raise UsageError("GRADIO_VIBE_MODE lets every visitor run code on this machine", "unset it")
+    limits = limits or (Limits() if get_space() is None else _for_all_together(Limits()))
+    guard = Middleware(Guard, pictures=album.folder, endpoints=public_endpoints(page))
     settings: dict[str, Any] = {
-        "app_kwargs": {"middleware": [Middleware(Guard, pictures=album.folder)]},
+        "app_kwargs": {"middleware": [guard, Middleware(Throttle, limits=limits, waiting=partial(_waiting, page))]},
         "allowed_paths": [str(album.folder)],
         "share": False,  # demo.share opens links, with a reason where it cannot
         "auth": (USER, password) if password is not None else None,
@@ -61,6 +74,29 @@ def launch(
         wanted = f"{host}:{port}" if port is not None else f"any port of {host} from 7860"
         raise UsageError(f"cannot listen on {wanted} ({error})", "choose another --port or --host") from error
     return str(url)
+
+
+def public_endpoints(page: gr.Blocks) -> frozenset[str]:
+    """The endpoints that are offered to everybody by name."""
+    return frozenset(fn.api_name for fn in page.fns.values() if fn.api_name and fn.api_visibility == "public")
+
+
+def _waiting(page: gr.Blocks, client: str) -> int:
+    """How many of the client's events stand in Gradio's queue."""
+    queues = page._queue.event_queue_per_concurrency_id.values()
+    return sum(
+        event.request.client is not None and event.request.client.host == client for queue in queues for event in queue.queue
+    )
+
+
+def _for_all_together(limits: Limits) -> Limits:
+    return replace(
+        limits,
+        draws=limits.all_draws,
+        sign_ins=limits.all_sign_ins,
+        waiting=WAITING,
+        connections=limits.all_connections,
+    )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ checked before it is written.
 
 import hashlib
 import queue
+import re
 import secrets
 import threading
 import urllib.error
@@ -18,23 +19,27 @@ from gradio import networking, tunneling
 from gradio.exceptions import ShareCertificateWriteError
 
 from gansample.atomic import write_atomic
-from gansample.errors import BackendUnavailable, GansampleError, OutputError
+from gansample.errors import BackendUnavailable, GansampleError, OutputError, UsageError
 
 PATIENCE_SECONDS = 28.0
 DOWNLOAD_SECONDS = 10.0  # without a byte
 
 
-def open_link(port: int, host: str = "127.0.0.1", patience: float = PATIENCE_SECONDS) -> str:
+def open_link(port: int, host: str = "127.0.0.1", patience: float = PATIENCE_SECONDS, server: str | None = None) -> str:
     """The public address of the page on `port`, open until `close_link`.
 
+    server  HOST:PORT of one's own frp server; None is Gradio's service.
+
     Raises BackendUnavailable with the cause: no network, a tunnel program that is missing, altered or blocked, a folder that
-    cannot be written, or no answer within `patience` seconds.
+    cannot be written, or no answer within `patience` seconds. Raises UsageError for a `server` that is no HOST:PORT.
     """
+    if server is not None and re.fullmatch(r"[^:/\s]+:[0-9]{1,5}", server) is None:
+        raise UsageError(f"--tunnel-server {server} is no HOST:PORT", "write it like tunnel.example.org:7000")
     outcome: queue.Queue[str | Exception] = queue.Queue()
 
     def dial() -> None:
         try:
-            outcome.put(_dial(host, port))
+            outcome.put(_dial(host, port, server))
         except Exception as error:
             outcome.put(error)
 
@@ -62,16 +67,16 @@ def close_link() -> None:
                 pass
 
 
-def _dial(host: str, port: int) -> str:
+def _dial(host: str, port: int, server: str | None) -> str:
     _verified_program(Path(tunneling.BINARY_PATH), tunneling.BINARY_URL)
     address = networking.setup_tunnel(
         local_host=host,
         local_port=port,
         share_token=secrets.token_urlsafe(32),
-        share_server_address=None,
+        share_server_address=server,
         share_server_tls_certificate=None,
     )
-    return urlparse(address)._replace(scheme="https").geturl()
+    return urlparse(address)._replace(scheme="https" if server is None else "http").geturl()
 
 
 def _verified_program(path: Path, source: str) -> None:

@@ -14,8 +14,12 @@ from pathlib import Path
 from demo.album import private_album
 from demo.app import build_page
 from demo.launch import running
+from demo.limits import Limits, Rate
 from demo.shelf import Shelf
 from gansample.bundle import open_bundle
+
+PLENTY = Rate(burst=10_000, per_second=1_000)
+GENEROUS = Limits(draws=PLENTY, all_draws=PLENTY, sign_ins=PLENTY, all_sign_ins=PLENTY)  # a suite is faster than people
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,11 @@ class Demo:
 
 
 @contextmanager
-def serve_demo(bundles: Sequence[Path], password: str | None = None) -> Iterator[Demo]:
+def serve_demo(bundles: Sequence[Path], password: str | None = None, limits: Limits = GENEROUS) -> Iterator[Demo]:
     shelf = Shelf([open_bundle(path) for path in bundles])
     with private_album() as album, contextlib.ExitStack() as stack:
         with collected_event_loops():
-            url = stack.enter_context(running(build_page(shelf, album), album, password=password))
+            url = stack.enter_context(running(build_page(shelf, album), album, password=password, limits=limits))
         yield Demo(url.rstrip("/"), album.folder)
     shelf.close()
 

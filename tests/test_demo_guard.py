@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from demo.album import private_album
+from demo.app import build_page
 from demo.guard import MAX_BODY_BYTES
-from tests.run_demo import Demo, serve_demo
+from demo.launch import public_endpoints
+from demo.shelf import Shelf
+from gansample.bundle import open_bundle
+from tests.run_demo import Demo, collected_event_loops, serve_demo
+
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +99,23 @@ def test_a_body_past_the_limit_is_refused_declared_or_not(demo: Demo) -> None:
     assert ask(demo, "POST", "/gradio_api/queue/join", iter([large[:9000]] * 8))[0] == 413
     assert ask(demo, "POST", "/gradio_api/call/generate", large)[0] == 413
     wish = json.dumps({"data": ["tiny", "each in turn", 1, 1, 0, "exact"]}).encode()
-    status, answer = ask(demo, "POST", "/gradio_api/call/generate", wish, **{"Content-Type": "application/json"})
+    status, answer = ask(demo, "POST", "/gradio_api/call/generate", wish, **JSON)
     assert (status, list(json.loads(answer))) == (200, ["event_id"])
+
+
+@pytest.mark.parametrize("name", ["pick", "use", "generate_1", "pick_1", "lambda", "absent"])
+@pytest.mark.parametrize("route", ["call", "call/v2"])
+def test_what_is_private_cannot_be_called_by_name(demo: Demo, route: str, name: str) -> None:
+    assert ask(demo, "POST", f"/gradio_api/{route}/{name}", b'{"data": []}', **JSON) == (404, b"Not found")
+    assert ask(demo, "GET", f"/gradio_api/call/{name}/0")[0] == 404
+
+
+def test_every_private_function_is_closed(tiny_bundle: Path) -> None:
+    with private_album() as album, collected_event_loops():
+        page = build_page(Shelf([open_bundle(tiny_bundle)]), album)
+        private = {fn.api_name for fn in page.fns.values() if fn.api_visibility != "public"}
+        assert private
+        assert not private & public_endpoints(page)
 
 
 def test_a_password_keeps_strangers_out(tiny_bundle: Path) -> None:

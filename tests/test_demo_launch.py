@@ -67,6 +67,8 @@ def test_help_needs_no_gradio() -> None:
     [
         (["--bundle", "absent"], {}, 3, "no bundle at"),
         (["--port", "0"], {}, 2, "--port"),
+        (["--bundle", "tiny", "--no-auth"], {}, 2, "add --share"),
+        (["--bundle", "tiny", "--share", "--tunnel-server", "nowhere"], {}, 2, "HOST:PORT"),
         (["--bundle", "tiny"], {"GRADIO_VIBE_MODE": "1"}, 2, "GRADIO_VIBE_MODE"),
     ],
 )
@@ -105,6 +107,8 @@ def test_without_a_network_the_page_goes_on_and_says_why_there_is_no_link(tmp_pa
         assert time.monotonic() - started < 30
         assert why.startswith("no network: cannot reach cdn-media.huggingface.co (")
         assert url in read_until(process, "the page goes on at .*")[0]
+        for way in ("ssh -L", "make space", "--tunnel-server"):
+            read_until(process, way)
         assert urllib.request.urlopen(url, timeout=20).status == 200
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130

@@ -13,7 +13,7 @@ import pytest
 from gradio import networking, tunneling
 
 from demo.share import close_link, open_link
-from gansample.errors import BackendUnavailable
+from gansample.errors import BackendUnavailable, UsageError
 from tests.run_demo import serve_files
 
 Script = Callable[[str], Path]
@@ -67,6 +67,21 @@ def test_a_link_is_opened_and_closed(tunnel: Script, tmp_path: Path) -> None:
             break
         time.sleep(0.05)
     assert not is_running(pid)
+
+
+def test_a_server_of_ones_own_is_dialled_and_nobody_else_is_asked(
+    tunnel: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tunnel('echo "$@" > arguments; echo "start proxy success: http://abc.tunnel.test"; exec sleep 60')
+    monkeypatch.setattr(networking, "GRADIO_API_SERVER", "http://127.0.0.1:9/")
+    assert open_link(7861, server="tunnel.test:7000") == "http://abc.tunnel.test"
+    assert "--server_addr tunnel.test:7000" in (tmp_path / "arguments").read_text()
+
+
+@pytest.mark.parametrize("server", ["tunnel.test", "http://tunnel.test:7000", "a b:1", ":7000", "tunnel.test:port"])
+def test_an_address_that_is_none_is_refused_before_anything_is_run(server: str) -> None:
+    with pytest.raises(UsageError, match="write it like"):
+        open_link(7861, server=server)
 
 
 def test_an_altered_program_is_never_run(tunnel: Script, tmp_path: Path) -> None:
