@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,7 @@ from demo.limits import Limits, Throttle
 from demo.words import LANGUAGES
 from gansample.errors import UsageError
 
+SCRIPT = Path(__file__).with_name("page.js")
 USER = "guest"  # the name that goes with a password
 
 
@@ -66,6 +68,7 @@ def launch(
             quiet=True,
             theme=theme(),
             css_paths=[STYLE],
+            js=SCRIPT.read_text(),
             i18n=LANGUAGES,
             footer_links=["api"],
             **settings,

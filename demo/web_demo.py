@@ -49,7 +49,7 @@ def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -
         raise OutputError(f"{out} exists", "pass --force to replace it")
     opened = {path.name: open_bundle(path) for path in bundles}
     with tempfile.TemporaryDirectory() as packages, folder_atomic(out) as folder:
-        runtime = _installed(Path(packages)) / "onnxruntime-web" / "dist"
+        runtime = installed(Path(packages)) / "onnxruntime-web" / "dist"
         (folder / "ort").mkdir()
         for name in RUNTIME:
             shutil.copyfile(runtime / name, folder / "ort" / name)
@@ -62,7 +62,7 @@ def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -
         (folder / "bundles.json").write_text(json.dumps(list(opened)))
 
 
-def _installed(folder: Path) -> Path:
+def installed(folder: Path) -> Path:
     """node_modules with exactly what package-lock.json names, digests checked by npm."""
     npm = shutil.which("npm")
     if npm is None:

@@ -198,3 +198,26 @@ def test_the_first_picture_comes_within_three_seconds(browser: Any, demo: Demo) 
     seconds = page.evaluate("performance.now() / 1000")
     context.close()
     assert seconds < 3, f"{seconds:.1f} s"
+
+
+def test_axe_finds_nothing_serious(browser: Any, demo: Demo, tmp_path: Path) -> None:
+    from demo.web_demo import installed
+    from gansample.errors import BackendUnavailable
+
+    try:
+        axe = (installed(tmp_path) / "axe-core" / "axe.min.js").read_text()
+    except BackendUnavailable as reason:
+        pytest.skip(f"NOT RUN: {reason}")
+    for scheme in ("light", "dark"):
+        context = browser.new_context(color_scheme=scheme)
+        page = context.new_page()
+        page.goto(demo.url)
+        page.wait_for_selector(THUMBNAIL)
+        for name in ("Generate", "Explore", "Contact sheet", "Fidelity", "About"):
+            page.get_by_role("tab", name=name).click()
+            page.wait_for_timeout(500)
+            page.evaluate(axe)
+            found = page.evaluate("axe.run()")["violations"]
+            serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+            assert serious == [], (scheme, name)
+        context.close()

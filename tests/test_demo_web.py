@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.web_demo import SOURCES, _installed, write_web_demo
+from demo.web_demo import SOURCES, installed, write_web_demo
 from gansample import open_sampler
 from gansample.errors import BackendUnavailable, OutputError
 from gansample.latents import latents, slerp
@@ -230,7 +230,7 @@ def test_another_models_goldens_are_noticed(site: Path, browser: Any, url: str) 
 
 @pytest.mark.browser
 def test_axe_finds_nothing_serious(browser: Any, url: str, tmp_path: Path) -> None:
-    axe = (_installed(tmp_path) / "axe-core" / "axe.min.js").read_text()
+    axe = (installed(tmp_path) / "axe-core" / "axe.min.js").read_text()
     for scheme in ("light", "dark"):
         context = browser.new_context(color_scheme=scheme, bypass_csp=True)
         page = context.new_page()
