@@ -14,7 +14,7 @@ from demo.tabs.about import About
 from demo.tabs.contact import ContactSheet
 from demo.tabs.explore import Explore
 from demo.tabs.fidelity import FidelityTab
-from demo.tabs.generate import FIRST_COUNT, FIRST_SEED, Generate
+from demo.tabs.generate import FIRST_COUNT, FIRST_SEED, PRECISIONS, Generate
 from demo.words import say
 from gansample.latents import SEED_END
 
@@ -34,32 +34,30 @@ def build_page(shelf: Shelf, album: Album) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(say("generate"), id="generate"):
                 generate = Generate(studio)
-            with gr.Tab(say("explore"), id="explore"):
-                explore = Explore(studio)
+            with gr.Tab(say("explore"), id="explore") as explore_tab:
+                explore = Explore(studio, generate, explore_tab)
             with gr.Tab(say("contact"), id="contact") as contact_tab:
-                contact = ContactSheet(studio)
+                contact = ContactSheet(studio, contact_tab)
             with gr.Tab(say("fidelity"), id="fidelity"):
-                FidelityTab(studio)
+                fidelity = FidelityTab(studio)
             with gr.Tab(say("about"), id="about"):
                 about = About(studio)
         gr.Markdown(say("colophon"), elem_id="colophon")
 
-        _choose(studio, generate, about)
-        _start(page, studio, generate)
+        _start(page, studio, generate, about)
+        _choose(studio, generate, explore, contact, fidelity, about)
         _pick(studio, generate, explore, contact, tabs)
-        contact_tab.select(
-            contact.sheet, studio.bundle, [contact.gallery, contact.report], api_name="sheet",
-            **studio.one_at_a_time(contact.report),
-        )  # fmt: skip
     page.queue(api_open=False, max_size=WAITING)
     # Gradio sums up all past events with pandas after every single one, for a monitor that is closed here.
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     return page
 
 
-def _choose(studio: Studio, generate: Generate, about: About) -> None:
+def _choose(
+    studio: Studio, generate: Generate, explore: Explore, contact: ContactSheet, fidelity: FidelityTab, about: About
+) -> None:
     def choose(bundle: str, seed: int | None, count: int, truncation: float, precision: str) -> tuple[Any, ...]:
-        """Change to another bundle: its classes, its facts, and its pictures for the same seeds."""
+        """Change to another bundle: its classes, its facts, its pictures for the same seeds, and its card."""
         pictures = generate.generate(bundle, EVERY_CLASS, seed, count, truncation, precision)
         return studio.labels(bundle), facts_of(studio.shelf.bundles[bundle]), *pictures, *about.read(bundle)
 
@@ -71,30 +69,42 @@ def _choose(studio: Studio, generate: Generate, about: About) -> None:
         **studio.one_at_a_time(generate.report),
     )
     generate.address(chosen)
+    # What the other tabs show is the last generator's: draw it anew, and take back a verdict on another bundle.
+    one = studio.one_at_a_time(contact.report)
+    chosen.success(
+        lambda: ("", None), None, [fidelity.table, fidelity.gallery], api_visibility="private", show_progress="hidden"
+    )
+    chosen.success(
+        explore.neighbours, explore.near_inputs, [explore.around, explore.report], api_visibility="private", **one
+    ).success(explore.morph, explore.way_inputs, explore.between, api_visibility="private", **one).success(
+        contact.sheet, studio.bundle, [contact.gallery, contact.report], api_visibility="private", **one
+    )
 
 
-def _start(page: gr.Blocks, studio: Studio, generate: Generate) -> None:
+def _start(page: gr.Blocks, studio: Studio, generate: Generate, about: About) -> None:
     def start(request: gr.Request) -> tuple[Any, ...]:
-        """What the address asks for: ?bundle=…&seed=…&n=…&class=…&truncation=…; what makes no sense is passed over."""
+        """What the address asks for: ?bundle=…&seed=…&n=…&class=…&truncation=…&precision=…; nonsense is passed over."""
         asked = request.query_params if request is not None else {}
         bundle = asked.get("bundle") if asked.get("bundle") in studio.shelf.bundles else studio.first
         label = asked.get("class") if asked.get("class") in studio.classes(bundle) else EVERY_CLASS
-        count = _number(asked.get("n"), FIRST_COUNT, 1, MAX_PICTURES)
-        seed = _number(asked.get("seed"), FIRST_SEED, 0, SEED_END - count)
+        precision = asked.get("precision") if asked.get("precision") in PRECISIONS else PRECISIONS[0]
+        count = int(_number(asked.get("n"), FIRST_COUNT, 1, MAX_PICTURES))
+        seed = int(_number(asked.get("seed"), FIRST_SEED, 0, SEED_END - count))
         truncation = _number(asked.get("truncation"), 0, 0, 3)
-        labels = gr.Dropdown(choices=[EVERY_CLASS, *studio.classes(bundle)], value=label, visible=bool(studio.classes(bundle)))
-        pictures = generate.generate(bundle, label, int(seed), int(count), truncation, "exact")
+        pictures = generate.generate(bundle, label, seed, count, truncation, precision)
         facts = facts_of(studio.shelf.bundles[bundle])
-        return bundle, facts, labels, int(seed), int(count), truncation, *pictures
+        return bundle, facts, studio.labels(bundle, label), seed, count, truncation, precision, *pictures
 
-    page.load(
+    started = page.load(
         start,
         None,
         [studio.bundle, studio.facts, generate.label, generate.seed, generate.count, generate.truncation,
-         generate.gallery, generate.report],
+         generate.precision, generate.gallery, generate.report],
         api_name="start",
         **studio.one_at_a_time(generate.report),
     )  # fmt: skip
+    generate.address(started)
+    started.success(about.read, studio.bundle, [about.card, about.receipts], api_name="about", show_progress="hidden")
 
 
 def _number(text: str | None, otherwise: float, low: float, high: float) -> float:
@@ -116,11 +126,15 @@ def _pick(studio: Studio, generate: Generate, explore: Explore, contact: Contact
         show_progress="hidden",
     )  # fmt: skip
 
-    def use(event: gr.SelectData) -> tuple[int, Any]:
-        """Take the seed from the contact sheet to Generate."""
-        return int(event.index), gr.Tabs(selected="generate")
+    def use(event: gr.SelectData) -> tuple[int, str, int, int, Any]:
+        """Take the seed from the contact sheet to Generate and Explore, drawn as it was there."""
+        seed = int(event.index)
+        return seed, EVERY_CLASS, 0, seed, gr.Tabs(selected="generate")
 
-    used = contact.gallery.select(use, None, [generate.seed, tabs], api_visibility="private", show_progress="hidden")
+    used = contact.gallery.select(
+        use, None, [generate.seed, generate.label, generate.truncation, explore.centre, tabs], api_visibility="private",
+        show_progress="hidden",
+    )  # fmt: skip
     drawn = used.then(
         generate.generate, generate.inputs, [generate.gallery, generate.report], api_visibility="private",
         **studio.one_at_a_time(generate.report),

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from demo.album import Album
 from demo.shelf import Shelf
-from gansample.atomic import cannot_write
 from gansample.classes import parse_classes
 from gansample.errors import UsageError
 from gansample.latents import SEED_END, LatentSpace
 from gansample.metadata import picture_metadata
-from gansample.outputs.base import Batch, Job
-from gansample.outputs.video import Gif
+from gansample.outputs.base import Job
 from gansample.png import encode_png_text
 from gansample.sampler import Sampler
 from gansample.selection import Around, Mix, Seeds, Selection, Walk
@@ -22,8 +20,6 @@ from gansample.selection import Around, Mix, Seeds, Selection, Walk
 MAX_PICTURES = 64  # in one draw
 NEIGHBOURS = 11  # and the picture itself: three rows of four
 EVERY_CLASS = "each in turn"
-FILM_FRAMES = 48
-FILM_SIDE = 256  # pixels
 
 Select = Callable[[LatentSpace], Selection]
 
@@ -45,7 +41,7 @@ class Drawing:
     pictures: list[tuple[Path, str]]
     """PNG file and caption, in the order of the selection."""
     report: str
-    """How many, how fast, on what: one line of Markdown that needs no translation."""
+    """How many, how fast, on what and why: a line of Markdown, in the numbers and names that every language shares."""
 
 
 def seeds_from(seed: int | None, count: int) -> Select:
@@ -80,18 +76,27 @@ def whole(seed: int | None) -> int:
     return int(seed)
 
 
-def draw(wish: Wish, select: Select, shelf: Shelf, album: Album, positions: Sequence[int] | None = None) -> Drawing:
+def draw(
+    wish: Wish,
+    select: Select,
+    shelf: Shelf,
+    album: Album,
+    *,
+    positions: Sequence[int] | None = None,
+    most: int = MAX_PICTURES,
+) -> Drawing:
     """Draw and keep the pictures; every file carries what it takes to draw it again.
 
     positions  of the selection; None is all of it.
+    most       pictures that are drawn.
 
     Raises UsageError for a bundle or class that is not there, ArtefactError, BackendUnavailable, OutputError as gansample does.
     """
     sampler = shelf.sampler(wish.bundle, wish.precision)
-    job = _job(wish, select, sampler)
+    job = job_of(wish, select, sampler)
     positions = range(len(job)) if positions is None else positions
-    if len(positions) > MAX_PICTURES:
-        raise UsageError(f"{len(positions)} pictures were asked for", f"ask for 1 to {MAX_PICTURES}")
+    if len(positions) > most:
+        raise UsageError(f"{len(positions)} pictures were asked for", f"ask for 1 to {most}")
     labels = job.labels(positions)
     started = time.perf_counter()
     images = sampler.draw(job.selection.latents(positions), labels)
@@ -103,28 +108,9 @@ def draw(wish: Wish, select: Select, shelf: Shelf, album: Album, positions: Sequ
         captions.append(_caption(job, position, label))
     return Drawing(
         pictures=list(zip(album.keep(files), captions, strict=True)),
-        report=f"**{len(positions)}** · **{_duration(seconds)}** · {sampler.runner.backend} · {sampler.runner.variant}",
+        report=f"**{len(positions)}** · **{_duration(seconds)}** · {sampler.runner.backend} · {sampler.runner.variant} "
+        f"({sampler.why})",
     )
-
-
-def film(wish: Wish, select: Select, shelf: Shelf, album: Album) -> Path:
-    """The whole selection as a GIF. Raises as `draw` does."""
-    sampler = shelf.sampler(wish.bundle, wish.precision)
-    job = _job(wish, select, sampler)
-    positions = range(len(job))
-    side = max(1, FILM_SIDE // max(sampler.spec.width, sampler.spec.height))
-    images = sampler.draw(job.selection.latents(positions), labels := job.labels(positions))
-    draft = album.folder.parent / f"{secrets.token_hex(8)}.gif"  # where nothing is served from
-    try:
-        gif = Gif(draft, overwrite=False, fps=20)
-        gif.begin(job)
-        gif.write(gif.encode(Batch(positions, images.repeat(side, axis=1).repeat(side, axis=2), labels)))
-        gif.finish()
-        return album.keep({"walk.gif": draft.read_bytes()})[0]
-    except OSError as error:
-        raise cannot_write(draft, error) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def roll() -> int:
@@ -132,12 +118,13 @@ def roll() -> int:
     return secrets.randbelow(SEED_END - MAX_PICTURES + 1)
 
 
-def _job(wish: Wish, select: Select, sampler: Sampler) -> Job:
+def job_of(wish: Wish, select: Select, sampler: Sampler, upscale: int = 1) -> Job:
+    """What is to be drawn. Raises UsageError for a class that is not there."""
     spec = sampler.spec
     truncation = wish.truncation or None
     wanted = parse_classes(wish.label, spec.classes) if wish.label != EVERY_CLASS else None
     selection = select(LatentSpace(spec.latent_size, spec.distribution, truncation))
-    return Job(selection, spec, wanted, 1, picture_metadata(sampler, {"truncation": truncation}))
+    return Job(selection, spec, wanted, upscale, picture_metadata(sampler, {"truncation": truncation}))
 
 
 def _caption(job: Job, position: int, label: int | None) -> str:

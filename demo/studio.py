@@ -1,7 +1,7 @@
 """What all tabs share: the bundles, the album, the generator's dropdown, and the manners of every event."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,14 +30,14 @@ class Studio:
     def classes(self, name: str) -> tuple[str, ...]:
         return self.shelf.classes(name)
 
-    def every_label(self) -> list[str]:
-        """What the class dropdown must accept: the classes of all bundles."""
-        labels = [label for name in self.shelf.names for label in self.shelf.classes(name)]
-        return [EVERY_CLASS, *dict.fromkeys(labels)]
+    def every_label(self) -> list[tuple[Any, str]]:
+        """What the class dropdown must accept: the classes of all bundles, as words and value."""
+        return _choices([label for name in self.shelf.names for label in self.shelf.classes(name)])
 
-    def labels(self, name: str) -> Any:
-        choices = [EVERY_CLASS, *self.classes(name)]
-        return gr.Dropdown(choices=choices, value=EVERY_CLASS, visible=bool(self.classes(name)))
+    def labels(self, name: str, chosen: str = EVERY_CLASS) -> Any:
+        """The class dropdown for one bundle."""
+        classes = self.classes(name)
+        return gr.Dropdown(choices=_choices(classes), value=chosen, visible=bool(classes))
 
     def gallery(self, elem_id: str, *, few: bool = False) -> gr.Gallery:
         """As many columns as fit; files are shown and downloaded as they were written, and all at once unless they are few."""
@@ -70,6 +70,10 @@ class Studio:
                 "this generator cannot draw just now; whoever runs the page can read why in its log",
                 print_exception=False,
             ) from error
+
+
+def _choices(labels: Sequence[str]) -> list[tuple[Any, str]]:
+    return [(say("each"), EVERY_CLASS), *((label, label) for label in dict.fromkeys(labels))]
 
 
 def facts_of(bundle: Bundle) -> str:

@@ -1,5 +1,6 @@
 """Every button of the page is an endpoint that `gradio_client` can call, and pictures arrive as they were drawn."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_every_event_is_a_named_endpoint_with_documented_parameters(client: Any)
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(endpoints) == {
         "/generate", "/surprise", "/last_used", "/choose", "/start", "/neighbours", "/morph", "/film", "/mix", "/sheet",
-        "/check",
+        "/check", "/about",
     }  # fmt: skip
     assert all(parameter["parameter_name"] for endpoint in endpoints.values() for parameter in endpoint["parameters"])
 
@@ -62,7 +63,7 @@ def test_pictures_arrive_unchanged_with_their_metadata(client: Any, tiny_bundle:
         assert (metadata["seeds"], metadata["model_sha256"], metadata["backend"]) == (str(seed), digest, "onnxruntime-cpu")
         np.testing.assert_array_equal(pixels(file), image)
     assert "**3**" in report
-    assert "onnxruntime-cpu · onnx-fp32" in report
+    assert "onnxruntime-cpu · onnx-fp32 (the only exact one that can run here)" in report
 
 
 def test_a_seed_gives_the_same_file_alone_and_among_64(client: Any) -> None:
@@ -127,12 +128,28 @@ def test_a_morph_begins_and_ends_with_its_seeds(client: Any, tiny_bundle: Path) 
     assert np.array_equal(pixels(files[2]), last)
 
 
-def test_a_film_is_a_gif_that_remembers(client: Any) -> None:
-    film = client.predict("tiny", 3, 9, api_name="/film")
-    path = Path(film["value"] if isinstance(film, dict) else film)
+def test_a_film_is_one_file_that_remembers(client: Any) -> None:
+    path = Path(client.predict("tiny", 3, 9, "gif", api_name="/film")[0])
     with Image.open(path) as image:
-        assert (image.format, image.n_frames) == ("GIF", 49)  # type: ignore[attr-defined]
+        assert (image.format, image.n_frames, image.size) == ("GIF", 49, (256, 256))  # type: ignore[attr-defined]
     assert read_metadata(path)["walk"] == "3,9"
+
+
+def test_a_film_is_h264_where_an_encoder_is_installed(client: Any) -> None:
+    av = pytest.importorskip("av", reason="NOT RUN: no encoder, pip install av")
+    path, player = client.predict("tiny", 3, 9, "mp4", api_name="/film")
+    with av.open(path) as film:
+        assert (film.streams.video[0].codec.name, sum(1 for _ in film.decode(video=0))) == ("h264", 49)
+        assert json.loads(film.metadata["comment"])["walk"] == "3,9"
+    assert player.startswith("<video ")
+
+
+def test_the_class_holds_in_every_tab(client: Any) -> None:
+    gallery, _ = client.predict("pets", 7, 0.2, "bee", api_name="/neighbours")
+    assert {caption.split(" · ")[-1] for caption in shown(gallery)} == {"bee"}
+    assert shown(client.predict("pets", 3, 9, 50, "bee", api_name="/morph"))[2] == "3 → 9 · 100% · bee"
+    assert shown(client.predict("pets", "3+9-4", "bee", api_name="/mix")) == ["3+9-4 · bee"]
+    assert read_metadata(Path(client.predict("pets", 3, 9, "gif", "bee", api_name="/film")[0]))["class"] == "bee"
 
 
 def test_sums(client: Any) -> None:

@@ -11,10 +11,6 @@ from gansample.info import describe_bundle
 
 CARD = "README.md"
 MAX_CARD = 64 << 10  # bytes: a card is a page
-PREVIEWS = (
-    "Previews from training are not part of a bundle: the run's report.html has them, with a slider "
-    "(those of the bundles that ship are under docs/runs/)."
-)
 
 
 class About:
@@ -22,10 +18,10 @@ class About:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self.card = gr.Markdown(self.read(studio.first)[0], elem_id="card", sanitize_html=True)
-        gr.Markdown(PREVIEWS, elem_classes=["note"])
+        self.card = gr.Markdown(elem_id="card", sanitize_html=True)
+        gr.Markdown(say("previews"), elem_classes=["note"])
         with gr.Accordion(say("receipts"), open=False):
-            self.receipts = gr.JSON(self.read(studio.first)[1], show_label=False, elem_id="receipts")
+            self.receipts = gr.JSON(show_label=False, elem_id="receipts")
 
     def read(self, bundle: str) -> tuple[str, Any]:
         """The model card, and variants with their receipts and provenance."""

@@ -27,9 +27,11 @@ class FidelityTab:
         self._studio = studio
         gr.Markdown(say("fidelity_info"), elem_classes=["note"])
         button = gr.Button(say("check"), elem_id="check", scale=0)
-        table = gr.Markdown(elem_id="verdicts")
-        gallery = studio.gallery("differences")
-        button.click(self.check, studio.bundle, [table, gallery], api_name="check", **studio.one_at_a_time(table))
+        self.table = gr.Markdown(elem_id="verdicts")
+        self.gallery = studio.gallery("differences")
+        button.click(
+            self.check, studio.bundle, [self.table, self.gallery], api_name="check", **studio.one_at_a_time(self.table)
+        )
 
     def check(self, bundle: str, progress: gr.Progress = gr.Progress()) -> tuple[str, Any]:  # noqa: B008 - Gradio's way
         """Draw the goldens with every engine that can run here, and judge them by the gates of the export."""

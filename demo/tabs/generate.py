@@ -10,13 +10,16 @@ from demo.words import say
 from gansample.latents import SEED_END
 
 FIRST_SEED, FIRST_COUNT = 0, 24
+PRECISIONS = ("exact", "fast")
 
-# Keeps the address in step with the view, so that whoever copies it sends what is seen.
-_ADDRESS = """(bundle, label, seed, count, truncation) => {
+# Keeps the address in step with the view, and gives it: whoever copies it sends what is seen.
+_ADDRESS = """(bundle, label, seed, count, truncation, precision) => {
   const query = new URLSearchParams({bundle, seed, n: count});
   if (label !== "each in turn") query.set("class", label);
   if (truncation) query.set("truncation", truncation);
+  if (precision !== "exact") query.set("precision", precision);
   history.replaceState(null, "", "?" + query);
+  return location.href;
 }"""
 
 
@@ -45,16 +48,22 @@ class Generate:
                     0, 3, 0, step=0.1, label=say("truncation"), info=say("truncation_info"), buttons=[], elem_id="truncation"
                 )
                 self.precision = gr.Radio(
-                    ["exact", "fast"], value="exact", label=say("precision"), info=say("precision_info"), elem_id="precision"
+                    [(say(name), name) for name in PRECISIONS],
+                    value="exact",
+                    label=say("precision"),
+                    info=say("precision_info"),
+                    elem_id="precision",
                 )
                 button = gr.Button(say("draw"), variant="primary", elem_id="draw")
             with gr.Column(elem_classes=["sheet"], min_width=300):
                 self.report = gr.Markdown(elem_id="report")
                 self.gallery = studio.gallery("gallery")
                 gr.Markdown(say("hint"), elem_classes=["note"])
+                self.link = gr.Textbox(
+                    label=say("link"), interactive=False, buttons=["copy"], elem_id="link", max_lines=1, lines=1
+                )
         self.used = gr.State([FIRST_SEED])
         self.inputs = [studio.bundle, self.label, self.seed, self.count, self.truncation, self.precision]
-        self.view = [studio.bundle, self.label, self.seed, self.count, self.truncation]
 
         events: Any = [button.click, self.seed.submit, self.count.release, self.truncation.release]
         drawn = gr.on(
@@ -80,7 +89,7 @@ class Generate:
         )  # fmt: skip
 
     def address(self, event: Any) -> None:
-        event.then(None, self.view, None, js=_ADDRESS, api_visibility="private")
+        event.then(None, self.inputs, self.link, js=_ADDRESS, api_visibility="private")
 
     def generate(
         self, bundle: str, label: str, seed: int | None, count: int, truncation: float = 0.0, precision: str = "exact"
