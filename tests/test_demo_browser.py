@@ -135,6 +135,7 @@ def test_a_picture_that_was_clicked_is_explored(visit: Any) -> None:
     page.press("#to input", "Enter")
     wait_for_captions(page, "#between", "→ 9 · 100%")
     with page.expect_download() as download:
+        page.get_by_label("gif").click()
         page.click("#film")
         page.locator("#film-file a[download]").first.click()
     assert read_metadata(download.value.path())["walk"].endswith(",9")

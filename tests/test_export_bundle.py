@@ -116,7 +116,7 @@ def test_goldens_are_float64s_pictures(bundle: Path, face: Face) -> None:
 
 def test_the_report_shows_both_sides(bundle: Path) -> None:
     report = (bundle / "report.html").read_text()
-    assert report.count("data:image/png;base64,") == 6
+    assert report.count("data:image/webp;base64,") == 6
     assert "PASS" in report
     assert "http" not in report, "the page loads nothing"
 
