@@ -28,7 +28,7 @@ def build_page(shelf: Shelf, album: Album) -> gr.Blocks:
     page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(300, 600))
     with page:
         gr.HTML('<p class="eyebrow">gansample</p>', elem_id="masthead", padding=False)
-        gr.Markdown(say("title"), elem_id="headline")
+        gr.Markdown("# " + say("title"), elem_id="headline")
         gr.Markdown(say("lede"), elem_id="lede")
         studio = Studio(shelf, album)
         with gr.Tabs(elem_id="tabs") as tabs:

@@ -54,8 +54,16 @@ class Studio:
         return gr.Gallery(value=pictures, elem_classes=["prints", *enlarged])
 
     def one_at_a_time(self, shown_on: Any) -> dict[str, Any]:
-        """The model computes on all cores, so one draw at a time is as fast as several at once, and fairer."""
-        return {"concurrency_id": "draw", "concurrency_limit": 1, "show_progress_on": shown_on}
+        """The model computes on all cores, so one draw at a time is as fast as several at once, and fairer.
+
+        What a visitor asks for meanwhile is not lost, as it would be by default: the last of it is drawn next.
+        """
+        return {
+            "concurrency_id": "draw",
+            "concurrency_limit": 1,
+            "show_progress_on": shown_on,
+            "trigger_mode": "always_last",
+        }
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -77,10 +85,8 @@ def _choices(labels: Sequence[str]) -> list[tuple[Any, str]]:
 
 
 def facts_of(bundle: Bundle) -> str:
-    """One quiet line beside the generator's name; names and numbers of the spec only, so nothing needs escaping."""
+    """One quiet line beside the generator's name, in what every language shares. Numbers only, so nothing needs escaping."""
     spec = bundle.spec
-    colours = {1: "grey", 2: "grey + alpha", 3: "colour", 4: "colour + alpha"}[spec.channels]
-    parts = [f"{spec.width} × {spec.height} {colours}", f"{spec.latent_size} latent numbers"]
-    if spec.classes is not None:
-        parts.append(f"{len(spec.classes)} classes")
-    return f"<p>{' · '.join(parts)} · <code title='sha256 of the model'>{bundle.sha256[:8]}</code></p>"
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[spec.channels]
+    parts = [f"{spec.width} × {spec.height} px", mode, f"z: {spec.latent_size}"]
+    return f"<p>{' · '.join(parts)} · <code title='sha256'>{bundle.sha256[:8]}</code></p>"

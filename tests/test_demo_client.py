@@ -12,6 +12,7 @@ from PIL import Image
 
 from gansample import open_sampler
 from gansample.metadata import read_metadata
+from tests.conftest import ROOT
 from tests.run_demo import Demo, serve_demo
 
 gradio_client = pytest.importorskip("gradio_client")
@@ -23,7 +24,7 @@ def demo(tiny_bundle: Path, tiny_classes_bundle: Path, tmp_path_factory: pytest.
     shutil.copytree(tiny_bundle, damaged)
     model = damaged / "generator.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"?")
-    with serve_demo([tiny_bundle, tiny_classes_bundle, damaged]) as demo:
+    with serve_demo([tiny_bundle, tiny_classes_bundle, damaged, ROOT / "models" / "signs"]) as demo:
         yield demo
 
 
@@ -92,7 +93,7 @@ def test_the_dice_draw_from_the_seed_they_show(client: Any) -> None:
 def test_another_bundle_brings_its_classes_facts_pictures_and_card(client: Any) -> None:
     labels, facts, gallery, _, card, receipts = client.predict("pets", 5, 2, 0, "exact", api_name="/choose")
     assert [choice[1] for choice in labels["choices"]] == ["each in turn", "ant", "bee", "cat"]
-    assert "8 × 8 colour" in facts
+    assert "8 × 8 px · RGB" in facts
     assert [item["caption"] for item in gallery["value"]] == ["seed 5 · cat", "seed 6 · ant"]
     assert "pets" in card
     assert receipts["variants"][0]["parity"]["verdict"] == "PASS"
@@ -166,9 +167,21 @@ def test_the_contact_sheet_is_seeds_0_to_99(client: Any) -> None:
 def test_the_goldens_are_drawn_again_and_judged(client: Any) -> None:
     table, gallery = client.predict("tiny", api_name="/check")
     assert "| onnx-fp32 | PASS | **PASS** |" in table
+    assert shown(gallery) == ["PyTorch float64", "onnx-fp32", "onnx-fp32, difference × 32"]
     golden, drawn, difference = (pixels(Path(item["image"])).astype(int) for item in gallery["value"])
     assert golden.shape == (8, 64, 3)
     assert np.array_equal(np.clip(abs(golden - drawn) * 32, 0, 255), difference)
+
+
+def test_every_engine_of_a_bundle_is_judged_or_says_why_not(client: Any) -> None:
+    """Of signs, which ships with an int8 variant; what cannot run here, such as a GPU, is named with the reason."""
+    table, gallery = client.predict("signs", api_name="/check")
+    rows = {row.split(" | ")[0].strip("| "): row for row in table.splitlines()[2:]}
+    assert list(rows)[:2] == ["onnx-fp32", "openvino-int8"]
+    assert {"onnx-fp32 · cuda", "onnx-fp32 · tensorrt"} < set(rows)
+    for name, row in rows.items():
+        assert "**PASS**" in row or "NOT RUN: " in row, row
+        assert (name in shown(gallery)) == ("**PASS**" in row)
 
 
 @pytest.mark.parametrize(

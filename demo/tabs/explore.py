@@ -82,7 +82,7 @@ class Explore:
             **studio.one_at_a_time(self.between),
         )  # fmt: skip
         gr.on(
-            [add.click, text.submit], self.mix, [studio.bundle, text, *how], total, api_name="mix",
+            [add.click, text.submit, tab.select], self.mix, [studio.bundle, text, *how], total, api_name="mix",
             **studio.one_at_a_time(total),
         )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Fidelity: the pictures that PyTorch drew, what every engine draws on this machine, and how far apart they are."""
 
+import re
 from typing import Any
 
 import gradio as gr
@@ -8,11 +9,12 @@ import numpy as np
 from demo.draw import Drawing
 from demo.studio import Studio
 from demo.words import say
-from gansample.errors import BackendUnavailable
-from gansample.fidelity import GATES, Fidelity
+from gansample.bundle import Bundle
+from gansample.errors import BackendUnavailable, ParityError
+from gansample.fidelity import GATES
 from gansample.goldens import Goldens, read_goldens
 from gansample.png import encode_png
-from gansample.runners import open_runner
+from gansample.runners import GPU_BACKENDS, Images, open_runner
 from gansample.spec import Variant
 from gansample.verify import check_runner
 
@@ -38,47 +40,59 @@ class FidelityTab:
         with self._studio.answering():
             opened = self._studio.shelf.bundle(bundle)
             goldens = read_goldens(opened)
-            rows = ["| | at export | here | PSNR | max | identical | needed |", "|---|---|---|---:|---:|---:|---|"]
-            files: dict[str, bytes] = {}
-            captions: list[str] = []
-            for done, variant in enumerate(opened.variants):
-                progress((done, len(opened.variants)), desc=variant.name)
-                exported = variant.parity.get("verdict", "NOT RUN")
-                try:
-                    runner = open_runner(opened, variant=variant.name)
-                except BackendUnavailable as reason:
-                    rows.append(f"| {variant.name} | {exported} | NOT RUN: {_plain(str(reason))} | | | | |")
-                    continue
-                with runner:
-                    check = check_runner(runner, goldens, variant)
-                    drawn = runner.run(goldens.z[:SHOWN], goldens.label[:SHOWN] if goldens.label is not None else None)
-                rows.append(_row(variant, exported, check.verdict, check.worst))
-                for name, image in _rows_of(goldens, drawn, variant.name).items():
-                    files[name] = encode_png(image)
-                    captions.append(name.removesuffix(".png"))
-            paths = self._studio.album.keep(files)
-        pictures = list(zip(paths, captions, strict=True))
+            rows = ["| engine | at export | here | PSNR | max | identical | needed |", "|---|---|---|---:|---:|---:|---|"]
+            strips = {"PyTorch float64": _strip(goldens.images[:SHOWN])}
+            tried = _engines(opened)
+            for done, (variant, backend) in enumerate(tried):
+                name = variant.name if backend == "auto" else f"{variant.name} · {backend}"
+                progress((done, len(tried)), desc=name)
+                row, drawn = _tried(opened, variant, backend, goldens)
+                rows.append(f"| {name} | {variant.parity.get('verdict', 'NOT RUN')} | {row} |")
+                if drawn is not None:
+                    strips[name] = _strip(drawn)
+                    strips[f"{name}, difference × {AMPLIFIED}"] = _strip(_difference(goldens.images[:SHOWN], drawn))
+            paths = self._studio.album.keep({f"strip{k}.png": strip for k, strip in enumerate(strips.values())})
+        pictures = list(zip(paths, strips, strict=True))
         return "\n".join(rows), self._studio.hung(Drawing(pictures=pictures, report=""), bundle)
 
 
-def _row(variant: Variant, exported: str, verdict: str, seen: Fidelity | None) -> str:
-    if seen is None:
-        return f"| {variant.name} | {exported} | {verdict} | | | | |"
+def _engines(bundle: Bundle) -> list[tuple[Variant, str]]:
+    """Every variant as the bundle means it, then the ONNX ones on a GPU: what `gan verify` goes through."""
+    on_gpu = [(variant, backend) for backend in GPU_BACKENDS for variant in bundle.variants if variant.runtime == "onnxruntime"]
+    return [*((variant, "auto") for variant in bundle.variants), *on_gpu]
+
+
+def _tried(bundle: Bundle, variant: Variant, backend: str, goldens: Goldens) -> tuple[str, Images | None]:
+    """The verdict with its figures as cells of the table, and the first SHOWN pictures where it can run here."""
+    try:
+        runner = open_runner(bundle, backend, variant=variant.name)
+    except BackendUnavailable as reason:
+        return f"NOT RUN: {_plain(reason)} | | | |", None
+    except ParityError as failure:
+        return f"**FAIL**: {_plain(failure)} | | | |", None
+    with runner:
+        check = check_runner(runner, goldens, variant)
+        drawn = runner.run(goldens.z[:SHOWN], goldens.label[:SHOWN] if goldens.label is not None else None)
+    if (seen := check.worst) is None:
+        return f"{check.verdict} | | | |", drawn
     decibels = "∞" if np.isinf(seen.psnr_db) else f"{seen.psnr_db:.1f} dB"
     figures = f"{decibels} | {seen.max_step:.0f} | {seen.identical:.3%}"
-    return f"| {variant.name} | {exported} | **{verdict}** | {figures} | {GATES[variant.precision].describe()} |"
+    return f"**{check.verdict}** | {figures} | {GATES[variant.precision].describe()}", drawn
 
 
-def _rows_of(goldens: Goldens, drawn: np.ndarray, variant: str) -> dict[str, np.ndarray]:
-    """Three strips: what PyTorch drew, what was drawn here, and their difference times AMPLIFIED."""
-    golden = goldens.images[:SHOWN]
-    difference = np.clip(np.abs(golden.astype(np.int16) - drawn) * AMPLIFIED, 0, 255).astype(np.uint8)
+def _difference(golden: Images, drawn: Images) -> Images:
+    difference: Images = np.clip(np.abs(golden.astype(np.int16) - drawn) * AMPLIFIED, 0, 255).astype(np.uint8)
     if golden.shape[-1] in (2, 4):
-        difference[..., -1] = 255
-    strips = {"PyTorch float64": golden, variant: drawn, f"{variant}, difference x {AMPLIFIED}": difference}
-    return {f"{name}.png": np.concatenate(list(images), axis=1) for name, images in strips.items()}
+        difference[..., -1] = 255  # where both are as transparent, the difference is black and not invisible
+    return difference
 
 
-def _plain(text: str) -> str:
-    """Text from a runtime as a table cell."""
+def _strip(images: Images) -> bytes:
+    """Pictures side by side, as a PNG."""
+    return encode_png(np.concatenate(list(images), axis=1))
+
+
+def _plain(reason: Exception) -> str:
+    """What a runtime says as a table cell, without the folders of this machine."""
+    text = re.sub(r"(?<![\w.])/[^\s:;,)]+/", "…/", str(reason))
     return text.replace("|", "/").replace("\n", " ").replace("<", "‹")
