@@ -8,7 +8,7 @@ import pytest
 
 from demo.limits import Limits, Rate
 from gansample.metadata import read_metadata
-from tests.run_demo import PLENTY, Demo, serve_demo
+from tests.run_demo import Demo, serve_demo
 
 THUMBNAIL = "#gallery .grid-container img"
 
@@ -251,11 +251,12 @@ def test_a_visitor_who_is_too_fast_is_told_to_wait(browser: Any, tiny_bundle: Pa
         page.close()
 
 
-def test_a_full_queue_is_said_so(browser: Any, tiny_bundle: Path) -> None:
-    with serve_demo([tiny_bundle], limits=Limits(waiting=0, draws=PLENTY, all_draws=PLENTY)) as demo:
+def test_a_full_queue_is_said_so(browser: Any, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demo.app.WAITING", 0)
+    with serve_demo([tiny_bundle]) as demo:
         page = browser.new_page()
         page.goto(demo.url)
-        page.get_by_text("of your draws are waiting already").first.wait_for()
+        page.get_by_text("This application is currently busy. Please try again.").first.wait_for()
         page.close()
 
 
