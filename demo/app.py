@@ -28,7 +28,7 @@ def build_page(shelf: Shelf, album: Album) -> gr.Blocks:
     page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(300, 600))
     with page:
         gr.HTML('<p class="eyebrow">gansample</p>', elem_id="masthead", padding=False)
-        gr.Markdown("# " + say("title"), elem_id="headline")
+        gr.Markdown(say("title"), elem_id="headline")
         gr.Markdown(say("lede"), elem_id="lede")
         studio = Studio(shelf, album)
         with gr.Tabs(elem_id="tabs") as tabs:
@@ -64,7 +64,7 @@ def _choose(
     chosen = studio.bundle.input(
         choose,
         [studio.bundle, generate.seed, generate.count, generate.truncation, generate.precision],
-        [generate.label, studio.facts, generate.gallery, generate.report, about.card, about.receipts],
+        [generate.label, studio.facts, generate.gallery, generate.report, *about.outputs],
         api_name="choose",
         **studio.one_at_a_time(generate.report),
     )
@@ -104,7 +104,7 @@ def _start(page: gr.Blocks, studio: Studio, generate: Generate, about: About) ->
         **studio.one_at_a_time(generate.report),
     )  # fmt: skip
     generate.address(started)
-    started.success(about.read, studio.bundle, [about.card, about.receipts], api_name="about", show_progress="hidden")
+    started.success(about.read, studio.bundle, about.outputs, api_name="about", show_progress="hidden")
 
 
 def _number(text: str | None, otherwise: float, low: float, high: float) -> float:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from demo.previews import RUNS
 from gansample.bundle import MANIFEST, PLACES, Bundle, open_bundle
 from gansample.errors import ArtefactError, UsageError
 from gansample.sampler import Sampler, open_sampler
@@ -33,9 +34,13 @@ def find_bundles(roots: Sequence[Path] = PLACES) -> list[Bundle]:
 
 
 class Shelf:
-    """Bundles by the name a visitor picks. Visitors name bundles, never paths."""
+    """Bundles by the name a visitor picks. Visitors name bundles, never paths.
 
-    def __init__(self, bundles: Sequence[Bundle]) -> None:
+    runs  where the bundles' training may have left its previews.
+    """
+
+    def __init__(self, bundles: Sequence[Bundle], runs: Path = RUNS) -> None:
+        self.runs = runs.absolute()  # the page moves to an empty working directory
         self.bundles: Mapping[str, Bundle] = _named(bundles)
         self._samplers: dict[tuple[str, str], Sampler] = {}
         self._opening = threading.Lock()

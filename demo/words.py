@@ -53,8 +53,9 @@ ENGLISH: Mapping[str, str] = {
     "fidelity_info": "What PyTorch drew in float64 at export, what each engine draws on this machine, and their difference, "
     "amplified. The verdict is the one of gan verify.",
     "receipts": "How it was trained, and its receipts",
-    "previews": "Pictures from during the training are not part of a bundle: the run's own `report.html` has them, "
-    "with a slider.",
+    "learned": "Share of the training",
+    "previews": "Pictures from during the training are not part of a bundle, and its run is not on this machine: the run's own "
+    "`report.html` has them, with a slider.",
 }
 CHINESE: Mapping[str, str] = {
     "title": "一个种子，一张图。",
@@ -102,7 +103,8 @@ CHINESE: Mapping[str, str] = {
     "check": "在本机立即检查",
     "fidelity_info": "导出时 PyTorch 以 float64 画的图、各引擎在本机画的图，以及放大后的差异。结论与 gan verify 相同。",
     "receipts": "训练方式与检验记录",
-    "previews": "训练途中的图不属于模型包：训练目录里的 `report.html` 有这些图，带滑块。",
+    "learned": "训练进度",
+    "previews": "训练途中的图不属于模型包，这台机器上也没有它的训练目录：那里的 `report.html` 有这些图，带滑块。",
 }
 
 LANGUAGES = gr.I18n(**{"en": dict(ENGLISH), "zh-CN": dict(CHINESE), "zh": dict(CHINESE)})

@@ -48,7 +48,7 @@ def test_every_event_is_a_named_endpoint_with_documented_parameters(client: Any)
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(endpoints) == {
         "/generate", "/surprise", "/last_used", "/choose", "/start", "/neighbours", "/morph", "/film", "/mix", "/sheet",
-        "/check", "/about",
+        "/check", "/about", "/scrub",
     }  # fmt: skip
     assert all(parameter["parameter_name"] for endpoint in endpoints.values() for parameter in endpoint["parameters"])
 
@@ -91,12 +91,13 @@ def test_the_dice_draw_from_the_seed_they_show(client: Any) -> None:
 
 
 def test_another_bundle_brings_its_classes_facts_pictures_and_card(client: Any) -> None:
-    labels, facts, gallery, _, card, receipts = client.predict("pets", 5, 2, 0, "exact", api_name="/choose")
+    labels, facts, gallery, _, card, receipts, preview, _ = client.predict("pets", 5, 2, 0, "exact", api_name="/choose")
     assert [choice[1] for choice in labels["choices"]] == ["each in turn", "ant", "bee", "cat"]
     assert "8 × 8 px · RGB" in facts
     assert [item["caption"] for item in gallery["value"]] == ["seed 5 · cat", "seed 6 · ant"]
     assert "pets" in card
     assert receipts["variants"][0]["parity"]["verdict"] == "PASS"
+    assert preview == [], "it was made for these tests, not trained"
     assert "path" not in receipts, "folders of this machine are nobody's business"
 
 

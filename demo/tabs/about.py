@@ -1,12 +1,15 @@
-"""About: what the bundle says of itself."""
+"""About: what the bundle says of itself, and how it learned."""
 
 import json
 from typing import Any
 
 import gradio as gr
 
+from demo.draw import Drawing
+from demo.previews import find_previews
 from demo.studio import Studio
 from demo.words import say
+from gansample.errors import ArtefactError
 from gansample.info import describe_bundle
 
 CARD = "README.md"
@@ -19,12 +22,17 @@ class About:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self.card = gr.Markdown(elem_id="card", sanitize_html=True)
-        gr.Markdown(say("previews"), elem_classes=["note"])
+        with gr.Column(visible=False) as self.learned:
+            share = gr.Slider(0, 100, 100, step=1, precision=0, label=say("learned"), buttons=[], elem_id="learned")
+            self.preview = studio.gallery("preview", few=True)
+        self.unknown = gr.Markdown(say("previews"), elem_classes=["note"])
         with gr.Accordion(say("receipts"), open=False):
             self.receipts = gr.JSON(show_label=False, elem_id="receipts")
+        self.outputs = [self.card, self.receipts, self.preview, self.learned, self.unknown]
+        share.release(self.scrub, [studio.bundle, share], self.preview, api_name="scrub", **studio.one_at_a_time(self.preview))
 
-    def read(self, bundle: str) -> tuple[str, Any]:
-        """The model card, and variants with their receipts and provenance."""
+    def read(self, bundle: str) -> tuple[str, Any, Any, Any, Any]:
+        """The model card; receipts of every variant and provenance; the training's last preview where it is at hand."""
         with self._studio.answering():
             opened = self._studio.shelf.bundle(bundle)
             facts = describe_bundle(opened)
@@ -34,7 +42,25 @@ class About:
             text = (opened.path / CARD).read_bytes()[:MAX_CARD].decode(errors="replace")
         except OSError:
             text = f"# {opened.spec.name}"
-        return _without_front_matter(text), json.loads(json.dumps(facts))
+        known = bool(find_previews(opened, self._studio.shelf.runs))
+        shown = self.scrub(bundle, 100) if known else None
+        card = _without_front_matter(text)
+        return card, json.loads(json.dumps(facts)), shown, gr.Column(visible=known), gr.Markdown(visible=not known)
+
+    def scrub(self, bundle: str, share: int) -> Any:
+        """What the generator drew after `share` percent of its training: always the same seeds. None where it is not known."""
+        with self._studio.answering():
+            previews = find_previews(self._studio.shelf.bundle(bundle), self._studio.shelf.runs)
+            if not previews:
+                return None
+            last, _ = previews[-1]
+            seen, path = min(previews, key=lambda preview: abs(preview[0] - last * share / 100))
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                raise ArtefactError(f"cannot read {path} ({error.strerror})", "train again") from error
+            kept = self._studio.album.keep({path.name: data})
+        return self._studio.hung(Drawing(pictures=[(kept[0], f"{seen:,} / {last:,}")], report=""), bundle)
 
 
 def _without_front_matter(text: str) -> str:

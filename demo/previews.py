@@ -1,0 +1,36 @@
+"""How a generator learned: the previews of the run it came from, where that run still lies on this machine."""
+
+import re
+from pathlib import Path
+
+from gansample.bundle import Bundle
+from gansample.errors import ArtefactError
+from gansample.spec import parse_json
+
+RUNS = Path("runs")  # relative to the working directory, where training writes
+CHECKPOINT, WEIGHTS, PREVIEWS = "checkpoint.json", "generator.safetensors", "previews"
+MAX_BYTES = 1 << 20  # of a checkpoint.json, which is a page
+
+
+def find_previews(bundle: Bundle, runs: Path) -> list[tuple[int, Path]]:
+    """(pictures seen, file) in the order of the training; empty where no run under `runs` kept the bundle's weights.
+
+    The run is known by the digest of its weights, which the bundle's provenance names: a name would prove nothing.
+    """
+    wanted = bundle.spec.provenance.get("checkpoint_sha256")
+    for checkpoint in sorted(runs.glob(f"*/{CHECKPOINT}")):
+        if wanted is not None and _digest_of_weights(checkpoint) == wanted:
+            found = [path for path in (checkpoint.parent / PREVIEWS).glob("*.png") if re.fullmatch("[0-9]+", path.stem)]
+            return sorted((int(path.stem), path) for path in found)
+    return []
+
+
+def _digest_of_weights(checkpoint: Path) -> str | None:
+    """None for a file that says nothing of the kind: a run half written or from elsewhere is no reason to fail."""
+    try:
+        with checkpoint.open("rb") as file:
+            info = parse_json(file.read(MAX_BYTES).decode(errors="replace"), str(checkpoint))
+        digest = info["files"][WEIGHTS]["sha256"]
+    except (OSError, ArtefactError, KeyError, TypeError):
+        return None
+    return digest if isinstance(digest, str) else None
