@@ -16,7 +16,7 @@ from gansample.atomic import folder_atomic
 from gansample.bundle import EMBEDDED, open_bundle
 from gansample.errors import OutputError
 
-PACKAGES = ("gradio", "onnxruntime", "numpy", "pillow", "typer", "rich", "isal", "openvino")
+PACKAGES = ("gradio", "onnxruntime", "numpy", "pillow", "typer", "rich", "deflate", "openvino")
 OPTIONAL = ("openvino",)  # for int8; left out where it is not installed here
 
 CARD = """---

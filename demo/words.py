@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 ENGLISH: Mapping[str, str] = {
-    "title": "One seed, one picture.",
+    "title": "# One seed, one picture.",
     "lede": "A trained generator draws each of these from nothing but its number. "
     "Same number, same picture: on any machine, in any batch.",
     "colophon": "Every picture is a PNG that carries its seed and its model's digest.",
@@ -58,7 +58,7 @@ ENGLISH: Mapping[str, str] = {
     "`report.html` has them, with a slider.",
 }
 CHINESE: Mapping[str, str] = {
-    "title": "一个种子，一张图。",
+    "title": "# 一个种子，一张图。",
     "lede": "训练好的生成器只凭一个数字画出每一张图。同样的数字，同样的图：不论在哪台机器上，也不论一批画多少张。",
     "colophon": "每张图都是 PNG，内含自己的种子和模型摘要。",
     "generator": "生成器",

@@ -86,6 +86,24 @@ def test_one_bad_picture_fails_alone() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("deadly", [SystemExit(3), KeyboardInterrupt(), MemoryError()])
+def test_nothing_kills_the_engine_thread(deadly: BaseException) -> None:
+    def run(z: Latents, label: Labels | None) -> Images:
+        if (z == 13).any():
+            raise deadly
+        return echo(z, label)
+
+    async def scenario() -> None:
+        batcher = opened(run)
+        with pytest.raises((RuntimeError, MemoryError)):
+            await batcher.draw(order(13, 1), None)
+        assert batcher.alive
+        assert len(await batcher.draw(order(0, 3), None)) == 3
+        batcher.close()
+
+    asyncio.run(scenario())
+
+
 def slow(z: Latents, label: Labels | None) -> Images:
     time.sleep(0.1)
     return echo(z, label)

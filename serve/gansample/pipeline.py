@@ -4,7 +4,7 @@
     (ahead)     (here)     (threads)    (one thread, in order)
 
 The queues between them are bounded, so memory does not grow with the number of pictures, and whatever is slowest sets the pace.
-Threads are enough: the runtime, ISA-L and NumPy all let go of the interpreter's lock while they work.
+Threads are enough: the runtime, libdeflate and NumPy all let go of the interpreter's lock while they work.
 """
 
 import os

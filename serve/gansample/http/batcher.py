@@ -122,9 +122,9 @@ class Batcher:
         started = time.monotonic()
         try:
             self._hand_out(taken, self._together(taken))
-        except Exception as error:
+        except BaseException as error:  # whatever it is, the thread that everybody waits for must not die of it
             if len(taken) == 1:
-                _tell(taken[0][0], error)
+                _tell(taken[0][0], error if isinstance(error, Exception) else RuntimeError(repr(error)))
                 return
             for each in taken:  # one of them cannot be drawn: let it fail alone
                 self._draw([each])
