@@ -135,13 +135,13 @@ def amplified_difference(a: Images, b: Images) -> tuple[Images, int]:
 
 def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
     """The bundle's README.md."""
-    kind = f"class-conditional ({', '.join(spec.classes)})" if spec.classes else "unconditional"
+    kind = f"A class-conditional ({', '.join(spec.classes)})" if spec.classes else "An unconditional"
     data = spec.provenance.get("data", {})
     source = f" Trained on {data['name']} ({data['images']:,} pictures)." if {"name", "images"} <= set(data) else ""
     rows = "\n".join(_card_row(variant) for variant in variants)
     return f"""# {spec.name}
 
-A {kind} image generator: {spec.latent_size} {spec.distribution} latents to {spec.height}×{spec.width} pictures with
+{kind} image generator: {spec.latent_size} {spec.distribution} latents to {spec.height}×{spec.width} pictures with
 {spec.channels} channel{"s" if spec.channels > 1 else ""}.{source}
 
     gansample --bundle . --n 64 out.png
