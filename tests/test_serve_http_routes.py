@@ -49,6 +49,14 @@ def test_a_picture_is_the_command_lines(
     assert answer.content == (tmp_path / "d/seed0000042.png").read_bytes(), "to the byte"
 
 
+def test_head_tells_what_get_would(client: httpx.Client) -> None:
+    head, get = client.head("/v1/images/42.png"), client.get("/v1/images/42.png")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["etag"] == get.headers["etag"]
+    assert head.headers["content-length"] == str(len(get.content))
+    assert client.head("/v1/images/generations").status_code == client.get("/v1/images/generations").status_code
+
+
 def test_webp_is_lossless_too(client: httpx.Client, pictures: Images) -> None:
     answer = client.get("/v1/images/7.webp")
     assert np.array_equal(decoded(answer.content), pictures[7])
