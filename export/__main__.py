@@ -20,6 +20,7 @@ from gansample import console
 from gansample.errors import UsageError
 
 if TYPE_CHECKING:
+    from export.decisions import Decisions
     from export.face import Face
     from export.intake.request import Request
     from export.parity import ParityReport
@@ -61,6 +62,9 @@ def export(
     finetune: Annotated[
         float, typer.Option(metavar="MINUTES", min=0, max=1440, help="Train the int8 variant against the float network.")
     ] = 0,
+    like: Annotated[
+        Path | None, typer.Option(metavar="BUNDLE", help="Decide as that export did, and not by timing: the same files again.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The bundle's name (default: the file's).")] = None,
     features: Annotated[Path | None, typer.Option(help="Feature network (.onnx) to compare distributions in.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")] = False,
@@ -103,15 +107,17 @@ def export(
         raise UsageError(f"{run} is a run folder", "a run says all of itself, leave the other options out")
     say("loading PyTorch")
     from export.build import build_bundle
+    from export.decisions import MEASURED, Decisions
     from export.features import features_from_file
     from export.write_bundle import check_replaceable
-    from gansample.bundle import ARTIFACTS
+    from gansample.bundle import ARTIFACTS, open_bundle
 
     face = _face(request, run, None if foreign else name, say)
     out = out if out is not None else ARTIFACTS / face.spec.name
     check_replaceable(out, force=force)
     network = features_from_file(features) if features is not None else None
-    outcome = build_bundle(face, out, say, _builders(variants, finetune), network, compact)
+    decided = Decisions.of(open_bundle(like)) if like is not None else MEASURED
+    outcome = build_bundle(face, out, say, _builders(variants, finetune, decided), network, compact, decided)
     say("done")
     if as_json:
         verdicts = {report.variant: report.to_dict() for report in outcome.reports}
@@ -121,11 +127,11 @@ def export(
         print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
 
 
-def _builders(variants: str | None, finetune: float) -> "Mapping[str, Builder]":
+def _builders(variants: str | None, finetune: float, decided: "Decisions") -> "Mapping[str, Builder]":
     """The reference and those that were asked for. Raises UsageError for one that there is not."""
     from export.variants import builders
 
-    every = builders(finetune)
+    every = builders(finetune, decided)
     if variants is None:
         return every
     wanted = variants.split(",")

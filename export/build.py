@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 import gansample
+from export.bom import BOM, bom_bytes
 from export.compact import compacted, halved
+from export.decisions import MEASURED, Decisions
 from export.face import Face
 from export.features import Features
 from export.graph_tensors import tensors_of
@@ -46,12 +48,14 @@ def build_bundle(
     builders: Mapping[str, Builder] = BUILDERS,
     features: Features | None = None,
     compact: bool = False,
+    decided: Decisions = MEASURED,
 ) -> Outcome:
     """Export `face` into a bundle at `out` and return what became of every variant. Only what passes enters.
 
     builders  variant name -> builder; the first gives the reference.
     features  what distributions are compared in (default: a fixed random network).
     compact   round the weights to half precision first, and store them so.
+    decided   what another export decided by its stopwatch, and this one takes over.
 
     Raises ParityError, and writes only a report, where the reference does not draw the pictures of PyTorch;
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
@@ -61,7 +65,7 @@ def build_bundle(
     reference = reference_from_face(face, features=features)
     check_pictures(reference)  # before the export: what draws nothing may not even have a graph
     say("exporting to ONNX")
-    graph, passes = optimised(onnx_from_face(face), face.spec, say)
+    graph, passes = optimised(onnx_from_face(face), face.spec, say, decided=decided.passes)
     shipped = halved(graph, face.spec) if compact else graph
     variants: list[Variant] = []
     judged: list[Judged] = []
@@ -102,6 +106,7 @@ def build_bundle(
     spec = with_tools(face.spec)
     files["report.html"] = report_html(spec, judged, left_out, reference).encode()
     files["README.md"] = model_card(spec, variants).encode()
+    files[BOM] = bom_bytes(spec, variants, files)
     write_bundle(out, spec, variants, files, [asdict(entry) for entry in left_out])
     return Outcome(reports=tuple(entry.report for entry in judged if entry.report.verdict == "PASS"), left_out=tuple(left_out))
 

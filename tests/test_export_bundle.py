@@ -77,6 +77,7 @@ def test_the_bundle_draws_what_pytorch_draws(bundle: Path, face: Face) -> None:
 
 def test_the_bundle_is_complete_and_sealed(bundle: Path) -> None:
     assert {path.name for path in bundle.iterdir()} == {
+        "bom.cdx.json",
         "bundle.json",
         "generator.onnx",
         "golden.npz",

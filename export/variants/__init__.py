@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
+from export.decisions import MEASURED, Decisions
 from export.variants import onnx_fp16, onnx_fp32, openvino_bf16, openvino_fp32, openvino_int8
 from export.variants.base import Builder, BuiltVariant, VariantUnavailable
 
@@ -17,6 +18,8 @@ BUILDERS: Mapping[str, Builder] = {
 }
 
 
-def builders(finetune: float = 0) -> Mapping[str, Builder]:
-    """All of them, int8 with so many minutes of training."""
-    return {**BUILDERS, openvino_int8.NAME: partial(openvino_int8.build, finetune=finetune)}
+def builders(finetune: float = 0, decided: Decisions = MEASURED) -> Mapping[str, Builder]:
+    """Those that another export had, or all of them; int8 with so many minutes of training."""
+    int8 = partial(openvino_int8.build, finetune=finetune, float_layers=decided.float_layers)
+    every: Mapping[str, Builder] = {**BUILDERS, openvino_int8.NAME: int8}
+    return {name: build for name, build in every.items() if decided.variants is None or name in decided.variants}

@@ -11,11 +11,13 @@ Each step is kept only where the pictures come nearer to float32 on latents that
 stretched latent comes near the gate: a range that fits the seeds cuts off what only tails reach.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 
+from export.decisions import KEEP_FLOAT
 from export.face import Face
 from export.passes.equalise import equalised
 from export.passes.latent_matmul import latent_matmul
@@ -36,14 +38,16 @@ MARGIN = 3.0  # dB above the gate for a single picture: the search for the worst
 CALIBRATED_ON = 256  # latents, and 32 stretched ones; more move the fidelity by less than 0.1 dB
 
 
-def build(face: Face, graph: ExportedGraph, say: Say, finetune: float = 0) -> BuiltVariant:
-    """finetune: minutes of training against the float network, 0 for none."""
+def build(
+    face: Face, graph: ExportedGraph, say: Say, finetune: float = 0, float_layers: Sequence[str] | None = None
+) -> BuiltVariant:
+    """finetune: minutes of training against the float network, 0 for none. float_layers: as for `tuned`."""
     openvino_model.openvino()
     try:
         import nncf
     except ImportError:
         raise VariantUnavailable("nncf is not installed (pip install nncf)") from None
-    model, steps = tuned(face, graph, say, finetune)
+    model, steps = tuned(face, graph, say, finetune, float_layers)
     notes: dict[str, Any] = {"quantised_by": f"nncf {nncf.__version__}", "calibrated_on": CALIBRATED_ON, "steps": steps}
     xml, weights = openvino_model.to_bytes(openvino_model.without_levels(model))
     return BuiltVariant(
@@ -76,10 +80,15 @@ def _training(spec: Spec, step: int, batch: int = 32) -> tuple[Latents, Labels |
     return latents(some, spec.latent_size, spec.distribution), cycled_labels(spec, batch)
 
 
-def tuned(face: Face, graph: ExportedGraph, say: Say, finetune: float = 0) -> tuple[Any, list[dict[str, Any]]]:
-    """The int8 model with both outputs, and what each step brought: PSNR before rounding against float32, other latents."""
+def tuned(
+    face: Face, graph: ExportedGraph, say: Say, finetune: float = 0, float_layers: Sequence[str] | None = None
+) -> tuple[Any, list[dict[str, Any]]]:
+    """The int8 model with both outputs, and what each step brought: PSNR before rounding against float32, other latents.
+
+    float_layers  the layers that are not quantised, as another export of this generator chose them; None measures.
+    """
     from export.quantise.finetune import finetuned
-    from export.quantise.keep_float import draw, keep_float
+    from export.quantise.keep_float import draw, keep_float, restored
     from export.quantise.layers import channel_ranges, quantised_layers
     from export.quantise.ranges import fit_ranges
     from export.quantise.round_weights import refit_all
@@ -126,8 +135,11 @@ def tuned(face: Face, graph: ExportedGraph, say: Say, finetune: float = 0) -> tu
     tried = without_idle_quantisers(_plain(float_equal, z, label), float_equal)
     if better("equalise", tried) is tried:
         model, float_model, twin = tried, float_equal, equal
-    tried, chosen, speed = keep_float(model, float_model, z[:64], label[:64] if label is not None else None)
-    model = better("keep float", tried, layers=list(chosen.layers), speed=round(speed, 3))
+    if float_layers is None:
+        tried, chosen, speed = keep_float(model, float_model, z[:64], label[:64] if label is not None else None)
+        model = better(KEEP_FLOAT, tried, layers=list(chosen.layers), speed=round(speed, 3))
+    else:
+        model = better(KEEP_FLOAT, restored(model, float_model, float_layers), layers=list(float_layers))
     model = better("ranges", fit_ranges(model, z, label))
     model = better("round weights", refit_all(model, float_model, z, label))
     if finetune:

@@ -43,11 +43,20 @@ def levels_of(model: Any, hint: str = "f32") -> Draws:
 
 
 def to_bytes(model: Any) -> tuple[bytes, bytes]:
-    """The model as an OpenVINO IR: the .xml and the .bin, weights exactly as they are."""
+    """The model as an OpenVINO IR: the .xml and the .bin, weights exactly as they are; the same model is the same bytes."""
+    _name_by_place(model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         openvino().save_model(model, path, compress_to_fp16=False)
         return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+
+
+def _name_by_place(model: Any) -> None:
+    """Nameless nodes are called after a counter of the whole process, such as Constant_121328: count them in the model."""
+    for place, op in enumerate(model.get_ordered_ops()):
+        kind, _, number = op.get_friendly_name().rpartition("_")
+        if kind == op.get_type_name() and number.isdigit():
+            op.set_friendly_name(f"{kind}_{place}")
 
 
 def layers_by_precision(model: Any, hint: str) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""`gan verify | info | doctor`: look after exported generators and the machine they run on.
+"""`gan verify | sign | info | doctor | serve`: look after exported generators and the machine they run on.
 
 Results go to stdout, errors to stderr; the exit code is the verdict.
 """
@@ -40,6 +40,9 @@ def verify(
     bundle: Annotated[
         Path | None, typer.Argument(help="A bundle folder or name (default: the newest under artifacts/, else fashion).")
     ] = None,
+    signed: Annotated[
+        Path | None, typer.Option(metavar="KEY.pub", help="Also demand that the holder of this key signed every file.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -47,13 +50,18 @@ def verify(
     """Check that a bundle still draws PyTorch's pictures, on this machine.
 
     Every file's digest first, then every variant that can run here, on the CPU and on a GPU, against the goldens in the bundle.
-    Exit code 3: a file is damaged. 4: nothing could run. 6: a variant draws other pictures.
+    Exit code 3: a file is damaged, or not signed by KEY. 4: nothing could run. 6: a variant draws other pictures.
     """
     from gansample.bundle import open_bundle
     from gansample.verify import check_digests, check_variants
 
     started = time.perf_counter()
     opened = open_bundle(bundle)
+    if signed is not None:
+        from gansample.signature import check_signature
+
+        check_signature(opened.path, signed)
+        opened = open_bundle(opened.path)  # what was read before may not be what was signed
     files = check_digests(opened)
     checks = list(check_variants(opened, threads, lambda message: print(f"  {message}", file=sys.stderr)))
     failed = [check for check in checks if check.verdict == "FAIL"]
@@ -66,12 +74,14 @@ def verify(
             "model_sha256": opened.sha256,
             "verdict": verdict,
             "files": files,
+            "signed_by": str(signed) if signed is not None else None,
             "variants": [check.to_dict() for check in checks],
             "seconds": round(seconds, 3),
         }
         print(json.dumps(report))
     else:
-        print(f"{opened.spec.name}: {files} files as they were exported ({opened.path}, {seconds:.1f} s)")
+        by = f", signed by the holder of {signed}" if signed is not None else ""
+        print(f"{opened.spec.name}: {files} files as they were exported{by} ({opened.path}, {seconds:.1f} s)")
         print("\n".join(dict.fromkeys(_check_words(check) for check in checks)))  # all that no GPU runs is one line
     if failed:
         names = ", ".join(check.variant.name for check in failed)
@@ -88,6 +98,33 @@ def _check_words(check: "Check") -> str:
         decibels = "identical" if seen.identical == 1 else f"{seen.psnr_db:.1f} dB"
         words += f"{check.backend}: {decibels}, max {seen.max_step:.0f} steps, {seen.identical:.3%} of the pixels identical"
     return words + "".join(f"\n{'':27}{reason}" for reason in check.reasons)
+
+
+@app.command()
+def sign(
+    bundle: Annotated[Path, typer.Argument(help="A bundle folder or name, or one .onnx file.")],
+    key: Annotated[Path, typer.Option(help="Your private key: elliptic curve, PEM. It is read and kept nowhere.")],
+    password_file: Annotated[Path | None, typer.Option(help="Where the key's password stands, if it has one.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Sign a bundle, so that whoever has your public key can tell it from one that somebody changed.
+
+    \b
+    openssl ecparam -name prime256v1 -genkey -noout -out key.pem
+    openssl ec -in key.pem -pubout -out key.pub
+    gan sign artifacts/digits --key key.pem
+    gan verify artifacts/digits --signed key.pub
+    """
+    from gansample.bundle import open_bundle
+    from gansample.secret import read_secret
+    from gansample.signature import sign
+    from gansample.verify import check_digests
+
+    opened = open_bundle(bundle)
+    check_digests(opened)  # a signature under damaged files would vouch for the damage
+    password = read_secret(password_file, "the password") if password_file is not None else None
+    signature = sign(opened.path, key, password)
+    print(f"{opened.spec.name}: signed, {signature}")
 
 
 @app.command()

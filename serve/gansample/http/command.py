@@ -8,6 +8,7 @@ from typing import Any
 
 from gansample.bundle import Bundle, open_bundle
 from gansample.errors import BackendUnavailable, UsageError
+from gansample.secret import read_secret
 
 TOKEN = "GAN_SERVE_TOKEN"
 
@@ -21,7 +22,8 @@ def run_service(bundles: Sequence[Path], host: str, port: int, token_file: Path 
         from gansample.http.settings import Settings
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"{error.name} is not installed", "pip install 'gansample[serve]'") from None
-    settings = Settings(token=_token(token_file), **wishes)
+    token = read_secret(token_file, "the token") if token_file is not None else os.environ.get(TOKEN) or None
+    settings = Settings(token=token, **wishes)
     listener = listen(host, port)  # before anything slow, so that a taken port is told at once
     models = Models(_named([open_bundle(path) for path in bundles] or [open_bundle()]), settings)
     app = create_app(models, settings)
@@ -38,18 +40,6 @@ def _named(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
             raise UsageError(f"{other.path} and {bundle.path} have the same name", "serve one of them, or rename a folder")
         named[bundle.path.name] = bundle
     return named
-
-
-def _token(file: Path | None) -> str | None:
-    if file is None:
-        return os.environ.get(TOKEN) or None
-    try:
-        token = file.read_text().strip()
-    except OSError as error:
-        raise UsageError(f"cannot read {file} ({error.strerror})", "write the token into a file of its own") from None
-    if not token or not token.isascii():
-        raise UsageError(f"{file} holds no token", "write one line of ASCII into it")
-    return token
 
 
 def _shown(host: str) -> str:

@@ -1,0 +1,16 @@
+"""Tokens and passwords, which stand in files of their own: a command line is there for everyone to see."""
+
+from pathlib import Path
+
+from gansample.errors import UsageError
+
+
+def read_secret(file: Path, what: str) -> str:
+    """The one line in `file`. Raises UsageError where there is none; `what` is its name in the message."""
+    try:
+        secret = file.read_text().strip()
+    except OSError as error:
+        raise UsageError(f"cannot read {file} ({error.strerror})", f"write {what} into a file of its own") from None
+    if not secret or not secret.isascii():
+        raise UsageError(f"{file} holds no {what.rpartition(' ')[2]}", "write one line of ASCII into it")
+    return secret
