@@ -38,10 +38,11 @@ $(VENV)/.ready-$(EXTRA): pyproject.toml requirements.lock
 	@touch $@
 
 # TensorRT's and CUDA's Python bindings without their gigabytes of libraries, both majors side by side: tests check our calls
-# against them on machines that have no GPU. They stay outside of site-packages, so no install can meet them.
+# against them on machines that have no GPU. And Triton's server itself, which NVIDIA ships inside of pytriton with its Python backend
+# alone; that of this version reads NumPy 1. They stay outside of site-packages, so no install can meet them.
 BINDINGS := $(if $(strip $(VENV)),$(VENV)/bindings,$(shell $(PYTHON) -c 'import sys; print(sys.prefix)')/bindings)
 
-bindings: $(BINDINGS)/.ready  ## install what the GPU code is tested against (no GPU needed)
+bindings: $(BINDINGS)/.ready  ## install what GPU code and Triton models are tested against (no GPU needed)
 
 $(BINDINGS)/.ready: tests/bindings.lock | $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/tensorrt-10 \
@@ -50,6 +51,8 @@ $(BINDINGS)/.ready: tests/bindings.lock | $(READY)
 	  $$(grep '^tensorrt.*==11' tests/bindings.lock)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/cuda \
 	  $$(grep '^cuda' tests/bindings.lock)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/triton \
+	  $$(grep '^nvidia-pytriton\|^numpy' tests/bindings.lock)
 	@touch $@
 
 lock: $(READY)  ## write requirements.lock anew from what is installed

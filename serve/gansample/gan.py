@@ -1,4 +1,4 @@
-"""`gan verify | sign | info | doctor | serve`: look after exported generators and the machine they run on.
+"""`gan verify | sign | info | doctor | serve | export-triton`: look after exported generators and the machine they run on.
 
 Results go to stdout, errors to stderr; the exit code is the verdict.
 """
@@ -194,6 +194,28 @@ def serve(
 
     limits = {"max_waiting": max_waiting, "max_pictures": max_pictures, "per_client": per_client, "deadline": deadline}
     run_service(bundle or [], host, port, token_file, backend=backend, precision=precision, threads=threads, **limits)
+
+
+@app.command()
+def export_triton(
+    bundle: Annotated[Path, typer.Argument(help="A bundle folder or name.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what an earlier export-triton wrote.")] = False,
+    max_batch: Annotated[int, typer.Option(min=1, max=4096, help="Pictures that Triton may put into one batch.")] = 64,
+    debug: Debug = False,
+) -> None:
+    """Write a bundle as model repositories for NVIDIA Triton, with a script that replays the goldens and gives a verdict.
+
+    \b
+    gan export-triton fashion triton
+    tritonserver --model-repository triton/onnx --disable-auto-complete-config
+    python triton/replay.py
+    """
+    from gansample.bundle import open_bundle
+    from gansample.triton.repository import export_triton
+
+    names = export_triton(open_bundle(bundle), out, force=force, max_batch=max_batch)
+    print(f"{out}: {', '.join(names)}; its README.md says how to serve and to check them")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from gansample.bundle import GOLDENS, Bundle
 from gansample.errors import ArtefactError, ParityError
@@ -14,8 +15,9 @@ from gansample.runners.base import Images, Labels, Latents, Runner
 
 @dataclass(frozen=True, slots=True)
 class Goldens:
-    """Latents (N, nz), labels (N,) or None, and the pictures uint8 (N, H, W, C) that belong to them."""
+    """Seeds (N,), their latents (N, nz), labels (N,) or None, and the pictures uint8 (N, H, W, C) that belong to them."""
 
+    seeds: npt.NDArray[np.int64]
     z: Latents
     label: Labels | None
     images: Images
@@ -34,7 +36,7 @@ def read_goldens(bundle: Bundle) -> Goldens:
     if images.shape != (len(seeds), spec.height, spec.width, spec.channels) or images.dtype != np.uint8 or not len(seeds):
         raise ArtefactError(f"{source} holds {images.dtype} {images.shape}, which does not fit the spec", "export again")
     z = latents((int(seed) for seed in seeds), spec.latent_size, spec.distribution)
-    return Goldens(z, label.astype(np.int64) if spec.classes is not None else None, images)
+    return Goldens(seeds.astype(np.int64), z, label.astype(np.int64) if spec.classes is not None else None, images)
 
 
 def check_goldens(runner: Runner, goldens: Goldens, precision: str) -> Fidelity:

@@ -1,0 +1,88 @@
+"""config.pbtxt: what Triton has to know of a model, in the text form of its protobuf `inference.ModelConfig`.
+
+Field reference: https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gansample.spec import Spec
+
+QUEUE_DELAY_US = 1000  # how long a picture may wait for company
+QUEUE_SECONDS = 30  # as `gan serve`: after that a request is refused instead of answered late
+QUEUE_REQUESTS = 2048
+WARMUP = "warmup"  # Triton looks for the files of `model_warmup` in a folder of this name
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """`dims` are the sizes after the batch."""
+
+    name: str
+    type: str
+    dims: tuple[int, ...]
+    scalar: bool = False
+    """The graph itself takes (N,), and Triton cannot say that: it sends (N, 1) and is told to drop the 1."""
+    optional: bool = False
+
+    def text(self) -> str:
+        dims = ", ".join(map(str, self.dims))
+        also = "\n    reshape { shape: [ ] }" if self.scalar else "\n    optional: true" if self.optional else ""
+        return f'  {{\n    name: "{self.name}"\n    data_type: TYPE_{self.type}\n    dims: [ {dims} ]{also}\n  }}'
+
+
+def inputs_of_graph(spec: Spec) -> list[Tensor]:
+    """What generator.onnx takes."""
+    label = [Tensor("label", "INT64", (1,), scalar=True)] if spec.classes is not None else []
+    return [Tensor("z", "FP32", (spec.latent_size,)), *label]
+
+
+def inputs_of_seeds(spec: Spec) -> list[Tensor]:
+    """What `gan serve` takes at /v2: a seed draws its own class where no label is sent."""
+    label = [Tensor("label", "INT64", (1,), optional=True)] if spec.classes is not None else []
+    return [Tensor("seed", "INT64", (1,)), *label]
+
+
+def config(
+    name: str,
+    spec: Spec,
+    inputs: Sequence[Tensor],
+    *,
+    backend: str,
+    kind: str,
+    max_batch: int,
+) -> str:
+    """The file's text.
+
+    backend  onnxruntime, tensorrt or python.
+    kind     where instances run: AUTO (a GPU where Triton sees one), GPU or CPU.
+    """
+    images = Tensor("images", "UINT8", (spec.height, spec.width, spec.channels))
+    # A TensorRT plan is the one kind that Triton also knows by `platform`, and the name that its own documents use.
+    what = 'platform: "tensorrt_plan"' if backend == "tensorrt" else f'backend: "{backend}"'
+    parts = [
+        f'name: "{name}"\n{what}\nmax_batch_size: {max_batch}',
+        "input [\n" + ",\n".join(tensor.text() for tensor in inputs) + "\n]",
+        f"output [\n{images.text()}\n]",
+        f"instance_group [ {{ count: 1 kind: KIND_{kind} }} ]",
+        f"""dynamic_batching {{
+  max_queue_delay_microseconds: {QUEUE_DELAY_US}
+  default_queue_policy {{
+    timeout_action: REJECT
+    default_timeout_microseconds: {QUEUE_SECONDS * 1_000_000}
+    max_queue_size: {QUEUE_REQUESTS}
+  }}
+}}""",
+        "model_warmup [\n" + ",\n".join(_warmup(batch, inputs) for batch in sorted({1, max_batch})) + "\n]",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _warmup(batch: int, inputs: Sequence[Tensor]) -> str:
+    """One golden, as often as the batch is large: a model is ready once it has drawn it."""
+    lines = [
+        f'    inputs {{ key: "{tensor.name}" value {{ data_type: TYPE_{tensor.type} '
+        f'dims: [ {", ".join(map(str, tensor.dims))} ] input_data_file: "{tensor.name}" }} }}'
+        for tensor in inputs
+    ]
+    return f'  {{\n    name: "golden, batch {batch}"\n    batch_size: {batch}\n' + "\n".join(lines) + "\n  }"
