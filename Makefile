@@ -39,10 +39,10 @@ $(VENV)/.ready-$(EXTRA): pyproject.toml requirements.lock
 
 # TensorRT's and CUDA's Python bindings without their gigabytes of libraries, both majors side by side: tests check our calls
 # against them on machines that have no GPU. And Triton's server itself, which NVIDIA ships inside of pytriton with its Python backend
-# alone; that of this version reads NumPy 1. They stay outside of site-packages, so no install can meet them.
+# alone; that of this version reads NumPy 1. And KServe's published API, for its names. They stay outside of site-packages, so no install can meet them.
 BINDINGS := $(if $(strip $(VENV)),$(VENV)/bindings,$(shell $(PYTHON) -c 'import sys; print(sys.prefix)')/bindings)
 
-bindings: $(BINDINGS)/.ready  ## install what GPU code and Triton models are tested against (no GPU needed)
+bindings: $(BINDINGS)/.ready  ## install what GPU code, Triton's models and manifests are tested against
 
 $(BINDINGS)/.ready: tests/bindings.lock | $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/tensorrt-10 \
@@ -53,6 +53,8 @@ $(BINDINGS)/.ready: tests/bindings.lock | $(READY)
 	  $$(grep '^cuda' tests/bindings.lock)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/triton \
 	  $$(grep '^nvidia-pytriton\|^numpy' tests/bindings.lock)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/kserve \
+	  $$(grep '^kserve' tests/bindings.lock)
 	@touch $@
 
 lock: $(READY)  ## write requirements.lock anew from what is installed
@@ -90,6 +92,7 @@ test-gpu: $(READY)  ## check and time the GPU backends on this machine's GPU, wr
 lint: $(READY)  ## check style and the import rules
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
+	@$(if $(strip $(VENV)),$(VENV)/bin/)hadolint deploy/Containerfile.*
 	@PYTHONPATH=. $(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 types: $(READY)  ## check the types

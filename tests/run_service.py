@@ -1,5 +1,6 @@
 """A real `gan serve` in a process of its own, for tests that talk to it as a client does."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -52,6 +53,12 @@ def running_service(folder: Path, *arguments: object, environment: dict[str, str
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def free_port() -> int:
+    """One that nobody listened at a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def code_of(answer: httpx.Response) -> str:

@@ -6,7 +6,6 @@ onnxruntime and TensorRT backends are NOT RUN: no package index has them.
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from gansample.errors import ArtefactError, OutputError
 from gansample.seal import digest
 from gansample.triton.repository import export_triton
 from tests.conftest import ROOT
-from tests.run_service import running_service
+from tests.run_service import free_port, running_service
 from tests.test_serve_gan_verify import rebuilt
 from tests.triton_server import Triton, command, need_triton, running_triton
 
@@ -102,11 +101,6 @@ def test_the_bundle_inside_is_the_bundle(exported: Path, tiny_classes_bundle: Pa
     inside = open_bundle(exported / "seeds" / "pets" / "1" / "bundle")
     assert inside.files == open_bundle(tiny_classes_bundle).files
     assert digest((exported / "onnx" / "pets_onnx" / "1" / "model.onnx").read_bytes()) == inside.sha256
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
