@@ -82,7 +82,7 @@ serve: $(READY)  ## answer HTTP requests on 127.0.0.1:8000 (PORT=...)
 	@$(PY) -m gansample.gan serve --port $(PORT)
 
 test: $(READY) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the tests
-	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --dist loadfile
 
 # Exit status 4 from the report (make shows it as an error) says that something did not run: that is no pass.
 test-gpu: $(READY)  ## check and time the GPU backends on this machine's GPU, write docs/gpu-report.md

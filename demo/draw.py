@@ -124,7 +124,7 @@ def job_of(wish: Wish, select: Select, sampler: Sampler, upscale: int = 1) -> Jo
     truncation = wish.truncation or None
     wanted = parse_classes(wish.label, spec.classes) if wish.label != EVERY_CLASS else None
     selection = select(LatentSpace(spec.latent_size, spec.distribution, truncation))
-    return Job(selection, spec, wanted, upscale, picture_metadata(sampler, {"truncation": truncation}))
+    return Job(selection, spec, wanted, upscale, picture_metadata(sampler.bundle, sampler.engine, {"truncation": truncation}))
 
 
 def _caption(job: Job, position: int, label: int | None) -> str:

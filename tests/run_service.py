@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
+
+ENGINES = [
+    pytest.param((), id="here"),
+    pytest.param(("--ray", "--replicas", "1"), id="ray", marks=pytest.mark.slow),
+]
+"""Where the engines of a service run, and the words that say so: the contract is one and the same."""
 
 
 @dataclass
@@ -42,7 +49,7 @@ def running_service(folder: Path, *arguments: object, environment: dict[str, str
         process = subprocess.Popen(command, cwd=folder, stderr=file, stdout=subprocess.DEVNULL, text=True, env=environment)
     service = Service(process, "", log)
     try:
-        if not service.said("documentation at"):
+        if not service.said("documentation at", 120 if "--ray" in arguments else 20):
             raise AssertionError(log.read_text())
         service.url = log.read_text().partition(" at ")[2].partition(",")[0]
         yield service

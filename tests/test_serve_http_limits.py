@@ -10,16 +10,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.run_service import Service, code_of, running_service
+from tests.run_service import ENGINES, Service, code_of, running_service
 
 
-@pytest.fixture(scope="module")
-def service(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+@pytest.fixture(scope="module", params=ENGINES)
+def service(request: pytest.FixtureRequest, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """With a small queue and a token, so that limits are met."""
     folder = tmp_path_factory.mktemp("limits")
     (folder / "token").write_text("open sesame\n")
     limits = ("--max-waiting", 300, "--per-client", 40, "--token-file", folder / "token")
-    with running_service(folder, tiny_bundle, *limits) as running:
+    with running_service(folder, tiny_bundle, *limits, *request.param) as running:
         yield running
 
 

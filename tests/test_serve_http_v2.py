@@ -12,14 +12,16 @@ import pytest
 from gansample import open_sampler
 from gansample.latents import latents
 from tests.make_tiny_bundle import LATENT
-from tests.run_service import Service, code_of, running_service
+from tests.run_service import ENGINES, Service, code_of, running_service
 
 grpc_free = pytest.importorskip("tritonclient.http", reason="NOT RUN: tritonclient[http] is not installed")
 
 
-@pytest.fixture(scope="module")
-def service(tiny_bundle: Path, tiny_classes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running_service(tmp_path_factory.mktemp("serve"), tiny_classes_bundle, tiny_bundle) as running:
+@pytest.fixture(scope="module", params=ENGINES)
+def service(
+    request: pytest.FixtureRequest, tiny_bundle: Path, tiny_classes_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    with running_service(tmp_path_factory.mktemp("serve"), tiny_classes_bundle, tiny_bundle, *request.param) as running:
         yield running
 
 

@@ -102,7 +102,7 @@ def test_png_keeps_pixels_and_metadata(channels: int, mode: str) -> None:
 
 def test_metadata_names_everything_that_redraws_the_picture(tiny_bundle: Path) -> None:
     with open_sampler(tiny_bundle) as sampler:
-        metadata = picture_metadata(sampler, {"seeds": "3-4", "truncation": None})
+        metadata = picture_metadata(sampler.bundle, sampler.engine, {"seeds": "3-4", "truncation": None})
         assert metadata["seeds"] == "3-4"
         assert metadata["model_sha256"] == sampler.bundle.sha256
         assert "truncation" not in metadata

@@ -88,7 +88,7 @@ def draw(
         opened = time.perf_counter()
         sampler.why = begun.get("why", sampler.why)
         upscale = upscale or (_video_scale(spec.height, spec.width) if form.kind in VIDEOS else 1)
-        about = picture_metadata(sampler, {"truncation": truncation, "upscale": upscale if upscale > 1 else None})
+        about = picture_metadata(model, sampler.engine, {"truncation": truncation, "upscale": upscale if upscale > 1 else None})
         job = Job(selection, spec, wanted, upscale, about, remember=not no_metadata)
         with Progress(len(job), quiet) as progress:
             drawn = draw_into(output, job, sampler, batch=batch, drawn=progress.done)

@@ -184,16 +184,21 @@ def serve(
     max_pictures: Annotated[int, typer.Option(min=1, help="Pictures in one request.")] = 256,
     per_client: Annotated[int, typer.Option(min=1, help="Requests of one address at the same time.")] = 64,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds for a request before 504.")] = 30.0,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Draw on the Ray cluster of RAY_ADDRESS, or on one of this machine.")
+    ] = False,
+    replicas: Annotated[str, typer.Option(metavar="MIN[-MAX]", help="With --ray: engines for each bundle.")] = "1-4",
     debug: Debug = False,
 ) -> None:
     """Answer HTTP requests for pictures: curl http://127.0.0.1:8000/v1/images/42.png -o 42.png
 
     Documentation is at /docs. Ctrl-C or SIGTERM answers what was accepted and ends.
     """
-    from gansample.http.command import run_service
+    from gansample.http.command import parse_replicas, run_service
 
+    engines = parse_replicas(replicas) if ray else None
     limits = {"max_waiting": max_waiting, "max_pictures": max_pictures, "per_client": per_client, "deadline": deadline}
-    run_service(bundle or [], host, port, token_file, backend=backend, precision=precision, threads=threads, **limits)
+    run_service(bundle or [], host, port, token_file, engines, backend=backend, precision=precision, threads=threads, **limits)
 
 
 @app.command()

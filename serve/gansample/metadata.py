@@ -16,12 +16,13 @@ from gansample.png import CHUNK
 if TYPE_CHECKING:
     from PIL import Image
 
-    from gansample.sampler import Sampler
+    from gansample.bundle import Bundle
+    from gansample.sampler import Engine
 
 EXIF_DESCRIPTION = 0x010E
 
 
-def picture_metadata(sampler: "Sampler", drawn_with: Mapping[str, Any]) -> dict[str, Any]:
+def picture_metadata(bundle: "Bundle", engine: "Engine", drawn_with: Mapping[str, Any]) -> dict[str, Any]:
     """Everything needed to draw the same again.
 
     drawn_with  the options that say what was drawn, by their names on the command line (seeds, class, truncation, grid …);
@@ -29,11 +30,11 @@ def picture_metadata(sampler: "Sampler", drawn_with: Mapping[str, Any]) -> dict[
     """
     return {
         **{name: value for name, value in drawn_with.items() if value is not None},
-        "model": sampler.spec.name,
-        "model_sha256": sampler.bundle.sha256,
-        "backend": sampler.runner.backend,
-        "variant": sampler.runner.variant,
-        "why": sampler.why,
+        "model": bundle.spec.name,
+        "model_sha256": bundle.sha256,
+        "backend": engine.backend,
+        "variant": engine.variant,
+        "why": engine.why,
         "version": gansample.__version__,
     }
 

@@ -1,6 +1,7 @@
 """Seeds in, pictures out: the one way every front end draws."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +69,15 @@ def open_sampler(
     return Sampler(opened, runner, why)
 
 
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What draws: the runtime and device that really run, which variant of the bundle they opened, and why it is that one."""
+
+    backend: str
+    variant: str
+    why: str
+
+
 class Sampler:
     """Draws pictures from one opened bundle. Picture = f(model, seed, label, truncation), nothing else.
 
@@ -80,6 +90,10 @@ class Sampler:
     @property
     def spec(self) -> Spec:
         return self.bundle.spec
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(self.runner.backend, self.runner.variant, self.why)
 
     def sample(
         self,

@@ -6,26 +6,17 @@ over; a full queue is said at once.
 """
 
 import asyncio
-import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
-from gansample.http.refusals import Refusal
+from gansample.http.refusals import full, leaving, too_late
 from gansample.runners.base import Images, Labels, Latents
 
 Run = Callable[[Latents, Labels | None], Images]
-
-
-class Drawer(Protocol):
-    """Draws checked latents; the routes know nothing else of engines, queues or processes."""
-
-    async def draw(self, z: Latents, label: Labels | None) -> Images:
-        """Pictures uint8 (N, H, W, C). Raises Refusal 429 (queue full), 503 (leaving) or 504 (too late)."""
 
 
 class _Order:
@@ -64,14 +55,9 @@ class Batcher:
         order = _Order(z, label, time.monotonic() + self._deadline)
         with self._changed:
             if self._closing:
-                raise Refusal(503, "this model is leaving, ask again", headers={"Retry-After": "1"})
+                raise leaving()
             if self.waiting + len(z) > self._max_waiting:
-                seconds = max(1, math.ceil(self.waiting / self._rate))
-                raise Refusal(
-                    429,
-                    f"{self.waiting:,} pictures are waiting, and {self._max_waiting:,} have room",
-                    headers={"Retry-After": str(seconds)},
-                )
+                raise full(self.waiting, self._max_waiting, self._rate)
             self.waiting += len(z)
             self._orders.append(order)
             self._changed.notify()
@@ -79,7 +65,7 @@ class Batcher:
             async with asyncio.timeout(self._deadline):
                 return await order.future
         except TimeoutError:
-            raise Refusal(504, f"not drawn within {self._deadline:g} s", headers={"Retry-After": "1"}) from None
+            raise too_late(self._deadline) from None
 
     def close(self) -> None:
         """Draw what was accepted, then end."""

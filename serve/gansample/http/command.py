@@ -4,20 +4,28 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gansample.bundle import Bundle, open_bundle
 from gansample.errors import BackendUnavailable, UsageError
 from gansample.secret import read_secret
 
+if TYPE_CHECKING:
+    from gansample.http.models import Opener
+
 TOKEN = "GAN_SERVE_TOKEN"
 
 
-def run_service(bundles: Sequence[Path], host: str, port: int, token_file: Path | None, **wishes: Any) -> None:
-    """Open the bundles, prove them, listen, and answer until told to leave."""
+def run_service(
+    bundles: Sequence[Path], host: str, port: int, token_file: Path | None, replicas: range | None = None, **wishes: Any
+) -> None:
+    """Open the bundles, prove them, listen, and answer until told to leave.
+
+    replicas  how many engines Ray may keep for each bundle; None draws in this process.
+    """
     try:
         from gansample.http.app import create_app
-        from gansample.http.models import Models
+        from gansample.http.models import Models, open_here
         from gansample.http.server import listen, serve
         from gansample.http.settings import Settings
     except ModuleNotFoundError as error:
@@ -25,12 +33,39 @@ def run_service(bundles: Sequence[Path], host: str, port: int, token_file: Path 
     token = read_secret(token_file, "the token") if token_file is not None else os.environ.get(TOKEN) or None
     settings = Settings(token=token, **wishes)
     listener = listen(host, port)  # before anything slow, so that a taken port is told at once
-    models = Models(_named([open_bundle(path) for path in bundles] or [open_bundle()]), settings)
+    named = _named([open_bundle(path) for path in bundles] or [open_bundle()])
+    models = Models(
+        named, settings, _on_cluster(replicas, len(named) * (wishes["threads"] or 1)) if replicas is not None else open_here
+    )
     app = create_app(models, settings)
     names = ", ".join(model.name for model in models)
     say = f"serving {names} at http://{_shown(host)}:{listener.getsockname()[1]}, documentation at /docs (Ctrl-C ends it)"
     print(say, file=sys.stderr, flush=True)
     serve(app, listener, settings)
+
+
+def parse_replicas(text: str) -> range:
+    """`2` or `1-8` as the numbers from the least to the most. Raises UsageError."""
+    least, _, most = text.partition("-")
+    try:
+        found = range(int(least), int(most or least) + 1)
+    except ValueError:
+        found = range(0)
+    if not found or found.start < 1:
+        raise UsageError(f"--replicas {text} is no number of engines", "say 2, or 1-8 to let load decide")
+    return found
+
+
+def _on_cluster(replicas: range, threads: int) -> "Opener":
+    """threads: of one engine of each bundle."""
+    from gansample.cluster.start import start_ray
+
+    # A cluster of this machine alone has room for the least that was asked for, and for as much again while a newer export
+    # starts beside the older one: the processor shares its time, and Ray would rather wait for ever.
+    ray = start_ray(cpus=max(os.cpu_count() or 1, 2 * replicas.start * threads))
+    from gansample.cluster.serving import Cluster
+
+    return Cluster(ray, replicas).open
 
 
 def _named(bundles: Sequence[Bundle]) -> dict[str, Bundle]:

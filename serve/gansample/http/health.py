@@ -1,5 +1,6 @@
 """Is it alive, is it ready, what does it serve, how is it doing."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -43,7 +44,7 @@ def router(models: Models, metrics: Metrics) -> APIRouter:
 
 
 def describe(model: Model) -> dict[str, Any]:
-    spec, runner = model.spec, model.sampler.runner
+    spec = model.spec
     return {
         "id": model.name,
         "object": "model",
@@ -53,5 +54,5 @@ def describe(model: Model) -> dict[str, Any]:
         "classes": list(spec.classes) if spec.classes is not None else None,
         "latent": {"size": spec.latent_size, "distribution": spec.distribution},
         "sha256": model.bundle.sha256,
-        "engine": {"backend": runner.backend, "variant": runner.variant, "why": model.sampler.why},
+        "engine": asdict(model.engine),
     }

@@ -25,8 +25,8 @@ class Metrics:
 
     def answer(self, models: Models) -> Response:
         for model in models:
-            self._drawn.labels(model.name).set(model.batcher.drawn)
-            self._waiting.labels(model.name).set(model.batcher.waiting)
+            self._drawn.labels(model.name).set(model.drawer.drawn)
+            self._waiting.labels(model.name).set(model.drawer.waiting)
         for outcome, count in models.reloads.items():
             self._reloads.labels(outcome).set(count)
         self._ready.set(models.ready)

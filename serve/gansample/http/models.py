@@ -5,23 +5,24 @@ ever if the new one fails.
 """
 
 import asyncio
+import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gansample.bundle import MANIFEST, Bundle, open_bundle
 from gansample.errors import GansampleError
-from gansample.goldens import check_goldens, read_goldens
 from gansample.http.batcher import Batcher
+from gansample.http.drawer import Drawer
 from gansample.http.refusals import Refusal
 from gansample.http.settings import Settings
 from gansample.metadata import picture_metadata
-from gansample.sampler import Sampler, open_sampler
+from gansample.proven import open_proven
+from gansample.sampler import Engine
 from gansample.spec import Spec
-from gansample.verify import check_digests
 
 Stamp = tuple[int, int, int]
 
@@ -32,8 +33,10 @@ class Model:
 
     name: str
     bundle: Bundle
-    sampler: Sampler
-    batcher: Batcher
+    engine: Engine
+    drawer: Drawer
+    close: Callable[[], None]
+    """Draw what was accepted, then let go."""
     created: int = field(default_factory=lambda: int(time.time()))
 
     @property
@@ -42,36 +45,32 @@ class Model:
 
     def about(self, truncation: float | None) -> dict[str, Any]:
         """What its pictures remember besides their seeds."""
-        return picture_metadata(self.sampler, {"truncation": truncation})
-
-    def close(self) -> None:
-        self.batcher.close()
-        self.sampler.close()
+        return picture_metadata(self.bundle, self.engine, {"truncation": truncation})
 
 
-def open_model(name: str, path: Path, settings: Settings) -> Model:
-    """Open, prove and warm up. Raises ArtefactError, BackendUnavailable or ParityError."""
-    bundle = open_bundle(path)
-    check_digests(bundle)
-    sampler = open_sampler(bundle, settings.backend, settings.threads, precision=settings.precision)
-    try:
-        check_goldens(sampler.runner, read_goldens(bundle), bundle.variant(sampler.runner.variant).precision)
-    except BaseException:
-        sampler.close()
-        raise
+Opener = Callable[[str, Path, Settings], Model]
+"""Opens, proves and warms up what lies at a path. Raises ArtefactError, BackendUnavailable or ParityError."""
+
+
+def open_here(name: str, path: Path, settings: Settings) -> Model:
+    """The Opener whose engine runs in this process."""
+    sampler = open_proven(open_bundle(path), settings.backend, settings.threads, precision=settings.precision)
     batcher = Batcher(
         sampler.runner.run, batch=settings.batch, max_waiting=settings.max_waiting, deadline=settings.deadline, name=name
     )
-    return Model(name=name, bundle=bundle, sampler=sampler, batcher=batcher)
+    closing = contextlib.ExitStack()
+    closing.callback(sampler.close)
+    closing.callback(batcher.close)
+    return Model(name=name, bundle=sampler.bundle, engine=sampler.engine, drawer=batcher, close=closing.close)
 
 
 class Models:
     """By name; the first one is what requests mean that name none."""
 
-    def __init__(self, bundles: Mapping[str, Bundle], settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, bundles: Mapping[str, Bundle], settings: Settings, opener: Opener = open_here) -> None:
+        self._settings, self._open = settings, opener
         self._stamps = {name: _stamp(bundle.path) for name, bundle in bundles.items()}
-        self._models = {name: open_model(name, bundle.path, settings) for name, bundle in bundles.items()}
+        self._models = {name: opener(name, bundle.path, settings) for name, bundle in bundles.items()}
         self.reloads = {"done": 0, "refused": 0}
 
     def __iter__(self) -> Iterator[Model]:
@@ -87,7 +86,7 @@ class Models:
 
     @property
     def ready(self) -> bool:
-        return all(model.batcher.alive for model in self._models.values())
+        return all(model.drawer.alive for model in self._models.values())
 
     async def watch(self) -> None:
         """Take up newer exports until cancelled."""
@@ -101,7 +100,7 @@ class Models:
 
     async def _replace(self, name: str, old: Model) -> None:
         try:
-            fresh = await asyncio.to_thread(open_model, name, old.bundle.path, self._settings)
+            fresh = await asyncio.to_thread(self._open, name, old.bundle.path, self._settings)
         except GansampleError as error:
             self.reloads["refused"] += 1
             print(f"serve: {name} is not replaced: {error}", file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
 """Whatever goes wrong leaves as one envelope: {"error": {"code", "message", "param", "request_id"}}."""
 
+import math
 import sys
 import traceback
 from collections.abc import Mapping
@@ -26,6 +27,20 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.param, self.headers = status, message, param, dict(headers or {})
+
+
+def full(waiting: int, room: int, rate: float) -> Refusal:
+    """The queue has no place. rate: pictures per second, which tells how soon it is worth asking again."""
+    seconds = max(1, math.ceil(waiting / rate))
+    return Refusal(429, f"{waiting:,} pictures are waiting, and {room:,} have room", headers={"Retry-After": str(seconds)})
+
+
+def too_late(deadline: float) -> Refusal:
+    return Refusal(504, f"not drawn within {deadline:g} s", headers={"Retry-After": "1"})
+
+
+def leaving() -> Refusal:
+    return Refusal(503, "this model is leaving, ask again", headers={"Retry-After": "1"})
 
 
 def answer(refusal: Refusal, request_id: str) -> JSONResponse:

@@ -45,7 +45,7 @@ def router(models: Models, settings: Settings) -> APIRouter:
 
     @routes.get("/models/{name}/ready", response_class=Response)
     async def model_ready(name: str) -> Response:
-        return Response(status_code=200 if models.get(name).batcher.alive else 503)
+        return Response(status_code=200 if models.get(name).drawer.alive else 503)
 
     @routes.post("/models/{name}/infer")
     async def infer(name: str, request: Request) -> Response:
@@ -54,7 +54,7 @@ def router(models: Models, settings: Settings) -> APIRouter:
         header, raw = _split(await request.body(), request.headers.get(LENGTH))
         inputs = _inputs(header, raw)
         z, label = _checked(model, inputs, settings)
-        images = await model.batcher.draw(z, label)
+        images = await model.drawer.draw(z, label)
         request.scope["pictures"] = len(images)
         return _answer(model, header, images)
 
@@ -67,7 +67,7 @@ def _metadata(model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
         "versions": [model.bundle.sha256[:12]],
-        "platform": f"gansample_{model.sampler.runner.variant}",
+        "platform": f"gansample_{model.engine.variant}",
         "inputs": [
             {"name": "seed", "datatype": "INT64", "shape": [-1, 1]},
             {"name": "z", "datatype": "FP32", "shape": [-1, spec.latent_size]},

@@ -53,7 +53,7 @@ class Wish:
 
     async def draw(self) -> Images:
         z = await asyncio.to_thread(self._latents) if len(self.positions) > FEW or self._slow else self._latents()
-        return await self.model.batcher.draw(z, self.labels)
+        return await self.model.drawer.draw(z, self.labels)
 
     def _latents(self) -> Latents:
         return self.job.selection.latents(self.positions)

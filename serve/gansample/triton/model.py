@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb  # Triton's own, there only inside of it
 
-from gansample.goldens import check_goldens, read_goldens
+from gansample.bundle import open_bundle
 from gansample.latents import SEED_END, latents
-from gansample.sampler import open_sampler
-from gansample.verify import check_digests
+from gansample.proven import open_proven
 
 
 class TritonPythonModel:
@@ -20,11 +19,8 @@ class TritonPythonModel:
 
     def initialize(self, arguments: dict[str, str]) -> None:
         folder = Path(arguments["model_repository"], arguments["model_version"], "bundle")
-        self._sampler = open_sampler(folder)
+        self._sampler = open_proven(open_bundle(folder))
         self._spec = self._sampler.spec
-        check_digests(self._sampler.bundle)
-        variant = self._sampler.bundle.variant(self._sampler.runner.variant)
-        check_goldens(self._sampler.runner, read_goldens(self._sampler.bundle), variant.precision)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Triton's dynamic batch: every request drawn together, one that cannot be drawn refused alone."""
