@@ -105,6 +105,7 @@ bench: $(READY)  ## measure this project beside its peers on this machine
 	@$(PY) -m benchmarks.training
 	@$(PY) -m benchmarks.sampling $(if $(WEIGHTS),--weights $(WEIGHTS))
 	@$(PY) -m benchmarks.service $(if $(PEERS),--peers $(PEERS))
+	@$(PY) -m benchmarks.scale
 	@$(PY) -m benchmarks.readme
 
 clean:  ## remove the environment and every cache (runs/ and artifacts/ stay)

@@ -3,7 +3,8 @@
     python -m benchmarks.load closed PORT KIND CLIENTS SECONDS      every client asks again as soon as it is answered
     python -m benchmarks.load open PORT KIND RATE SECONDS           so many requests a second, whatever the answers
 
-KIND is ours (GET one picture), theirs (POST /predict, POST / for Ray) or many (POST 64 pictures).
+KIND is ours (GET one picture), theirs (POST /predict, POST / for Ray), many (POST 64 pictures), or v2 (POST one seed to
+the model `bundle` in the Open Inference Protocol; raw pixels come back).
 """
 
 import asyncio
@@ -15,6 +16,10 @@ from itertools import count
 
 SEEDS = count()
 MAX_CONNECTIONS = 400
+V2 = (
+    b'{"inputs": [{"name": "seed", "datatype": "INT64", "shape": [1, 1], "data": [%d]}],'
+    b' "parameters": {"binary_data_output": true}}'
+)
 
 
 def request(kind: str, port: int) -> bytes:
@@ -25,6 +30,7 @@ def request(kind: str, port: int) -> bytes:
         "many": (b"/v1/images/generations", b'{"n": 64, "seed": %d}' % (64 * seed)),
         "litserve": (b"/predict", b'{"seed": %d}' % seed),
         "ray": (b"/", b'{"seed": %d}' % seed),
+        "v2": (b"/v2/models/bundle/infer", V2 % seed),
     }[kind]
     head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     return head % (path, len(body)) + body

@@ -35,6 +35,13 @@ def test_readme_tables_are_the_files() -> None:
     assert rendered(README.read_text()) == README.read_text()
 
 
+def test_scale_page_is_its_file() -> None:
+    from benchmarks.scale import PAGE, rendered
+
+    page = (README.parent / PAGE).read_text()
+    assert rendered(page) == page
+
+
 def test_int8_page_is_its_file() -> None:
     from benchmarks.int8 import PAGE, page
     from benchmarks.int8 import RESULT as INT8

@@ -18,7 +18,8 @@ import pytest
 
 from gansample import open_sampler
 from gansample.bundle import open_bundle
-from gansample.cluster.replica import Replica, open_there
+from gansample.cluster.engine import open_there
+from gansample.cluster.replica import Replica
 from gansample.cluster.serving import batch_size
 from gansample.errors import ArtefactError, UsageError
 from gansample.http.command import parse_replicas

@@ -58,6 +58,11 @@ def test_a_tar_is_a_webdataset(gansample: Command, tiny_classes_bundle: Path, pi
     assert [path.name for path in tmp_path.iterdir()] == ["out.tar"]
 
 
+def test_a_shard_may_end_where_a_batch_ends(gansample: Command, tiny_bundle: Path, tmp_path: Path) -> None:
+    assert gansample("--n", 100, "--bundle", tiny_bundle, "--shard", 40, "--batch", 20, "out.tar").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-000000.tar", "out-000001.tar", "out-000002.tar"]
+
+
 def test_shards_are_the_tar_in_pieces(gansample: Command, tiny_bundle: Path, tmp_path: Path) -> None:
     assert gansample("--n", N, "--bundle", tiny_bundle, "--shard", 32, "--batch", 20, "out.tar").returncode == 0
     shards = sorted(path.name for path in tmp_path.iterdir())

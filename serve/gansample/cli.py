@@ -28,7 +28,7 @@ def _print_version(wanted: bool) -> None:
 )
 def sample(
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="OUT",
             help="Its ending decides: .png .webp .jpg a grid; .mp4 .webm .gif a video; "
@@ -68,6 +68,10 @@ def sample(
     upscale: Annotated[int | None, typer.Option(min=1, max=64, help="Every pixel as N x N (videos: up to 256).")] = None,
     fps: Annotated[int, typer.Option(min=1, max=120, help="Frames a second of a video.")] = 30,
     shard: Annotated[int | None, typer.Option(min=1, help="Pictures per .tar: OUT-000000.tar, OUT-000001.tar …")] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Draw shards on a Ray cluster: .tar or .parquet, a path or an address like s3://…")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="With --ray: engines (default: all there is room for).")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace what exists.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted folder or .tar.")] = False,
     no_metadata: Annotated[bool, typer.Option("--no-metadata", help="Leave seeds and model out of the files.")] = False,
@@ -90,5 +94,5 @@ def sample(
         out, n=n, seed=seed, seeds=seeds, of_class=of_class, truncation=truncation, walk=walk, frames=frames, loop=loop,
         around=around, radius=radius, mix=mix, latents=latents, bundle=bundle, backend=backend, precision=precision,
         batch=batch, threads=threads, format_=format_, grid=grid, pad=pad, upscale=upscale, fps=fps, shard=shard, force=force,
-        resume=resume, no_metadata=no_metadata, as_json=as_json, quiet=quiet,
+        resume=resume, no_metadata=no_metadata, as_json=as_json, quiet=quiet, ray=ray, workers=workers,
     )  # fmt: skip

@@ -17,7 +17,7 @@ MIN_VIDEO_SIDE = 256  # pixels: smaller videos are a stamp on today's screens
 
 
 def draw(
-    out: Path | None = None,
+    out: Path | str | None = None,
     *,
     n: int | None = None,
     seed: int | None = None,
@@ -47,6 +47,8 @@ def draw(
     no_metadata: bool = False,
     as_json: bool = False,
     quiet: bool = False,
+    ray: bool = False,
+    workers: int | None = None,
 ) -> None:
     """Draw pictures into `out`; the arguments are the options of the command line (`cli.py` tells what each means).
 
@@ -55,6 +57,20 @@ def draw(
     started = time.perf_counter()
     if out is None:
         raise UsageError("say where the pictures go", "for example out.png, pictures/ or - for stdout")
+    if ray or workers is not None:
+        if not ray:
+            raise UsageError("--workers belongs to --ray", "add --ray, or leave it out")
+        from gansample.cluster.drawing import draw_on_cluster
+
+        which = Which(n=n, seed=seed, seeds=seeds, walk=walk, frames=frames, loop=loop, around=around, radius=radius, mix=mix,
+                      latents=latents)  # fmt: skip
+        draw_on_cluster(
+            str(out), which, of_class=of_class, truncation=truncation, bundle=bundle, backend=backend, precision=precision,
+            batch=batch, threads=threads, format_=format_, upscale=upscale, shard=shard, force=force, resume=resume,
+            remember=not no_metadata, as_json=as_json, quiet=quiet, workers=workers,
+        )  # fmt: skip
+        return
+    out = Path(out)
     form = Form(form_of(out, format_), grid=grid, pad=pad, fps=fps, shard=shard, force=force, resume=resume)
     check_path(out, form)
     if as_json and out == STDOUT:

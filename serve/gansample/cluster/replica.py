@@ -2,36 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ray import serve
 
-from gansample.bundle import Bundle, open_bundle
-from gansample.errors import ArtefactError
-from gansample.proven import open_proven
+from gansample.cluster.engine import open_there
 from gansample.runners.base import Images, Labels, Latents
-from gansample.sampler import Engine, Sampler
 
 Order = tuple[Latents, Labels | None]
 """Latents (N, nz) and labels (N,) or None: checked by the service before they come here, never more than a batch."""
-
-
-def prove(path: str, sha256: str, wishes: dict[str, Any]) -> Engine:
-    """What draws on this machine, once it has drawn the goldens. Raises ArtefactError, BackendUnavailable or ParityError."""
-    with open_there(path, sha256, wishes) as sampler:
-        return sampler.engine
-
-
-def open_there(path: str, sha256: str, wishes: dict[str, Any]) -> Sampler:
-    bundle: Bundle = open_bundle(Path(path))
-    if bundle.sha256 != sha256:
-        raise ArtefactError(
-            f"{path} is model {bundle.sha256[:12]} on this machine, and {sha256[:12]} is to be served",
-            "put the same bundle at the same path on every machine",
-        )
-    return open_proven(bundle, **wishes)
 
 
 def pictures(orders: Sequence[Order]) -> int:

@@ -14,12 +14,12 @@ from typing import Any
 
 from gansample.bundle import open_bundle
 from gansample.cluster.drawer import RayDrawer
-from gansample.cluster.replica import Replica, prove
+from gansample.cluster.engine import PATIENCE, choose_engine, place_of
+from gansample.cluster.replica import Replica
 from gansample.cluster.start import joined
 from gansample.errors import BackendUnavailable
 from gansample.http.models import Model
 from gansample.http.settings import Settings
-from gansample.runners import GPU_BACKENDS
 from gansample.spec import Variant
 
 BATCH_SECONDS = 0.05  # a batch takes about so long: whoever comes a moment later waits no longer than that
@@ -27,7 +27,6 @@ MAX_BATCH = 256
 MESSAGES = 4  # messages that fill a batch: Ray counts messages and not pictures, so one must not hold very many
 QUEUE = 2 * MESSAGES  # messages for each replica, drawn or waiting; more of them bring another replica
 UPSCALE_SECONDS, DOWNSCALE_SECONDS = 3.0, 60.0
-PATIENCE = 600.0  # seconds for an engine to start: TensorRT may have to build one
 RETIRED = 30.0  # seconds that an older application goes on for other services on the same cluster
 
 
@@ -51,12 +50,9 @@ class Cluster:
         """The Opener. Raises ArtefactError, BackendUnavailable or ParityError; what serves until now serves on."""
         bundle = open_bundle(path)
         threads = settings.threads or 1
-        gpu = {"num_gpus": 1} if settings.backend in GPU_BACKENDS else {}
-        place: dict[str, Any] = {"num_cpus": threads, **gpu}
+        place = place_of(settings.backend, threads)
         wishes = {"backend": settings.backend, "threads": threads, "precision": settings.precision}
-        where = str(bundle.path.resolve()), bundle.sha256
-        # What one machine chose, all use: two engines may differ by one step in a pixel.
-        engine = self._ask(place, *where, wishes)
+        engine = choose_engine(self._ray, bundle, place, wishes)
         wishes = {"backend": settings.backend, "threads": threads, "variant": engine.variant}
         batch = min(batch_size(bundle.variant(engine.variant)), settings.max_waiting)
         deployment = self._serve.deployment(
@@ -78,7 +74,8 @@ class Cluster:
             graceful_shutdown_timeout_s=settings.deadline,
         )
         application = f"{name}-{bundle.sha256[:12]}"
-        target = self._serve.RunTarget(deployment.bind(*where, wishes, batch), name=application, route_prefix=None)
+        bound = deployment.bind(str(bundle.path.resolve()), bundle.sha256, wishes, batch)
+        target = self._serve.RunTarget(bound, name=application, route_prefix=None)
         (handle,) = self._serve.run_many([target], wait_for_applications_running=False)
         self._wait(application)
         drawer = RayDrawer(
@@ -90,20 +87,6 @@ class Cluster:
         )
         close = _Closing(self._serve, application, drawer)
         return Model(name=name, bundle=bundle, engine=engine, drawer=drawer, close=close)
-
-    def _ask(self, place: dict[str, Any], path: str, sha256: str, wishes: dict[str, Any]) -> Any:
-        """Prove the bundle where a replica could run."""
-        from ray.exceptions import GetTimeoutError, RayTaskError
-
-        task = self._ray.remote(prove).options(**{**place, "num_cpus": 0}, max_retries=0)
-        try:
-            return self._ray.get(task.remote(path, sha256, wishes), timeout=PATIENCE)
-        except RayTaskError as error:
-            raise error.cause from None
-        except GetTimeoutError:
-            raise BackendUnavailable(
-                f"nothing on the cluster could try {path} within {PATIENCE:.0f} s", "see: ray status"
-            ) from None
 
     def _wait(self, application: str) -> None:
         """Until it draws. Raises BackendUnavailable, and takes it down again, where it does not come to that."""

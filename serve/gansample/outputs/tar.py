@@ -28,7 +28,7 @@ from gansample.outputs.forms import STDOUT
 from gansample.outputs.lock import hold
 from gansample.outputs.target import open_stdout
 from gansample.png import encode_pngs
-from gansample.selection import Seeds
+from gansample.selection import Seeds, Selection
 
 BLOCK = 512
 JOURNAL_SECONDS = 2.0
@@ -38,6 +38,38 @@ _TEMPLATE_SUM = sum(_TEMPLATE) - sum(_TEMPLATE[124:136])
 
 Members = list[bytes]
 """One entry a picture: its headers and files, padded to whole blocks."""
+END = bytes(2 * BLOCK)
+
+
+def head(job: Job) -> bytes:
+    """A comment that every tar program passes over: the job."""
+    comment = json.dumps(job.identity) if job.remember else ""
+    return tarfile.TarInfo.create_pax_global_header({"comment": comment}) if comment else b""
+
+
+def members(job: Job, batch: Batch) -> Members:
+    made = []
+    for row, (position, png) in enumerate(zip(batch.positions, encode_pngs(batch.images), strict=True)):
+        name, label = job.selection.name(position), batch.label(row)
+        files = [(f"{name}.png", png)]
+        if label is not None:
+            files.append((f"{name}.cls", str(label).encode()))
+        if job.remember:
+            files.append((f"{name}.json", job.text(position, label).encode()))
+        made.append(b"".join(_member(file, data) for file, data in files))
+    return made
+
+
+def shard_name(path: str, number: int) -> str:
+    """out.tar -> out-000007.tar"""
+    stem, dot, suffix = path.rpartition(".")
+    return f"{stem}-{number:06d}{dot}{suffix}"
+
+
+def check_seeds(selection: Selection) -> None:
+    """Raise UsageError for a seed that stands in it twice: its file has one name."""
+    if isinstance(selection, Seeds) and (twice := selection.repeated()) is not None:
+        raise UsageError(f"seed {twice} was asked for twice, and its file has one name", "name every seed once")
 
 
 class Tar:
@@ -53,14 +85,13 @@ class Tar:
         return self._read_journal()["identity"] if self._resume and self._journal.exists() else None
 
     def begin(self, job: Job) -> Sequence[int]:
-        if isinstance(job.selection, Seeds) and (twice := job.selection.repeated()) is not None:
-            raise UsageError(f"seed {twice} was asked for twice, and its file has one name", "name every seed once")
+        check_seeds(job.selection)
         self._job = job
         self._size = self._shard or len(job)
         self._done, self._saved = 0, time.monotonic()
         if self.path == STDOUT:
             self._file = open_stdout()
-            self._file.write(self._head())
+            self._file.write(head(job))
             return range(len(job))
         self._lock = hold(self._lock_path, self.path)
         self._done = self._kept()
@@ -70,7 +101,7 @@ class Tar:
         """Make the part ready to be written on, and give how many pictures are done."""
         last = self._name(-(-len(self._job) // self._size) - 1)
         if last.exists() and not self._overwrite:
-            if self._resume and not self._journal.exists() and _head_of(last) == self._head():
+            if self._resume and not self._journal.exists() and _head_of(last) == head(self._job):
                 return len(self._job)
             raise OutputError(f"{last} exists", "pass --force to replace it")
         if self._journal.exists() and self._resume:
@@ -111,36 +142,24 @@ class Tar:
     def _name(self, number: int) -> Path:
         if self._shard is None:
             return self.path
-        return self.path.with_name(f"{self.path.stem}-{number:06d}{self.path.suffix}")
+        return self.path.with_name(shard_name(self.path.name, number))
 
     def _part(self, number: int) -> Path:
         name = self._name(number)
         return name.with_name(f"{name.name}.part")
 
-    def _head(self) -> bytes:
-        """A comment that every tar program passes over: the job."""
-        comment = json.dumps(self._job.identity) if self._job.remember else ""
-        return tarfile.TarInfo.create_pax_global_header({"comment": comment}) if comment else b""
-
     def _open_shard(self, number: int) -> None:
         self._file = self._part(number).open("w+b")
-        self._end = self._file.write(self._head())
+        self._end = self._file.write(head(self._job))
 
     def encode(self, batch: Batch) -> Members:
-        members = []
-        for row, (position, png) in enumerate(zip(batch.positions, encode_pngs(batch.images), strict=True)):
-            name, label = self._job.selection.name(position), batch.label(row)
-            files = [(f"{name}.png", png)]
-            if label is not None:
-                files.append((f"{name}.cls", str(label).encode()))
-            if self._job.remember:
-                files.append((f"{name}.json", self._job.text(position, label).encode()))
-            members.append(b"".join(_member(file, data) for file, data in files))
-        return members
+        return members(self._job, batch)
 
     def write(self, encoded: Members) -> None:
-        assert self._file is not None
         while encoded:
+            if self._file is None:  # the last batch ended where its shard did
+                self._open_shard(self._done // self._size)
+            assert self._file is not None
             room = self._size - self._done % self._size
             self._file.write(b"".join(encoded[:room]))
             self._done += min(room, len(encoded))
@@ -148,14 +167,12 @@ class Tar:
             encoded = encoded[room:]
             if self._done % self._size == 0 or self._done == len(self._job):
                 self._close_shard()
-                if encoded:
-                    self._open_shard(self._done // self._size)
         if time.monotonic() - self._saved > JOURNAL_SECONDS and self.path != STDOUT:
             self._save()
 
     def _close_shard(self) -> None:
         assert self._file is not None
-        self._file.write(bytes(2 * BLOCK))
+        self._file.write(END)
         self._file.flush()
         if self.path == STDOUT:
             return
