@@ -4,6 +4,8 @@ The contract itself – routes, limits, protocol, schema – is tested by the sa
 """
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -26,7 +28,7 @@ from gansample.http.command import parse_replicas
 from gansample.latents import latents
 from gansample.spec import Variant
 from tests.make_tiny_bundle import LATENT, make_tiny_bundle
-from tests.run_service import Service, running_service
+from tests.run_service import Service, free_port, running_service
 from tests.test_serve_http_chaos import etag, export_over
 
 pytestmark = pytest.mark.slow
@@ -159,6 +161,38 @@ def test_newer_exports_are_taken_up_and_damaged_ones_are_not(tmp_path: Path) -> 
         assert etag(service.url) != before
         assert httpx.get(f"{service.url}/v1/models/b").json()["image"]["channels"] == 1
         wait_for(lambda: len(replicas(service)) == 1)
+
+
+def test_two_doors_of_somebodys_cluster(tiny_bundle: Path, tmp_path: Path) -> None:
+    """The replicas are common and stay when one door closes; with another token nobody enters."""
+    port, token = free_port(), "5e" * 32
+    ours = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_ADDRESS": f"127.0.0.1:{port}"}
+    start = ["start", "--head", "--block", "--port", port, "--num-cpus", 4, "--include-dashboard", "false"]
+    command = [sys.executable, "-m", "ray.scripts.scripts", *map(str, start), "--disable-usage-stats"]
+    environment = {name: value for name, value in ours.items() if name != "RAY_ADDRESS"}
+    with (tmp_path / "head.log").open("w") as log:
+        head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(lambda: "runtime started" in (tmp_path / "head.log").read_text())
+        folders = [tmp_path / "first", tmp_path / "second"]
+        for folder in folders:
+            folder.mkdir()
+        words = (tiny_bundle, "--ray", "--replicas", "1")
+        with running_service(folders[0], *words, environment=ours) as first:
+            with running_service(folders[1], *words, environment=ours) as second:
+                urls = [f"{service.url}/v1/images/7.png" for service in (first, second)]
+                assert len({httpx.get(url, timeout=30).content for url in urls}) == 1
+            assert second.process.returncode == 143
+            assert httpx.get(urls[0], timeout=30).status_code == 200, "the other door's end is not the replicas'"
+        wrong = {**ours, "RAY_AUTH_TOKEN": "00" * 32}
+        with pytest.raises(AssertionError, match="RAY_AUTH_TOKEN"), running_service(folders[1], *words, environment=wrong):
+            pass
+    finally:
+        os.killpg(head.pid, signal.SIGTERM)
+        try:
+            head.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(head.pid, signal.SIGKILL)
 
 
 def test_another_machines_bundle_must_be_the_same(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class RayDrawer:
         self.drawn = 0
         self.resent = 0
         """Messages that were sent again because their replica was lost."""
-        self._rate = 100.0
+        self._rate = 100.0  # pictures/s, a moving average: how soon is it worth asking again
         self._alive, self._closing = True, threading.Event()
         self._watch = threading.Thread(target=self._ask, args=(healthy,), name="replicas", daemon=True)
         self._watch.start()
@@ -69,7 +69,8 @@ class RayDrawer:
         finally:
             self.waiting -= len(z)
         self.drawn += len(z)
-        self._rate += 0.1 * (self.waiting + len(z)) / max(time.monotonic() - started, 1e-6) - 0.1 * self._rate
+        rate = (self.waiting + len(z)) / max(time.monotonic() - started, 1e-6)  # Little's law: what is in there, over how long
+        self._rate += 0.1 * (rate - self._rate)
         return images[0] if len(images) == 1 else np.concatenate(images)
 
     async def _send(self, z: Latents, label: Labels | None) -> Images:
