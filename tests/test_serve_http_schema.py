@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.run_service import ENGINES, Service, running_service
+from tests.run_service import Service, running_service
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def service(
-    request: pytest.FixtureRequest, tiny_classes_bundle: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    with running_service(
-        tmp_path_factory.mktemp("schema"), tiny_classes_bundle, "--per-client", 1000, *request.param
-    ) as running:
+@pytest.fixture(scope="module")
+def service(tiny_classes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """In one process: whatever the engines are, this door is the same."""
+    with running_service(tmp_path_factory.mktemp("schema"), tiny_classes_bundle, "--per-client", 1000) as running:
         yield running
 
 

@@ -90,8 +90,9 @@ def sample(
     gansample --around 7 --n 16 like-seven.png     sixteen variations of one picture
     gansample --n 4 - | display                    a PNG on stdout
     """  # fmt: skip
+    where = out if ray or out is None else Path(out)  # an address like s3://… is no path
     draw(
-        out, n=n, seed=seed, seeds=seeds, of_class=of_class, truncation=truncation, walk=walk, frames=frames, loop=loop,
+        where, n=n, seed=seed, seeds=seeds, of_class=of_class, truncation=truncation, walk=walk, frames=frames, loop=loop,
         around=around, radius=radius, mix=mix, latents=latents, bundle=bundle, backend=backend, precision=precision,
         batch=batch, threads=threads, format_=format_, grid=grid, pad=pad, upscale=upscale, fps=fps, shard=shard, force=force,
         resume=resume, no_metadata=no_metadata, as_json=as_json, quiet=quiet, ray=ray, workers=workers,
