@@ -29,7 +29,7 @@ from gansample.latents import latents
 from gansample.spec import Variant
 from tests.make_tiny_bundle import LATENT, make_tiny_bundle
 from tests.run_service import Service, free_port, running_service
-from tests.test_serve_http_chaos import etag, export_over
+from tests.test_serve_http_chaos import etag, take_up_under_load
 
 pytestmark = pytest.mark.slow
 
@@ -141,25 +141,7 @@ def test_newer_exports_are_taken_up_and_damaged_ones_are_not(tmp_path: Path) -> 
         assert service.said("serve: b is not replaced", 60)
         assert etag(service.url) == before
 
-        wrong: list[int] = []
-        stop = threading.Event()
-
-        def ask() -> None:
-            with httpx.Client(base_url=service.url, timeout=30) as client:
-                while not stop.is_set():
-                    if (status := client.get("/v1/images/3.png").status_code) != 200:
-                        wrong.append(status)
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        export_over(bundle, channels=1)
-        assert service.said("serve: b is now", 60)
-        time.sleep(1)
-        stop.set()
-        asking.join()
-        assert wrong == []
-        assert etag(service.url) != before
-        assert httpx.get(f"{service.url}/v1/models/b").json()["image"]["channels"] == 1
+        take_up_under_load(service, bundle, 60)
         wait_for(lambda: len(replicas(service)) == 1)
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.make_tiny_bundle import make_tiny_bundle
-from tests.run_service import running_service
+from tests.run_service import Service, running_service
 
 
 def etag(url: str) -> str:
@@ -29,28 +29,36 @@ def export_over(bundle: Path, **options: object) -> None:
     shutil.rmtree(bundle.parent / "retired")
 
 
+def take_up_under_load(service: Service, bundle: Path, seconds: float) -> None:
+    """Replace the bundle while somebody asks all the time: nobody is refused, and the newer one serves within `seconds`."""
+    before = etag(service.url)
+    wrong: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=service.url, timeout=30) as client:
+            while not stop.is_set():
+                if (status := client.get("/v1/images/3.png").status_code) != 200:
+                    wrong.append(status)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        export_over(bundle, channels=1)
+        assert service.said("serve: b is now", seconds)
+        time.sleep(1)  # and a moment longer, while the older one goes
+    finally:
+        stop.set()
+        asking.join()
+    assert wrong == []
+    assert etag(service.url) != before
+    assert httpx.get(f"{service.url}/v1/models/b").json()["image"]["channels"] == 1
+
+
 def test_a_newer_export_is_taken_up_while_serving(tmp_path: Path) -> None:
     bundle = make_tiny_bundle(tmp_path / "b")
     with running_service(tmp_path, bundle) as service:
-        before = etag(service.url)
-        wrong: list[int] = []
-        stop = threading.Event()
-
-        def ask() -> None:
-            with httpx.Client(base_url=service.url) as client:
-                while not stop.is_set():
-                    if (status := client.get("/v1/images/3.png").status_code) != 200:
-                        wrong.append(status)
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        export_over(bundle, channels=1)
-        assert service.said("serve: b is now")
-        stop.set()
-        asking.join()
-        assert wrong == []
-        assert etag(service.url) != before
-        assert httpx.get(f"{service.url}/v1/models/b").json()["image"]["channels"] == 1
+        take_up_under_load(service, bundle, 20)
 
 
 @pytest.mark.parametrize("name", ["generator.onnx", "golden.npz", "bundle.json"])

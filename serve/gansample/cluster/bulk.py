@@ -5,7 +5,6 @@ worker that dies is replaced and its shard drawn again; a driver that dies leave
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,17 +32,15 @@ class ShardWriter:
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
         numbers = [int(number) for number in rows["item"]]
-        digests, seconds = zip(*(self._write(number) for number in numbers), strict=True)
-        return {"shard": np.array(numbers), "sha256": np.array(digests), "seconds": np.array(seconds)}
+        return {"shard": np.array(numbers), "sha256": np.array([self._write(number) for number in numbers])}
 
-    def _write(self, number: int) -> tuple[str, float]:
+    def _write(self, number: int) -> str:
         """Draw the shard, unless it was drawn before this worker was asked again."""
-        started = time.perf_counter()
         if (known := self._store.digest_of(number)) is not None:
-            return known, 0.0
+            return known
         shard = shard_of(self._kind, positions_of(number, self._size, len(self._job)))
         draw_into(shard, self._job, self._sampler, batch=self._batch)
-        return self._store.put(number, shard.data), time.perf_counter() - started
+        return self._store.put(number, shard.data)
 
 
 def positions_of(number: int, size: int, total: int) -> range:
