@@ -44,17 +44,17 @@ BINDINGS := $(if $(strip $(VENV)),$(VENV)/bindings,$(shell $(PYTHON) -c 'import 
 
 bindings: $(BINDINGS)/.ready  ## install what GPU code, Triton's models and manifests are tested against
 
-$(BINDINGS)/.ready: tests/bindings.lock | $(READY)
+$(BINDINGS)/.ready: tests/support/bindings.lock | $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/tensorrt-10 \
-	  $$(grep '^tensorrt.*==10' tests/bindings.lock)
+	  $$(grep '^tensorrt.*==10' tests/support/bindings.lock)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/tensorrt-11 \
-	  $$(grep '^tensorrt.*==11' tests/bindings.lock)
+	  $$(grep '^tensorrt.*==11' tests/support/bindings.lock)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/cuda \
-	  $$(grep '^cuda' tests/bindings.lock)
+	  $$(grep '^cuda' tests/support/bindings.lock)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/triton \
-	  $$(grep '^nvidia-pytriton\|^numpy' tests/bindings.lock)
+	  $$(grep '^nvidia-pytriton\|^numpy' tests/support/bindings.lock)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/kserve \
-	  $$(grep '^kserve' tests/bindings.lock)
+	  $$(grep '^kserve' tests/support/bindings.lock)
 	@touch $@
 
 lock: $(READY)  ## write requirements.lock anew from what is installed
@@ -79,7 +79,7 @@ web-demo: $(READY)  ## write a page for any static host into dist/web-demo (BUND
 	@$(PY) -m demo.web_demo --force $(if $(BUNDLE),--bundle $(BUNDLE)) dist/web-demo
 
 serve: $(READY)  ## answer HTTP requests on 127.0.0.1:8000 (PORT=...)
-	@$(PY) -m gansample.gan serve --port $(PORT)
+	@$(PY) -m gansample.cli.gan serve --port $(PORT)
 
 test: $(READY) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the tests
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --dist loadfile

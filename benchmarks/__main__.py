@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.machine import machine
-from gansample import console
-from gansample.atomic import write_atomic
+from gansample.cli import console
+from gansample.system.atomic import write_atomic
 
 RESULTS = Path(__file__).parent / "results"
 REFERENCE = "pytorch-eager-fp32"
@@ -67,7 +67,7 @@ def prepare(folder: Path, weights: Path | None) -> dict[str, float | None]:
 
     from benchmarks.dcgan64 import face
     from export.build import build_bundle
-    from export.parity import finite
+    from export.parity.verdict import finite
 
     generator = face(weights)
     with warnings.catch_warnings():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.readme import RESULTS, replaced
-from gansample.atomic import write_atomic
+from gansample.system.atomic import write_atomic
 from train.show.ablation import markdown, plot_png
 
 PAGE = Path("docs/ablation.md")

@@ -15,8 +15,8 @@ def open_contestant(name: str, bundle: Path, weights: Path | None, batch: int, t
         return _torch(name, weights, batch, threads)
     if name == "onnxruntime-plain-export":
         return _plain_export(bundle / "plain.onnx", batch, threads)
-    from gansample.bundle import open_bundle
-    from gansample.runners import open_runner
+    from gansample.bundle.open import open_bundle
+    from gansample.runtimes import open_runner
 
     opened = open_bundle(bundle / "bundle")
     runner = open_runner(opened, "auto", threads, name)

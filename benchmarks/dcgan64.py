@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from export.face import Face
+from export.export_model import Face
+from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError
-from gansample.spec import Spec
 
 
 class Generator(nn.Module):

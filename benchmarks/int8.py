@@ -15,22 +15,22 @@ from typing import Any
 import numpy as np
 
 from benchmarks.dcgan64 import face
-from export.face import Face
-from export.intake.request import Request
-from export.intake.take import take
-from export.quantise.keep_float import draw
-from export.quantise.layers import quantised_layers
-from export.quantise.with_nncf import quantised
-from export.reference import cycled_labels
+from export.export_model import Face
+from export.graph.to_onnx import onnx_from_face
+from export.importers.load_generator import take
+from export.importers.request import Request
+from export.parity.reference import cycled_labels
 from export.speed import processor_name
-from export.to_onnx import onnx_from_face
 from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS
+from export.variants.int8.keep_float import draw
+from export.variants.int8.layers import quantised_layers
+from export.variants.int8.with_nncf import quantised
 from export.variants.openvino_int8 import CALIBRATED_ON, tuned
-from gansample.atomic import write_atomic
-from gansample.fidelity import psnr_db
+from gansample.bundle.fidelity import psnr_db
 from gansample.latents import latents
-from gansample.runners.openvino_cpu import HINTS
+from gansample.runtimes.openvino_cpu import HINTS
+from gansample.system.atomic import write_atomic
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "int8.md"

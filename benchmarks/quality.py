@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.machine import machine
-from gansample import console
-from gansample.atomic import write_atomic
+from gansample.cli import console
 from gansample.errors import GansampleError
+from gansample.system.atomic import write_atomic
 
 RESULTS = Path(__file__).parent / "results"
 PRESETS = ("modern", "classic")

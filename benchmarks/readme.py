@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import quality, sampling_page, service
-from gansample.atomic import write_atomic
+from gansample.system.atomic import write_atomic
 
 RESULTS = Path(__file__).parent / "results"
 

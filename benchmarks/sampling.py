@@ -16,10 +16,10 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.machine import machine
-from gansample import console
-from gansample.atomic import write_atomic
-from gansample.bundle import EMBEDDED
+from gansample.bundle.open import EMBEDDED
+from gansample.cli import console
 from gansample.errors import GansampleError
+from gansample.system.atomic import write_atomic
 
 RESULT = Path(__file__).parent / "results" / "sampling-cpu.json"
 PEERS = Path(__file__).parent / "peers"
@@ -93,7 +93,7 @@ def cold_starts(folder: Path, bundle: Path, rounds: int) -> list[dict[str, Any]]
 
 def _bulk(folder: Path, bundle: Path, variant: str, rounds: int) -> dict[str, Any] | None:
     """Pictures per second of drawing alone, into a tar and into an .npz, in turn."""
-    from gansample.bundle import open_bundle
+    from gansample.bundle.open import open_bundle
 
     n = BULK[variant]
     if variant not in {each.name for each in open_bundle(bundle).variants}:

@@ -23,16 +23,16 @@ import typer
 
 from benchmarks.machine import machine
 from benchmarks.service import CLIENTS, PORT, _memory, _output
-from gansample import console
-from gansample.atomic import write_atomic
-from gansample.bundle import open_bundle
+from gansample.bundle.open import open_bundle
+from gansample.bundle.seal import digest
+from gansample.cli import console
 from gansample.latents import LatentSpace
-from gansample.metadata import picture_metadata
 from gansample.outputs.base import Batch, Job
+from gansample.outputs.metadata import picture_metadata
 from gansample.outputs.tar import members
-from gansample.sampler import open_sampler
-from gansample.seal import digest
-from gansample.selection import Seeds
+from gansample.sampling.sampler import open_sampler
+from gansample.sampling.selection import Seeds
+from gansample.system.atomic import write_atomic
 from gansample.triton.repository import export_triton
 
 RESULT = Path(__file__).parent / "results" / "scale-cpu.json"
@@ -80,7 +80,7 @@ def bench(
 
 
 def _serving(bundle: Path, folder: Path, rounds: int, seconds: float) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    gan = [sys.executable, "-m", "gansample.gan", "serve", str(bundle), "--port", str(PORT)]
+    gan = [sys.executable, "-m", "gansample.cli.gan", "serve", str(bundle), "--port", str(PORT)]
     ways: list[tuple[str, str, str, list[str], dict[str, str], Path]] = []
     for kind, ready in (("ours", "/readyz"), ("v2", "/v2/models/bundle/ready")):
         ways.append(("gan serve", kind, ready, gan, dict(os.environ), folder))
@@ -89,7 +89,7 @@ def _serving(bundle: Path, folder: Path, rounds: int, seconds: float) -> tuple[l
             ways.append((f"gan serve --ray --replicas {replicas}", kind, ready, command, dict(os.environ), folder))
     not_run: dict[str, str] = {}
     try:
-        from tests import triton_server
+        from tests.support import triton_server
     except ImportError as error:
         not_run["Triton, python backend"] = f"{error.name} is not installed"
     else:

@@ -23,8 +23,8 @@ import typer
 
 from benchmarks.machine import machine
 from benchmarks.sampling import COMPUTE, PEERS
-from gansample import console
-from gansample.atomic import write_atomic
+from gansample.cli import console
+from gansample.system.atomic import write_atomic
 
 RESULT = Path(__file__).parent / "results" / "service-cpu.json"
 CLIENTS = 16
@@ -92,7 +92,7 @@ def _many(bundle: Path, command: list[str], rounds: int, seconds: float) -> dict
 
 def _commands(bundle: Path, peers: Path | None) -> dict[str, list[str] | None]:
     model = str(bundle / "generator.onnx")
-    ours = [sys.executable, "-m", "gansample.gan", "serve", str(bundle), "--port", str(PORT)]
+    ours = [sys.executable, "-m", "gansample.cli.gan", "serve", str(bundle), "--port", str(PORT)]
     commands: dict[str, list[str] | None] = {"gansample": ours, "litserve": None, "ray": None}
     python = peers / "bin" / "python" if peers is not None else None
     for name, module in (("litserve", "litserve"), ("ray", "ray.serve")):

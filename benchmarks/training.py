@@ -22,13 +22,13 @@ from torch import nn
 
 from benchmarks.dcgan64 import Generator
 from benchmarks.machine import machine
-from gansample import console
-from gansample.atomic import write_atomic
+from gansample.cli import console
+from gansample.system.atomic import write_atomic
 from train.data.dataset import DataSet
-from train.loop import next_batch, step
 from train.machine import device_for, make_reproducible
 from train.presets import config_for
-from train.state import TrainingState
+from train.training_state import TrainingState
+from train.training_step import next_batch, step
 
 RESULTS = Path(__file__).parent / "results" / "training-cpu.json"
 PEER = "tutorial loop, float32"

@@ -6,16 +6,16 @@ from typing import Any
 
 import gradio as gr
 
-from demo.album import Album
-from demo.draw import EVERY_CLASS, MAX_PICTURES
-from demo.shelf import Shelf
-from demo.studio import Studio, facts_of
+from demo.bundle_store import Shelf
+from demo.drawing import EVERY_CLASS, MAX_PICTURES
+from demo.image_store import Album
 from demo.tabs.about import About
-from demo.tabs.contact import ContactSheet
+from demo.tabs.contact_sheet import ContactSheet
 from demo.tabs.explore import Explore
 from demo.tabs.fidelity import FidelityTab
 from demo.tabs.generate import FIRST_COUNT, FIRST_SEED, PRECISIONS, Generate
-from demo.words import say
+from demo.texts import say
+from demo.ui import Studio, facts_of
 from gansample.latents import SEED_END
 
 TITLE = "gansample"

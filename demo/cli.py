@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from gansample import console
+from gansample.cli import console
 from gansample.errors import BackendUnavailable
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -43,15 +43,15 @@ def demo(
     python -m demo --bundle artifacts/digits       this one
     python -m demo --share                         and a link for others, for as long as it runs
     """
-    from demo.shelf import Shelf, find_bundles
-    from gansample.bundle import open_bundle
+    from demo.bundle_store import Shelf, find_bundles
+    from gansample.bundle.open import open_bundle
     from gansample.errors import UsageError
 
     if (no_auth or tunnel_server) and not share:
         raise UsageError("--no-auth and --tunnel-server are about a public link", "add --share, or leave them out")
     shelf = Shelf([open_bundle(path.absolute()) for path in bundle] if bundle else find_bundles())
 
-    from demo.album import private_album
+    from demo.image_store import private_album
 
     # Gradio hands out files of the working directory and writes the tunnel's certificate there: give it one with nothing in it.
     with private_album() as album, contextlib.chdir(album.folder.parent):

@@ -13,11 +13,11 @@ import gradio as gr
 from gradio.utils import get_space
 from starlette.middleware import Middleware
 
-from demo.album import Album
 from demo.app import STYLE, WAITING, theme
 from demo.guard import Guard
+from demo.image_store import Album
 from demo.limits import Limits, Throttle
-from demo.words import LANGUAGES
+from demo.texts import LANGUAGES
 from gansample.errors import UsageError
 
 SCRIPT = Path(__file__).with_name("page.js")

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from gansample.bundle import Bundle
+from gansample.bundle.open import Bundle
+from gansample.bundle.spec import parse_json
 from gansample.errors import ArtefactError
-from gansample.spec import parse_json
 
 RUNS = Path("runs")  # relative to the working directory, where training writes
 CHECKPOINT, WEIGHTS, PREVIEWS = "checkpoint.json", "generator.safetensors", "previews"

@@ -18,8 +18,8 @@ from urllib.parse import urlparse
 from gradio import networking, tunneling
 from gradio.exceptions import ShareCertificateWriteError
 
-from gansample.atomic import write_atomic
 from gansample.errors import BackendUnavailable, GansampleError, OutputError, UsageError
+from gansample.system.atomic import write_atomic
 
 PATIENCE_SECONDS = 28.0
 DOWNLOAD_SECONDS = 10.0  # without a byte

@@ -11,10 +11,10 @@ import typer
 
 import demo
 import gansample
-from gansample import console
-from gansample.atomic import folder_atomic
-from gansample.bundle import EMBEDDED, open_bundle
+from gansample.bundle.open import EMBEDDED, open_bundle
+from gansample.cli import console
 from gansample.errors import OutputError
+from gansample.system.atomic import folder_atomic
 
 PACKAGES = ("gradio", "onnxruntime", "numpy", "pillow", "typer", "rich", "deflate", "openvino")
 OPTIONAL = ("openvino",)  # for int8; left out where it is not installed here

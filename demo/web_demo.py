@@ -16,11 +16,11 @@ from typing import Annotated, Any
 import typer
 
 import gansample
-from gansample import console
-from gansample.atomic import folder_atomic
-from gansample.bundle import EMBEDDED, REFERENCE, Bundle, open_bundle
+from gansample.bundle.goldens import read_goldens
+from gansample.bundle.open import EMBEDDED, REFERENCE, Bundle, open_bundle
+from gansample.cli import console
 from gansample.errors import BackendUnavailable, OutputError
-from gansample.goldens import read_goldens
+from gansample.system.atomic import folder_atomic
 
 SOURCES = Path(__file__).with_name("web")
 PAGE = ("index.html", "page.css", "icon.svg", "app.js", "worker.js", "latents.js", "png.js", "words.js")

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gansample import console
+from gansample.cli import console
 from gansample.errors import UsageError
 
 if TYPE_CHECKING:
-    from export.decisions import Decisions
-    from export.face import Face
-    from export.intake.request import Request
-    from export.parity import ParityReport
+    from export.export_model import Face
+    from export.importers.request import Request
+    from export.parity.verdict import ParityReport
     from export.variants import Builder
+    from export.variants.decisions import Decisions
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -107,10 +107,10 @@ def export(
         raise UsageError(f"{run} is a run folder", "a run says all of itself, leave the other options out")
     say("loading PyTorch")
     from export.build import build_bundle
-    from export.decisions import MEASURED, Decisions
-    from export.features import features_from_file
-    from export.write_bundle import check_replaceable
-    from gansample.bundle import ARTIFACTS, open_bundle
+    from export.bundle_writer.write import check_replaceable
+    from export.parity.features import features_from_file
+    from export.variants.decisions import MEASURED, Decisions
+    from gansample.bundle.open import ARTIFACTS, open_bundle
 
     face = _face(request, run, None if foreign else name, say)
     out = out if out is not None else ARTIFACTS / face.spec.name
@@ -143,7 +143,7 @@ def _builders(variants: str | None, finetune: float, decided: "Decisions") -> "M
 
 def _request(**options: Any) -> "Request | None":
     """The options about a foreign generator as a validated request; None where none was given."""
-    from export.intake.request import Request, parse_kwargs, parse_latent, parse_range, parse_shape, parse_size
+    from export.importers.request import Request, parse_kwargs, parse_latent, parse_range, parse_shape, parse_size
 
     parsers: dict[str, Callable[[str], Any]] = {
         "kwargs": parse_kwargs,
@@ -159,10 +159,10 @@ def _request(**options: Any) -> "Request | None":
 
 def _face(request: "Request | None", run: Path | None, name: str | None, say: Callable[[str], None]) -> "Face":
     if request is None:
-        from export.from_run import face_from_run
+        from export.importers.from_run import face_from_run
 
         return face_from_run(run, name)
-    from export.intake.take import take
+    from export.importers.load_generator import take
 
     return take(request, say).face
 
@@ -171,7 +171,7 @@ def _print_verdict(reports: "tuple[ParityReport, ...]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from export.report import decibels
+    from export.bundle_writer.report import decibels
 
     table = Table(title="Against PyTorch float64", title_justify="left")
     for name in ("variant", "verdict", "max step", "identical", "PSNR", "worst latent"):

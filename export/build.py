@@ -11,24 +11,24 @@ from typing import Any, NoReturn
 import numpy as np
 
 import gansample
-from export.bom import BOM, bom_bytes
-from export.compact import compacted, halved
-from export.decisions import MEASURED, Decisions
-from export.face import Face
-from export.features import Features
-from export.graph_tensors import tensors_of
-from export.parity import ParityReport, judge
-from export.passes.measure import optimised
-from export.reference import Reference, reference_from_face
-from export.report import Judged, LeftOut, model_card, report_html
+from export.bundle_writer.bom import BOM, bom_bytes
+from export.bundle_writer.report import Judged, LeftOut, model_card, report_html
+from export.bundle_writer.write import npz_bytes, write_bundle
+from export.export_model import Face
+from export.graph.compact import compacted, halved
+from export.graph.passes.measure import optimised
+from export.graph.to_onnx import onnx_from_face
+from export.parity.features import Features
+from export.parity.graph_tensors import tensors_of
+from export.parity.reference import Reference, reference_from_face
+from export.parity.verdict import ParityReport, judge
 from export.speed import measured_speed
-from export.to_onnx import onnx_from_face
 from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable
-from export.write_bundle import npz_bytes, write_bundle
-from gansample.atomic import write_atomic
-from gansample.bundle import GOLDENS
+from export.variants.decisions import MEASURED, Decisions
+from gansample.bundle.open import GOLDENS
+from gansample.bundle.spec import Spec, Variant
 from gansample.errors import ArtefactError, ParityError
-from gansample.spec import Spec, Variant
+from gansample.system.atomic import write_atomic
 
 GOLDEN_SEEDS = 64
 

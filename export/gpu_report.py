@@ -19,16 +19,16 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from gansample import console
-from gansample.atomic import write_atomic
-from gansample.bundle import Bundle, open_bundle
-from gansample.cuda_device import Cuda, require_gpu
+from gansample.bundle.fidelity import GATES, Fidelity, Verdict, compare
+from gansample.bundle.goldens import check_goldens, read_goldens
+from gansample.bundle.open import Bundle, open_bundle
+from gansample.bundle.spec import Variant
+from gansample.cli import console
 from gansample.errors import BackendUnavailable, GansampleError, ParityError
-from gansample.fidelity import GATES, Fidelity, Verdict, compare
-from gansample.goldens import check_goldens, read_goldens
 from gansample.latents import latents
-from gansample.runners import Images, Labels, Latents, Runner, open_runner
-from gansample.spec import Variant
+from gansample.runtimes import Images, Labels, Latents, Runner, open_runner
+from gansample.runtimes.cuda_device import Cuda, require_gpu
+from gansample.system.atomic import write_atomic
 
 BACKENDS = ("cuda", "tensorrt")
 BATCHES = {1: 32, 2: 64, 3: 66, 17: 136, 64: 1024}  # batch size -> latents compared at that size

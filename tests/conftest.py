@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.make_tiny_bundle import make_tiny_bundle
+from tests.support.make_tiny_bundle import make_tiny_bundle
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = Path(shutil.which("chromium") or "/usr/bin/chromium")

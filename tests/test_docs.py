@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gansample.cli import app as gansample_app
+from gansample.cli.gansample import app as gansample_app
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

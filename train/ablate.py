@@ -13,20 +13,20 @@ from typing import Any
 
 import torch
 
-from gansample.atomic import write_atomic
 from gansample.errors import UsageError
+from gansample.system.atomic import write_atomic
 from train.config import Config
 from train.data.dataset import DataSet
-from train.group import Group
+from train.distributed import Group
 from train.interruption import Interruption
 from train.machine import make_reproducible
 from train.plan import Plan
 from train.presets import config_for
 from train.run_folder import RunFolder
-from train.scores.judge import Judge
-from train.session import Session, provenance
+from train.scores.evaluator import Judge
 from train.show.progress import Silence
-from train.state import TrainingState
+from train.trainer import Session, provenance
+from train.training_state import TrainingState
 
 EVALUATIONS = 4  # what a best checkpoint can be chosen from
 SCORES = ("frechet", "kernel", "precision", "recall", "density", "coverage", "class_distance", "second_frechet", "memorisation")

@@ -16,12 +16,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from gansample.atomic import cannot_write, write_atomic
-from gansample.bundle import MAX_FILE_BYTES
+from gansample.bundle.open import MAX_FILE_BYTES
+from gansample.bundle.seal import BLANK, KEY, digest, seal_holds, sealed
+from gansample.bundle.spec import FieldReader, parse_json
 from gansample.errors import ArtefactError, UsageError
-from gansample.seal import BLANK, KEY, digest, seal_holds, sealed
-from gansample.spec import FieldReader, parse_json
-from train.model import Generator
+from gansample.system.atomic import cannot_write, write_atomic
+from train.model.networks import Generator
 from train.run_folder import RUNS
 
 SCHEMA = 1

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from gansample import console
+from gansample.cli import console
 from gansample.errors import UsageError
 from train.data.request import DataRequest
 from train.plan import Plan
@@ -138,14 +138,14 @@ def evaluate_bundle(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Score a deployed bundle: what gansample draws from it, before the judge that training is judged by."""
-    from gansample.bundle import open_bundle
+    from gansample.bundle.open import open_bundle
 
     opened = open_bundle(bundle)
     console.share_processor()
     from train.data.load import load_data
-    from train.evaluate import evaluate
+    from train.evaluate_bundle import evaluate
+    from train.scores.evaluator import Judge
     from train.scores.inception import Inception
-    from train.scores.judge import Judge
     from train.show.summary import summary
 
     spec = opened.spec

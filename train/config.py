@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
+from gansample.bundle.spec import Distribution
 from gansample.errors import UsageError
-from gansample.spec import Distribution
 
 Loss = Literal["saturating", "non_saturating", "hinge", "least_squares", "wgan_gp", "relativistic"]
 WITH_LABELS: tuple[Loss, ...] = ("saturating", "non_saturating", "least_squares")

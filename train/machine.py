@@ -11,9 +11,9 @@ import torch
 from gansample.errors import BackendUnavailable
 from train.config import Config
 from train.data.dataset import DataSet
-from train.group import Group
-from train.loop import next_batch, step
-from train.state import TrainingState
+from train.distributed import Group
+from train.training_state import TrainingState
+from train.training_step import next_batch, step
 
 WARM_UP, TIMED = 2, 5  # steps; the fastest of those that are timed counts
 WORTH_IT = 0.9  # of float32's time: a gain smaller than noise is no reason to round

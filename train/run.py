@@ -9,17 +9,17 @@ from typing import Any
 from gansample.errors import UsageError
 from train.data.dataset import DataSet
 from train.data.load import load_data
-from train.group import Group
+from train.distributed import Group
 from train.interruption import Interruption
 from train.machine import device_for, make_reproducible, resolved
 from train.plan import Plan
-from train.resume import newest_state
 from train.run_folder import CONFIG, RunFolder
-from train.scores.judge import Judge
-from train.session import SAVE_SECONDS, Session, provenance
+from train.scores.evaluator import Judge
 from train.show.progress import Progress
 from train.show.tensorboard import TensorBoard
-from train.state import TrainingState
+from train.trainer import SAVE_SECONDS, Session, provenance
+from train.training_state import TrainingState
+from train.training_states import newest_state
 
 WORTH_SAYING = 3.0  # seconds between two words about reading pictures
 

@@ -21,9 +21,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gansample.atomic import cannot_write, write_atomic
+from gansample.bundle.spec import parse_json
 from gansample.errors import ArtefactError, OutputError, UsageError
-from gansample.spec import parse_json
+from gansample.system.atomic import cannot_write, write_atomic
 
 RUNS = Path("runs")  # relative to the working directory
 CONFIG = "config.json"

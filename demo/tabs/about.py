@@ -5,12 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from demo.draw import Drawing
+from demo.drawing import Drawing
 from demo.previews import find_previews
-from demo.studio import Studio
-from demo.words import say
+from demo.texts import say
+from demo.ui import Studio
+from gansample.cli.info import describe_bundle
 from gansample.errors import ArtefactError
-from gansample.info import describe_bundle
 
 CARD = "README.md"
 MAX_CARD = 64 << 10  # bytes: a card is a page

@@ -6,11 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from demo.draw import EVERY_CLASS, Wish, draw, neighbours_of, sum_of, way_between
-from demo.film import FORMS, FRAMES, film
-from demo.studio import Studio
+from demo.drawing import EVERY_CLASS, Wish, draw, neighbours_of, sum_of, way_between
 from demo.tabs.generate import Generate
-from demo.words import say
+from demo.texts import say
+from demo.ui import Studio
+from demo.video import FORMS, FRAMES, film
 from gansample.latents import SEED_END
 
 STEPS = 100  # of the slider

@@ -6,17 +6,17 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo.draw import Drawing
-from demo.studio import Studio
-from demo.words import say
-from gansample.bundle import Bundle
+from demo.drawing import Drawing
+from demo.texts import say
+from demo.ui import Studio
+from gansample.bundle.fidelity import GATES
+from gansample.bundle.goldens import Goldens, read_goldens
+from gansample.bundle.open import Bundle
+from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, ParityError
-from gansample.fidelity import GATES
-from gansample.goldens import Goldens, read_goldens
-from gansample.png import encode_png
-from gansample.runners import GPU_BACKENDS, Images, open_runner
-from gansample.spec import Variant
-from gansample.verify import check_runner
+from gansample.outputs.png import encode_png
+from gansample.runtimes import GPU_BACKENDS, Images, open_runner
+from gansample.sampling.verify import check_runner
 
 SHOWN = 8  # goldens in the gallery
 AMPLIFIED = 32  # one 8-bit step becomes visible

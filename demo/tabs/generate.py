@@ -4,9 +4,9 @@ from typing import Any
 
 import gradio as gr
 
-from demo.draw import EVERY_CLASS, MAX_PICTURES, Wish, draw, roll, seeds_from
-from demo.studio import Studio
-from demo.words import say
+from demo.drawing import EVERY_CLASS, MAX_PICTURES, Wish, draw, roll, seeds_from
+from demo.texts import say
+from demo.ui import Studio
 from gansample.latents import SEED_END
 
 FIRST_SEED, FIRST_COUNT = 0, 24

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from functools import partial
 
-from export.decisions import MEASURED, Decisions
 from export.variants import onnx_fp16, onnx_fp32, openvino_bf16, openvino_fp32, openvino_int8
 from export.variants.base import Builder, BuiltVariant, VariantUnavailable
+from export.variants.decisions import MEASURED, Decisions
 
 __all__ = ["BUILDERS", "Builder", "BuiltVariant", "VariantUnavailable", "builders"]
 

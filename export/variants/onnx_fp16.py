@@ -10,18 +10,18 @@ from typing import Any
 
 import onnx
 
-from export.face import Face
-from export.half import COMPUTES, cast_to_half
-from export.half_range import Peak, measure_peaks
-from export.reference import cycled_labels
-from export.to_onnx import ExportedGraph, finish
-from export.trt_operators import TABLE_VERSION, trt_obstacles
+from export.export_model import Face
+from export.graph.half import COMPUTES, cast_to_half
+from export.graph.half_range import Peak, measure_peaks
+from export.graph.to_onnx import ExportedGraph, finish
+from export.parity.reference import cycled_labels
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
 from export.variants.onnx_fp32 import levels_of
-from gansample.fidelity import Fidelity, compare
+from export.variants.trt_operators import TABLE_VERSION, trt_obstacles
+from gansample.bundle.fidelity import Fidelity, compare
+from gansample.bundle.spec import Spec
 from gansample.latents import latents
-from gansample.runners.onnxruntime_cpu import OnnxRuntimeRunner
-from gansample.spec import Spec
+from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 
 NAME = "onnx-fp16"
 FILE = "variants/onnx-fp16.onnx"

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from export.face import Face
-from export.to_onnx import ExportedGraph
+from export.export_model import Face
+from export.graph.to_onnx import ExportedGraph
 from export.variants.base import BuiltVariant, Draws, Say
-from gansample.bundle import REFERENCE
-from gansample.runners import Labels, Latents
-from gansample.runners.onnxruntime_cpu import OnnxRuntimeRunner
+from gansample.bundle.open import REFERENCE
+from gansample.runtimes import Labels, Latents
+from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 
 NAME = "onnx-fp32"
 

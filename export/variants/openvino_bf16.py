@@ -6,17 +6,17 @@ and as fast as that), so they are rewritten as phase convolutions first (brgconv
 
 import onnx
 
-from export.face import Face
-from export.passes.measure import proven
-from export.passes.phase_convolution import phase_convolution
-from export.passes.rewrite import apply
+from export.export_model import Face
+from export.graph.passes.measure import proven
+from export.graph.passes.phase_convolution import phase_convolution
+from export.graph.passes.rewrite import apply
+from export.graph.to_onnx import ExportedGraph, graph_from_twin
 from export.speed import speedup
-from export.to_onnx import ExportedGraph, graph_from_twin
 from export.variants import openvino_model
 from export.variants.base import BuiltVariant, Say, VariantUnavailable
-from gansample.bundle import REFERENCE
+from gansample.bundle.open import REFERENCE
 from gansample.errors import BackendUnavailable
-from gansample.runners.openvino_cpu import OpenVinoRunner
+from gansample.runtimes.openvino_cpu import OpenVinoRunner
 
 NAME = "openvino-bf16"
 FILE = "variants/openvino-bf16.onnx"

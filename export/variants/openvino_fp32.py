@@ -1,11 +1,11 @@
 """The reference graph in OpenVINO, float32: no file of its own, and the fastest exact way to draw on a CPU."""
 
-from export.face import Face
-from export.to_onnx import ExportedGraph
+from export.export_model import Face
+from export.graph.to_onnx import ExportedGraph
 from export.variants import openvino_model
 from export.variants.base import BuiltVariant, Say
-from gansample.bundle import REFERENCE
-from gansample.runners.openvino_cpu import OpenVinoRunner
+from gansample.bundle.open import REFERENCE
+from gansample.runtimes.openvino_cpu import OpenVinoRunner
 
 NAME = "openvino-fp32"
 

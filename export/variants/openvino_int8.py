@@ -17,20 +17,20 @@ from typing import Any
 import numpy as np
 import onnx
 
-from export.decisions import KEEP_FLOAT
-from export.face import Face
-from export.passes.equalise import equalised
-from export.passes.latent_matmul import latent_matmul
-from export.passes.rewrite import apply
-from export.reference import cycled_labels, judged_latents
-from export.to_onnx import ExportedGraph
+from export.export_model import Face
+from export.graph.passes.equalise import equalised
+from export.graph.passes.latent_matmul import latent_matmul
+from export.graph.passes.rewrite import apply
+from export.graph.to_onnx import ExportedGraph
+from export.parity.reference import cycled_labels, judged_latents
 from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
-from gansample.fidelity import GATES, psnr_db
+from export.variants.decisions import KEEP_FLOAT
+from gansample.bundle.fidelity import GATES, psnr_db
+from gansample.bundle.spec import Spec
 from gansample.latents import latents
-from gansample.runners import Labels, Latents
-from gansample.runners.openvino_cpu import HINTS, OpenVinoRunner
-from gansample.spec import Spec
+from gansample.runtimes import Labels, Latents
+from gansample.runtimes.openvino_cpu import HINTS, OpenVinoRunner
 
 NAME = "openvino-int8"
 FILES = ("variants/openvino-int8.xml", "variants/openvino-int8.bin")
@@ -63,10 +63,10 @@ def build(
 
 def _plain(float_model: Any, z: Latents, label: Labels | None) -> Any:
     """NNCF's model, but for the layers that OpenVINO would compute wrongly."""
-    from export.quantise.keep_float import restored
-    from export.quantise.layers import quantised_layers
-    from export.quantise.with_nncf import quantised
-    from export.quantise.wrong_kernel import wrongly_computed
+    from export.variants.int8.keep_float import restored
+    from export.variants.int8.layers import quantised_layers
+    from export.variants.int8.with_nncf import quantised
+    from export.variants.int8.wrong_kernel import wrongly_computed
 
     model = quantised(float_model, z, label)
     wrong = [layer.node.get_friendly_name() for layer in quantised_layers(model) if wrongly_computed(layer)]
@@ -87,12 +87,12 @@ def tuned(
 
     float_layers  the layers that are not quantised, as another export of this generator chose them; None measures.
     """
-    from export.quantise.finetune import finetuned
-    from export.quantise.keep_float import draw, keep_float, restored
-    from export.quantise.layers import channel_ranges, quantised_layers
-    from export.quantise.ranges import fit_ranges
-    from export.quantise.round_weights import refit_all
-    from export.quantise.with_nncf import without_idle_quantisers
+    from export.variants.int8.finetune import finetuned
+    from export.variants.int8.keep_float import draw, keep_float, restored
+    from export.variants.int8.layers import channel_ranges, quantised_layers
+    from export.variants.int8.ranges import fit_ranges
+    from export.variants.int8.round_weights import refit_all
+    from export.variants.int8.with_nncf import without_idle_quantisers
 
     # Tails take part, so that ranges reach as far as they do.
     z, conditions = judged_latents(face.spec, CALIBRATION_SEEDS[:CALIBRATED_ON])

@@ -13,30 +13,30 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gansample.bundle import Bundle as Bundle
-    from gansample.bundle import open_bundle as open_bundle
+    from gansample.bundle.open import Bundle as Bundle
+    from gansample.bundle.open import open_bundle as open_bundle
+    from gansample.bundle.spec import Spec as Spec
     from gansample.errors import ArtefactError as ArtefactError
     from gansample.errors import BackendUnavailable as BackendUnavailable
     from gansample.errors import GansampleError as GansampleError
     from gansample.errors import OutputError as OutputError
     from gansample.errors import ParityError as ParityError
     from gansample.errors import UsageError as UsageError
-    from gansample.sampler import Sampler as Sampler
-    from gansample.sampler import open_sampler as open_sampler
-    from gansample.spec import Spec as Spec
+    from gansample.sampling.sampler import Sampler as Sampler
+    from gansample.sampling.sampler import open_sampler as open_sampler
 
 _HOME = {
     "ArtefactError": "errors",
     "BackendUnavailable": "errors",
-    "Bundle": "bundle",
+    "Bundle": "bundle.open",
     "GansampleError": "errors",
     "OutputError": "errors",
     "ParityError": "errors",
-    "Sampler": "sampler",
-    "Spec": "spec",
+    "Sampler": "sampling.sampler",
+    "Spec": "bundle.spec",
     "UsageError": "errors",
-    "open_bundle": "bundle",
-    "open_sampler": "sampler",
+    "open_bundle": "bundle.open",
+    "open_sampler": "sampling.sampler",
 }
 __all__ = ["__version__", *_HOME]
 

@@ -1,3 +1,3 @@
-from gansample.start import main
+from gansample.cli.start import main
 
 main()

@@ -25,8 +25,8 @@ import PIL
 import torch
 from torch import Tensor
 
-from gansample.atomic import folder_atomic
-from gansample.seal import BLANK, KEY, seal_holds, sealed
+from gansample.bundle.seal import BLANK, KEY, seal_holds, sealed
+from gansample.system.atomic import folder_atomic
 from train.data.dataset import DataSet, Skipped, fingerprint_of
 from train.data.request import DataRequest
 

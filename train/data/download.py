@@ -12,8 +12,8 @@ from io import BufferedRandom
 from pathlib import Path
 
 import gansample
-from gansample.atomic import cannot_write
 from gansample.errors import ArtefactError
+from gansample.system.atomic import cannot_write
 
 MAX_BYTES = 2**30  # the largest set that goes by name has 170 MB
 

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gansample.seal import digest
+from gansample.bundle.seal import digest
 from train.data.dataset import DataSet
 from train.data.order import Shuffle
 

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gansample.bundle import read_file
+from gansample.bundle.open import read_file
+from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError
-from gansample.seal import digest
 from train.scores.metrics import Features, Gaussian, frechet_distance
 
 _PART = 64

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gansample.grid import make_grid
-from gansample.png import encode_png
+from gansample.outputs.grid import make_grid
+from gansample.outputs.png import encode_png
 from train.data.dataset import DataSet
-from train.scores.judge import Judge
+from train.scores.evaluator import Judge
 
 FILE = "nearest.png"
 COLUMNS, PAIRS = 8, 24

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from gansample.grid import grid_shape, make_grid
-from gansample.png import encode_png
+from gansample.outputs.grid import grid_shape, make_grid
+from gansample.outputs.png import encode_png
 
 
 def grid_png(images: Tensor) -> bytes:

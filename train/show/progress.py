@@ -4,8 +4,8 @@ import sys
 import time
 from typing import Protocol
 
-from train.loop import Reading
-from train.scores.judge import Scores
+from train.scores.evaluator import Scores
+from train.training_step import Reading
 
 
 class Progress(Protocol):

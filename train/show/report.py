@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gansample.atomic import write_atomic
+from gansample.bundle.spec import parse_json
 from gansample.errors import ArtefactError
-from gansample.spec import parse_json
+from gansample.system.atomic import write_atomic
 from train.checkpoint import MANIFEST
 from train.run_folder import CONFIG
 from train.show.chart import Curve, chart_svg

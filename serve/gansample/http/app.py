@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 import gansample
-from gansample.http import generations, health, images, refusals, v2
+from gansample.http import refusals
 from gansample.http.guard import Guard
 from gansample.http.metrics import Metrics
 from gansample.http.models import Models
+from gansample.http.routes import generations, health, images, v2
 from gansample.http.settings import Settings
 
 ABOUT = "Pictures from exported GAN generators. A seed is a picture: the same bytes for the same seed, model and class, always."

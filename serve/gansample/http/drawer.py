@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gansample.runners.base import Images, Labels, Latents
+from gansample.runtimes.base import Images, Labels, Latents
 
 
 class Drawer(Protocol):

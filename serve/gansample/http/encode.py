@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gansample.grid import GAP, check_grid_size, grid_shape, make_grid
-from gansample.http.wish import Wish
-from gansample.metadata import EXIF_DESCRIPTION
-from gansample.png import encode_png_text, encode_pngs
-from gansample.runners.base import Images
+from gansample.http.draw_request import Wish
+from gansample.outputs.grid import GAP, check_grid_size, grid_shape, make_grid
+from gansample.outputs.metadata import EXIF_DESCRIPTION
+from gansample.outputs.png import encode_png_text, encode_pngs
+from gansample.runtimes.base import Images
 
 TYPES = {"png": "image/png", "webp": "image/webp"}
 

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gansample.bundle import MANIFEST, Bundle, open_bundle
+from gansample.bundle.open import MANIFEST, Bundle, open_bundle
+from gansample.bundle.spec import Spec
 from gansample.errors import GansampleError
 from gansample.http.batcher import Batcher
 from gansample.http.drawer import Drawer
 from gansample.http.refusals import Refusal
 from gansample.http.settings import Settings
-from gansample.metadata import picture_metadata
-from gansample.proven import open_proven
-from gansample.sampler import Engine
-from gansample.spec import Spec
+from gansample.outputs.metadata import picture_metadata
+from gansample.sampling.open_verified import open_proven
+from gansample.sampling.sampler import Engine
 
 Stamp = tuple[int, int, int]
 

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from gansample.atomic import cannot_write, publish, write_atomic
 from gansample.errors import OutputError, UsageError
 from gansample.outputs.base import Batch, Job
 from gansample.outputs.lock import hold
-from gansample.png import END, encode_pngs
-from gansample.selection import Seeds
+from gansample.outputs.png import END, encode_pngs
+from gansample.sampling.selection import Seeds
+from gansample.system.atomic import cannot_write, publish, write_atomic
 
 Files = list[tuple[str, bytes]]
 

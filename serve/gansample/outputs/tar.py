@@ -21,14 +21,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from gansample.atomic import publish, write_atomic
 from gansample.errors import ArtefactError, OutputError, UsageError
 from gansample.outputs.base import Batch, Job
 from gansample.outputs.forms import STDOUT
 from gansample.outputs.lock import hold
+from gansample.outputs.png import encode_pngs
 from gansample.outputs.target import open_stdout
-from gansample.png import encode_pngs
-from gansample.selection import Seeds, Selection
+from gansample.sampling.selection import Seeds, Selection
+from gansample.system.atomic import publish, write_atomic
 
 BLOCK = 512
 JOURNAL_SECONDS = 2.0

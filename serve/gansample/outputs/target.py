@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from gansample.atomic import publish
 from gansample.errors import OutputError
 from gansample.outputs.base import Batch, Job
 from gansample.outputs.forms import STDOUT
+from gansample.system.atomic import publish
 
 
 class Target:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from gansample.errors import UsageError
 from gansample.outputs.arrays import EPOCH
 from gansample.outputs.base import Batch, Job
+from gansample.outputs.png import encode_pngs
 from gansample.outputs.target import WholeFile
-from gansample.png import encode_pngs
-from gansample.selection import Seeds
+from gansample.sampling.selection import Seeds
 
 Files = list[tuple[str, bytes]]
 

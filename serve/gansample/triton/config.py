@@ -6,7 +6,7 @@ Field reference: https://github.com/triton-inference-server/common/blob/main/pro
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gansample.spec import Spec
+from gansample.bundle.spec import Spec
 
 QUEUE_DELAY_US = 1000  # how long a picture may wait for company
 QUEUE_SECONDS = 30  # as `gan serve`: after that a request is refused instead of answered late

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb  # Triton's own, there only inside of it
 
-from gansample.bundle import open_bundle
+from gansample.bundle.open import open_bundle
 from gansample.latents import SEED_END, latents
-from gansample.proven import open_proven
+from gansample.sampling.open_verified import open_proven
 
 
 class TritonPythonModel:

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gansample.atomic import folder_atomic
-from gansample.bundle import GOLDENS, MANIFEST, REFERENCE, Bundle
+from gansample.bundle.fidelity import GATES
+from gansample.bundle.goldens import Goldens, read_goldens
+from gansample.bundle.open import GOLDENS, MANIFEST, REFERENCE, Bundle
 from gansample.errors import ArtefactError, OutputError
-from gansample.fidelity import GATES
-from gansample.goldens import Goldens, read_goldens
+from gansample.sampling.verify import check_digests
+from gansample.system.atomic import folder_atomic
 from gansample.triton.config import WARMUP, Tensor, config, inputs_of_graph, inputs_of_seeds
-from gansample.verify import check_digests
 
 MARK = "replay.json"  # a folder that holds one is ours to replace
 MAX_BATCH = 64  # what a bundle's speeds are measured at, and where drawing DCGANs stops getting faster

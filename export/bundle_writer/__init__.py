@@ -1,0 +1,1 @@
+"""The bundle's folder: manifest, report, model card, bill of materials."""

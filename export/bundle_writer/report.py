@@ -1,0 +1,199 @@
+"""What a person reads: report.html with the pictures side by side, and the bundle's model card."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from export.bundle_writer.pareto import Point, pareto_svg
+from export.parity.distribution import Shift
+from export.parity.reference import Reference
+from export.parity.verdict import ParityReport
+from gansample.bundle.fidelity import GATES, Fidelity
+from gansample.bundle.spec import Spec, Variant
+from gansample.outputs.grid import grid_shape, make_grid
+
+COLUMNS = ("latents", "batch", "pictures", "max step", "mean step", "identical", "PSNR", "SSIM", "worst picture")
+
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A variant that ran here, with what it was judged to be; in the bundle or not."""
+
+    report: ParityReport
+    speed: Mapping[str, Any]
+    runtime: str
+    """With its version: `onnxruntime 1.24.1`."""
+
+    @property
+    def images_per_second(self) -> float | None:
+        """At batch 64; None for a variant that was only emulated here."""
+        return float(self.speed["images_per_second"]["64"]) if self.speed else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A variant that is not in the bundle."""
+
+    name: str
+    verdict: str
+    """FAIL or NOT RUN."""
+    reasons: tuple[str, ...]
+
+
+def report_html(spec: Spec, judged: Sequence[Judged], left_out: Sequence[LeftOut], reference: Reference) -> str:
+    """One self-contained page: verdicts, speed against fidelity, and for every variant its pictures beside PyTorch's."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["db"] = decibels
+    template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text())
+    passed = sum(entry.report.verdict == "PASS" for entry in judged)
+    return template.render(
+        spec=spec,
+        verdict="PASS" if judged and judged[0].report.verdict == "PASS" else "FAIL",
+        headline=f"{passed} of {len(judged)} variants draw PyTorch's pictures",
+        summary=[
+            ("PyTorch float32", "noise floor", *_figures(reference.float32), f"{reference.float32_images_per_second:,.0f}"),
+            *(
+                (entry.report.variant, entry.report.verdict, *_figures(entry.report.overall), _rate(entry.images_per_second))
+                for entry in judged
+            ),
+        ],
+        pareto=pareto_svg(
+            [
+                Point("PyTorch float32", reference.float32_images_per_second, reference.float32.psnr_db, "NOT RUN"),
+                *(
+                    Point(entry.report.variant, rate, entry.report.overall.psnr_db, entry.report.verdict)
+                    for entry in judged
+                    if (rate := entry.images_per_second) is not None
+                ),
+            ]
+        ),
+        floor=_shift_cells(reference.distribution.floor),
+        features=reference.distribution.features.name,
+        variants=[_section(entry, reference) for entry in judged],
+        not_run=[entry for entry in left_out if entry.verdict == "NOT RUN"],
+        columns=COLUMNS,
+        latents=len(reference.z),
+        float32_psnr_db=reference.float32_psnr_db,
+        provenance=json.dumps(dict(spec.provenance), indent=2, ensure_ascii=False),
+    )
+
+
+def _section(entry: Judged, reference: Reference) -> dict[str, Any]:
+    """What the page tells about one variant."""
+    report, worst = entry.report, entry.report.worst
+    gold = reference.gold.images[: len(report.shown)]
+    difference, factor = amplified_difference(report.shown, gold)
+    worst_difference, worst_factor = amplified_difference(worst.drawn[None], worst.gold[None])
+    return {
+        "report": report,
+        "runtime": entry.runtime,
+        "speed": entry.speed,
+        "gate": GATES[report.precision].describe(),
+        "pictures": [
+            ("PyTorch float64", _data_uri(gold)),
+            (
+                f"{report.variant}, {'as gansample draws it' if entry.speed else 'emulated on this machine'}",
+                _data_uri(report.shown),
+            ),
+            (f"their difference × {factor}; black is identical", _data_uri(difference)),
+        ],
+        "worst_pictures": [
+            ("PyTorch float64", _data_uri(worst.gold[None])),
+            (report.variant, _data_uri(worst.drawn[None])),
+            (f"difference × {worst_factor}", _data_uri(worst_difference)),
+        ],
+        "rows": parity_rows(report),
+        "shift": _shift_cells(report.shift),
+    }
+
+
+def amplified_difference(a: Images, b: Images) -> tuple[Images, int]:
+    """|a − b| times a power of two that makes the largest difference bright, and that factor, 1 … 64.
+
+    Both uint8 (N, H, W, C); an alpha channel is made opaque to show the rest.
+    """
+    difference = np.abs(a.astype(np.int16) - b.astype(np.int16))
+    factor = 64
+    while factor > 1 and difference.max(initial=0) * factor > 255:
+        factor //= 2
+    bright = (difference * factor).astype(np.uint8)
+    if a.shape[-1] in (2, 4):
+        bright[..., -1] = 255
+    return bright, factor
+
+
+def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
+    """The bundle's README.md."""
+    kind = f"A class-conditional ({', '.join(spec.classes)})" if spec.classes else "An unconditional"
+    data = spec.provenance.get("data", {})
+    source = f" Trained on {data['name']} ({data['images']:,} pictures)." if {"name", "images"} <= set(data) else ""
+    rows = "\n".join(_card_row(variant) for variant in variants)
+    return f"""# {spec.name}
+
+{kind} image generator: {spec.latent_size} {spec.distribution} latents to {spec.height}×{spec.width} pictures with
+{spec.channels} channel{"s" if spec.channels > 1 else ""}.{source}
+
+    gansample --bundle . --n 64 out.png
+    gan verify .
+
+| variant | parity with PyTorch float64 | PSNR | worst picture | pictures/s at batch 64 |
+|---|---|---|---|---|
+{rows}
+
+`report.html` shows the pictures side by side. `bundle.json` holds the digests, the receipts and the provenance.
+"""
+
+
+def _card_row(variant: Variant) -> str:
+    parity, rate = variant.parity, variant.speed["images_per_second"]["64"] if variant.speed else None
+    most = max(parity["rows"], key=lambda row: row["images"])
+    figures = f"{decibels(most['psnr_db'])} | {decibels(parity['worst']['searched_psnr_db'])}"
+    return f"| {variant.name} | {parity['verdict']} | {figures} | {_rate(rate)} |"
+
+
+def parity_rows(report: ParityReport) -> list[tuple[str, ...]]:
+    """The rows of a report as table cells, in the order of COLUMNS."""
+    return [(row.latents, str(row.batch), f"{row.fidelity.images:,}", *_figures(row.fidelity)) for row in report.rows]
+
+
+def _rate(images_per_second: float | None) -> str:
+    return "not measured here" if images_per_second is None else f"{images_per_second:,.0f}"
+
+
+def _figures(fidelity: Fidelity) -> tuple[str, ...]:
+    return (
+        f"{fidelity.max_step:.0f}",
+        f"{fidelity.mean_step:.2g}",
+        f"{fidelity.identical:.4%}",
+        decibels(fidelity.psnr_db),
+        f"{fidelity.ssim:.5f}",
+        decibels(fidelity.worst_psnr_db),
+    )
+
+
+def _shift_cells(shift: Shift) -> tuple[str, ...]:
+    distances = (shift.frechet, shift.kernel)
+    return tuple(f"{distance.value:.1e} ({distance.low:.1e} to {distance.high:.1e})" for distance in distances)
+
+
+def decibels(value: float | None) -> str:
+    return "∞ dB" if value is None or np.isinf(value) else f"{value:.1f} dB"
+
+
+def _data_uri(images: Images) -> str:
+    """Lossless WebP: every pixel as it is, in two thirds of a PNG."""
+    grid = make_grid(images, *grid_shape(len(images)))
+    buffer = io.BytesIO()
+    Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid).save(buffer, "WEBP", lossless=True, exact=True, method=6)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

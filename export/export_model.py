@@ -1,0 +1,83 @@
+"""Any generator behind one face: latents float (N, nz) [+ labels int64 (N,)] in, pictures in 8-bit steps or uint8 out.
+
+Everything that judges or exports a generator does it through this module, so what is checked is what is shipped.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from gansample.bundle.spec import Spec, ValueRange
+
+
+class PixelHead(nn.Module):
+    """Network output (N, C, H, W) -> levels (N, H, W, C), 0..255, not yet rounded.
+
+    tanh      clip(x, −1, 1) · 127.5 + 127.5
+    sigmoid   clip(x, 0, 1) · 255
+    bytes     clip(x, 0, 255)
+    """
+
+    def __init__(self, value_range: ValueRange) -> None:
+        super().__init__()
+        self.value_range = value_range
+
+    def forward(self, x: Tensor) -> Tensor:
+        match self.value_range:
+            case "tanh":
+                levels = x.clamp(-1, 1) * 127.5 + 127.5
+            case "sigmoid":
+                levels = x.clamp(0, 1) * 255
+            case "bytes":
+                levels = x.clamp(0, 255)
+        return levels.permute(0, 2, 3, 1)
+
+
+class Face(nn.Module):
+    """A generator in eval mode with its pixel head.
+
+    network  maps z (N, nz) [, label (N,)] to (N, C, H, W) in the spec's value range.
+    """
+
+    def __init__(self, network: nn.Module, spec: Spec) -> None:
+        super().__init__()
+        self.network, self.spec, self.head = network.eval(), spec, PixelHead(spec.value_range)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(images uint8 (N, H, W, C), levels float (N, H, W, C)): the picture, and the picture before rounding.
+
+        `torch.round` and ONNX `Round` both round half to even, so do all runtimes. The cast comes last: TensorRT has uint8
+        only as a network output.
+        """
+        levels = self.head(self.network(z) if label is None else self.network(z, label))
+        return levels.round().to(torch.uint8), levels
+
+    def in_precision(self, dtype: torch.dtype) -> "Face":
+        """A copy that computes in `dtype`; float64 is the reference that everything else is judged by."""
+        return Face(copy.deepcopy(self.network).to(dtype), self.spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a face drew: the pictures, and their levels before rounding."""
+
+    images: npt.NDArray[np.uint8]
+    levels: npt.NDArray[np.float64]
+
+
+@torch.no_grad()
+def draw(face: Face, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None, batch: int = 64) -> Drawn:
+    """Draw latents float32 (N, nz) with PyTorch in the face's own precision."""
+    dtype = next((p.dtype for p in face.parameters()), torch.float32)
+    images, levels = [], []
+    for start in range(0, len(z), batch):
+        part = slice(start, start + batch)
+        labels = torch.from_numpy(label[part]) if label is not None else None
+        image, level = face(torch.from_numpy(z[part]).to(dtype), labels)
+        images.append(image.numpy())
+        levels.append(level.double().numpy())
+    return Drawn(np.concatenate(images), np.concatenate(levels))

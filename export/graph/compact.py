@@ -1,0 +1,108 @@
+"""Half the size: weights that fit half precision, and a file that stores them so. Not one picture differs between the two.
+
+The weights are rounded *before* anything is judged, so the rounded network is the one that every variant is held to; how far it
+is from the trained one is measured first, and it is held to the gate of a half-precision variant. In the file every large
+tensor is float16 behind a Cast, which runtimes undo once, when they load it.
+"""
+
+import copy
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from export.export_model import Face, draw
+from export.graph.to_onnx import ExportedGraph, graph_from_twin
+from export.parity.reference import cycled_labels
+from gansample.bundle.fidelity import GATES, compare
+from gansample.bundle.spec import Spec
+from gansample.errors import ParityError
+from gansample.latents import latents
+
+SEEDS = 256
+LARGE = 1024  # numbers; smaller tensors are not worth a node
+
+
+def compacted(face: Face) -> Face:
+    """The face with BatchNorm folded into its weights and those rounded to half precision, with what that changed noted.
+
+    Raises ParityError where the pictures change by more than a half-precision variant may change them.
+    """
+    network = copy.deepcopy(face.network).float().eval()
+    for module in network.modules():
+        if isinstance(module, nn.Sequential):
+            _fold(module)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.numel() >= LARGE:
+                parameter.copy_(parameter.half().float())
+    receipt = _receipt(face, Face(network, face.spec))
+    document = face.spec.to_dict()
+    document["provenance"] = {**document["provenance"], "weights": receipt}
+    return Face(network, Spec.from_dict(document, face.spec.name))
+
+
+def halved(graph: ExportedGraph, spec: Spec) -> ExportedGraph:
+    """The graph with every large tensor that half precision holds exactly stored as float16."""
+    twin = onnx.load_from_string(graph.twin)
+    casts = []
+    for index, tensor in enumerate(twin.graph.initializer):
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LARGE:
+            continue
+        values = numpy_helper.to_array(tensor)
+        half = values.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), values):
+            continue
+        name = tensor.name
+        twin.graph.initializer[index].CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], name=f"{name}.float", to=TensorProto.FLOAT))
+    nodes = [*casts, *twin.graph.node]
+    del twin.graph.node[:]
+    twin.graph.node.extend(nodes)
+    return graph_from_twin(twin, spec)
+
+
+def _receipt(trained: Face, rounded: Face) -> dict[str, Any]:
+    spec = trained.spec
+    z, label = latents(range(SEEDS), spec.latent_size, spec.distribution), cycled_labels(spec, SEEDS)
+    wanted, found = (draw(face.in_precision(torch.float64), z, label) for face in (trained, rounded))
+    fidelity = compare(found.images, wanted.images)
+    if failures := GATES["fp16"].failures(fidelity):
+        raise ParityError(
+            f"weights in half precision change the pictures too much ({'; '.join(failures)})", "export without --compact"
+        )
+    changed = {"pictures": SEEDS, "mean_step": round(fidelity.mean_step, 5), "psnr_db": round(fidelity.psnr_db, 2)}
+    return {"stored": "fp16", "against_trained": changed}
+
+
+def _fold(layers: nn.Sequential) -> None:
+    """Put every BatchNorm into the linear layer or (transposed) convolution before it."""
+    acting = [(name, layer) for name, layer in layers.named_children() if not isinstance(layer, nn.Unflatten)]
+    for (_, layer), (name, norm) in pairwise(acting):
+        linear = isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+        if linear and isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) and norm.running_mean is not None:
+            _fold_into(layer, norm)
+            layers._modules[name] = nn.Identity()
+
+
+@torch.no_grad()
+def _fold_into(layer: Any, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    """γ (Wx + b − μ) / √(σ² + ε) + β as one layer, worked out in float64."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0  # of the weight, where the output channels are
+    outputs = layer.weight.shape[axis]
+    gamma = norm.weight.double() if norm.affine else torch.ones(norm.num_features, dtype=torch.float64)
+    beta = norm.bias.double() if norm.affine else torch.zeros(norm.num_features, dtype=torch.float64)
+    scale = gamma / (norm.running_var.double() + norm.eps).sqrt()
+    shift = beta - norm.running_mean.double() * scale
+    scale, shift = (values.repeat_interleave(outputs // norm.num_features) for values in (scale, shift))  # Linear: per pixel
+    shape = [outputs if dimension == axis else 1 for dimension in range(layer.weight.dim())]
+    if layer.bias is not None:
+        shift = shift + layer.bias.double() * scale
+    layer.weight.copy_((layer.weight.double() * scale.view(shape)).float())
+    layer.bias = nn.Parameter(shift.float(), requires_grad=False)

@@ -1,0 +1,120 @@
+"""A face as one self-contained ONNX file: dynamic batch, uint8 NHWC output, the spec in its metadata, sealed."""
+
+import json
+import logging
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import torch
+
+from export.export_model import Face, draw
+from gansample.bundle import seal
+from gansample.bundle.spec import ONNX_METADATA_KEY, Spec
+from gansample.errors import ArtefactError
+from gansample.latents import latents
+
+# Old enough for the graph optimisers and GPU kernels of ONNX Runtime (which stop at Conv-21), new enough for torch.export.
+OPSET = 18
+MAX_BATCH = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedGraph:
+    model: bytes
+    """The file that ships: z [, label] -> images."""
+    twin: bytes
+    """The same graph that also gives `levels`, the float pictures before rounding; for measuring, never shipped."""
+
+
+def onnx_from_face(face: Face) -> ExportedGraph:
+    """Export with torch's dynamo exporter, clean up, add metadata and seal.
+
+    Raises ArtefactError where PyTorch cannot trace the network, or not for every batch size.
+    """
+    spec = face.spec
+    # Batch 2, because an example of size 1 would be specialised into the graph.
+    example: tuple[torch.Tensor, ...] = (torch.zeros(2, spec.latent_size),)
+    batch = torch.export.Dim("N", min=1, max=MAX_BATCH)
+    shapes: dict[str, dict[int, torch.export.Dim]] = {"z": {0: batch}}
+    if spec.classes is not None:
+        example += (torch.zeros(2, dtype=torch.int64),)
+        shapes["label"] = {0: batch}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's deprecations are between PyTorch and itself
+        for chatty in ("onnxscript", "torch.onnx", "torch.fx", "torch.export"):
+            logging.getLogger(chatty).setLevel(logging.ERROR)
+        try:
+            program = torch.onnx.export(
+                face,
+                example,
+                dynamo=True,
+                opset_version=OPSET,
+                dynamic_shapes=shapes,
+                input_names=list(shapes),
+                output_names=["images", "levels"],
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # torch.onnx wraps whatever tracing raised, of any class
+            reason = _first_line(error)
+            if "data-dependent" in reason:
+                raise ArtefactError(
+                    "the generator's forward branches on values that it computes, which no graph holds",
+                    "write the branch as torch.where(condition, a, b)",
+                ) from error
+            raise ArtefactError(
+                f"PyTorch cannot export this generator ({reason})", "see the full reason with --debug"
+            ) from error
+    assert program is not None
+    twin = program.model_proto
+    is_free = bool(twin.graph.input[0].type.tensor_type.shape.dim[0].dim_param)
+    if not is_free and _draws_different_pictures(face):  # PyTorch says nothing when it unrolls a loop
+        raise ArtefactError(
+            "the generator's forward runs over its pictures one by one, which fixes their number",
+            "let it draw the batch at once",
+        )
+    _forget_source(twin)
+    return graph_from_twin(twin, spec)
+
+
+def _draws_different_pictures(face: Face) -> bool:
+    """Whether two latents give two pictures; where they do not, the generator has collapsed, and is told so later."""
+    label = np.zeros(2, np.int64) if face.spec.classes is not None else None
+    first, second = draw(face, latents(range(2), face.spec.latent_size, face.spec.distribution), label).levels
+    return not np.array_equal(first, second)
+
+
+def graph_from_twin(twin: onnx.ModelProto, spec: Spec) -> ExportedGraph:
+    """Both forms of a graph that gives images and levels."""
+    model = onnx.ModelProto()
+    model.CopyFrom(twin)
+    del model.graph.output[1]
+    return ExportedGraph(model=finish(model, spec), twin=twin.SerializeToString())
+
+
+def finish(model: onnx.ModelProto, spec: Spec) -> bytes:
+    """Check the graph, write spec and seal into its metadata, and give the bytes of the file."""
+    entries = {ONNX_METADATA_KEY: json.dumps(spec.to_dict(), sort_keys=True), seal.KEY: seal.BLANK}
+    onnx.helper.set_model_props(model, entries)
+    onnx.checker.check_model(model, full_check=True)
+    return seal.sealed(model.SerializeToString(deterministic=True))
+
+
+def _forget_source(model: onnx.ModelProto) -> None:
+    """Drop the stack traces and file paths that the exporter notes at every node: they are large, private, and change."""
+    graph = model.graph
+    del model.metadata_props[:], graph.metadata_props[:]
+    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    del graph.value_info[:]
+    graph.name = "generator"
+
+
+def _first_line(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

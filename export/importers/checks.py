@@ -1,0 +1,171 @@
+"""What is wrong with a generator's pictures, measured: what makes a bundle pointless is refused, the rest is said."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from export.importers.batch_statistics import batch_mode, batch_norms
+from export.importers.call_signature import Called
+from export.importers.findings import Findings
+from export.importers.free_batch import free_batch
+from export.importers.probe import smoothness
+from gansample.bundle.fidelity import psnr_db
+from gansample.bundle.spec import ValueRange
+from gansample.errors import ArtefactError
+
+STALE_DB = 18.0  # PSNR of eval against batch mode: healthy generators show 20 dB and more, foreign statistics below 15
+NOISE = 0.2  # correlation of neighbouring pixels: white noise 0, an untrained ConvTranspose chain about 0.3
+SATURATED = 0.98  # share of pixels at either end of the range; digits and drawings reach 0.9
+ALIKE = 0.25  # standard deviation over latents, in 8-bit steps
+RECALIBRATE = "export with --recalibrate-bn to measure them anew"
+
+
+class RandomOperations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the random operations of everything that runs inside."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            self.names.add(func._schema.name.removeprefix("aten::"))
+        return func(*args, **(kwargs or {}))
+
+
+@torch.no_grad()
+def refuse_random(called: Called, z: Tensor, label: Tensor | None) -> None:
+    """Raise ArtefactError where the same latent gives another picture each time."""
+    with torch.random.fork_rng():
+        with RandomOperations() as watched:
+            once = called(z, label)
+        again = called(z, label)
+    if torch.equal(once, again):
+        return
+    cause = f" ({', '.join(sorted(watched.names))} in forward)" if watched.names else ""
+    raise ArtefactError(
+        f"the same latent gives another picture each time{cause}",
+        "a picture must follow from its latent: drop the noise or dropout, or make the noise part of the latent",
+    )
+
+
+@torch.no_grad()
+def batch_independent(called: Called, z: Tensor, label: Tensor | None, findings: Findings) -> Called:
+    """`called` such that a picture does not depend on the others of its batch, nor on the batch's size.
+
+    Raises ArtefactError where pictures are mixed on purpose, or layers have no running statistics to use instead.
+    """
+    if called.form.batch is not None:
+        findings.measured(f"forward takes batches of {called.form.batch} only, its graph was freed of that number")
+        return batch_independent(free_batch(called), z, label, findings)
+    few, some = 4, slice(0, 4)
+    together = called(z, label)[some]
+    apart = called(z[some], label[some] if label is not None else None)
+    off = _steps(together - apart, together)
+    if off > 0.5:
+        bare = [layer for layer in batch_norms(called) if layer.running_mean is None]
+        if bare:
+            raise ArtefactError(
+                f"{len(bare)} BatchNorm layers keep no running statistics, so a picture depends on the others of its batch",
+                RECALIBRATE,
+            )
+        raise ArtefactError(
+            f"a picture depends on the others of its batch (it moves by {off:.0f} steps among {few} instead of {len(z)})",
+            "drop what mixes the batch (minibatch statistics, BatchNorm in training mode)",
+        )
+    try:
+        alone = called(z[:1], label[:1] if label is not None else None)
+        fits = _steps(alone - together[:1], together) <= 0.5
+    except Exception:  # a squeeze that took the batch of one with it fails anywhere
+        fits = False
+    if not fits:
+        findings.measured("forward fails for a batch of one (a squeeze), its graph was freed of that")
+        return free_batch(Called(called.module, replace(called.form, batch=None)))
+    return called
+
+
+@torch.no_grad()
+def judge_statistics(called: Called, z: Tensor, label: Tensor | None, value_range: ValueRange, findings: Findings) -> None:
+    """Warn where BatchNorm's running statistics were never updated or do not fit the weights."""
+    layers = [layer for layer in batch_norms(called) if layer.running_mean is not None]
+    if not layers:
+        return
+    untouched = [layer for layer in layers if not layer.running_mean.any() and (layer.running_var == 1).all()]  # type: ignore[union-attr]
+    with batch_mode(called):
+        batch = called(z, label)
+    low, high = BOUNDS[value_range]
+    apart = (called(z, label).clamp(low, high) - batch.clamp(low, high)) * 255 / (high - low)
+    apart_db = psnr_db(float(torch.square(apart).mean()))
+    findings.measured(f"eval mode against batch statistics: {apart_db:.1f} dB")
+    if len(untouched) == len(layers):
+        findings.warn(f"the running statistics of all {len(layers)} BatchNorm layers were never updated: {RECALIBRATE}")
+    elif apart_db < STALE_DB:
+        findings.warn(
+            f"BatchNorm's running statistics do not fit the weights (eval mode is {apart_db:.1f} dB from them): {RECALIBRATE}"
+        )
+
+
+def judge_pictures(images: Tensor, value_range: ValueRange, findings: Findings) -> None:
+    """Refuse NaN and one picture for all latents; warn of nearly that, of saturation, and of noise.
+
+    images  float (N, C, H, W) in `value_range`, N at least 64.
+    """
+    low, high = BOUNDS[value_range]
+    levels = (images.clamp(low, high) - low) / (high - low) * 255
+    if not torch.isfinite(images).all():
+        share = float((~torch.isfinite(images)).double().mean())
+        raise ArtefactError(f"the generator draws NaN or infinity ({share:.0%} of the pixels)", "use an earlier checkpoint")
+    spread = float(levels.std(0).mean())
+    if spread == 0:
+        raise ArtefactError(
+            "the generator draws the same picture for every latent", "it has collapsed, use an earlier checkpoint"
+        )
+    findings.measured(f"pictures vary by {spread:.1f} of 255 steps from latent to latent")
+    if spread < ALIKE:
+        findings.warn(f"nearly the same picture for every latent ({spread:.2f} of 255 steps): it has collapsed")
+    edge = float(((levels < 1) | (levels > 254)).double().mean())
+    if edge > SATURATED:
+        findings.warn(f"{edge:.1%} of the pixels are black or white: the output is saturated, or --range is wrong")
+    smooth = smoothness(levels)
+    findings.measured(f"neighbouring pixels correlate by {smooth:.2f}")
+    if smooth < NOISE:
+        findings.warn(
+            f"the pictures look like noise (neighbouring pixels correlate by {smooth:.2f}): what was assumed may be wrong"
+        )
+
+
+BOUNDS: dict[ValueRange, tuple[float, float]] = {"tanh": (-1, 1), "sigmoid": (0, 1), "bytes": (0, 255)}
+
+
+def find_range(images: Tensor, findings: Findings, wanted: ValueRange | None) -> ValueRange:
+    """The value range of `images`, float (N, C, H, W): measured and shown; `wanted` goes before."""
+    finite = images[torch.isfinite(images)]
+    if finite.numel() == 0:
+        raise ArtefactError("the generator draws NaN or infinity (100% of the pixels)", "use an earlier checkpoint")
+    low, high = float(finite.min()), float(finite.max())
+    seen = f"values lie in {low:.3g}..{high:.3g}"
+    if wanted is None:
+        wanted = _range_of(low, high)
+        bottom, top = BOUNDS[wanted]
+        findings.measured(f"{seen}, read as {wanted} ({bottom:g}..{top:g})")
+    bottom, top = BOUNDS[wanted]
+    clipped = float(((finite < bottom - 1e-3 * (top - bottom)) | (finite > top + 1e-3 * (top - bottom))).double().mean())
+    if clipped > 0:
+        findings.warn(
+            f"the output is unbounded: {seen}, {clipped:.1%} of the pixels are clipped to {wanted} ({bottom:g}..{top:g})"
+        )
+    return wanted
+
+
+def _range_of(low: float, high: float) -> ValueRange:
+    if high > 8 and low > -0.2 * high:
+        return "bytes"
+    return "sigmoid" if low >= -1e-3 and high <= 1.001 else "tanh"
+
+
+def _steps(difference: Tensor, images: Tensor) -> float:
+    """The largest difference in 8-bit steps of the pictures' own span."""
+    span = float(images.max() - images.min()) or 1.0
+    return float(difference.abs().max()) / span * 255

@@ -1,0 +1,109 @@
+"""A class in the user's own file, built, and filled with the weights. The file's code runs: that is what was asked for."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from export.importers.constructor import infer_kwargs
+from export.importers.findings import Findings
+from export.importers.match import compare, fitted, nearest, shapes_of
+from export.importers.state_dict import StateDict
+from gansample.errors import ArtefactError, UsageError
+
+
+def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any], findings: Findings) -> nn.Module:
+    """The module `source` names as `model.py:Class`, in eval mode with the weights.
+
+    Raises UsageError where there is no such class or its arguments stay open, ArtefactError with a diff where weights differ.
+    """
+    path, class_name = split_source(source)
+    build = _class(_imported(path), class_name, path)
+    name = f"{path.name}:{build.__name__}"
+    construction = infer_kwargs(build, kwargs, weights.tensors, weights.values, name)
+    built_with = ", ".join(f"{key}={value}" for key, value in construction.kwargs.items())
+    if construction.mismatch.count:
+        raise ArtefactError(
+            f"the weights do not fit {name}({built_with}): {construction.mismatch.words()}",
+            "pass the arguments it was trained with as --kwargs, or the class it was trained as",
+        )
+    with torch.random.fork_rng():
+        try:
+            module = build(**construction.kwargs)
+        except Exception as error:  # whatever a stranger's constructor raises
+            raise UsageError(f"{name}({built_with}) raises {_words(error)}", "fix it, or pass --kwargs") from error
+    tensors = fitted(weights.tensors, shapes_of(module.state_dict()))
+    module.load_state_dict(tensors, strict=False)
+    left = compare(shapes_of(tensors), shapes_of(module.state_dict()))
+    assert left.count == 0, left
+    findings.picked(
+        f"{name}({built_with})" + (f", {', '.join(construction.inferred)} from the shapes" if construction.inferred else "")
+    )
+    return module.eval()
+
+
+def split_source(source: str) -> tuple[Path, str | None]:
+    """`model.py:Class` -> (model.py, Class); the class may be left out. Raises UsageError for anything else."""
+    head, colon, tail = source.rpartition(":")
+    path, name = (Path(head), tail) if colon and tail.isidentifier() and head else (Path(source), None)
+    if path.suffix != ".py":
+        raise UsageError(f"--generator {source!r} is no Python file", "write it as model.py:Generator")
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}", "write --generator as path/to/model.py:Generator")
+    return path, name
+
+
+def _imported(path: Path) -> ModuleType:
+    name = f"intake_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling of classes look their module up
+    sys.path.insert(0, str(path.parent.resolve()))  # its own neighbours, as when it is run
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # a stranger's file may raise anything, or parse its own command line
+        raise UsageError(
+            f"importing {path.name} raises {_words(error)}", "it must import without training or arguments"
+        ) from error
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def _class(module: ModuleType, name: str | None, path: Path) -> Callable[..., nn.Module]:
+    classes = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == module.__name__
+    ]
+    names = tuple(c.__name__ for c in classes)
+    if name is None:
+        likely = [c for c in classes if c.__name__.lower() in ("generator", "g", "netg", "gen")] or classes
+        if len(likely) != 1:
+            raise UsageError(
+                f"{path.name} has the classes {', '.join(names) or 'none'}",
+                f"say which: --generator {path}:{names[0] if names else 'Generator'}",
+            )
+        return likely[0]
+    found = getattr(module, name, None)
+    if found is None or not callable(found):
+        near = nearest(name, names)
+        raise UsageError(
+            f"{path.name} has no class {name!r}", f"did you mean {near}?" if near else f"it has: {', '.join(names) or 'none'}"
+        )
+    if isinstance(found, type) and not issubclass(found, nn.Module):
+        raise UsageError(f"{path.name}:{name} is no torch.nn.Module", f"its modules are: {', '.join(names) or 'none'}")
+    build: Callable[..., nn.Module] = found
+    return build
+
+
+def _words(error: BaseException) -> str:
+    text = " ".join(str(error).split())[:160]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,1 @@
+"""A network recognised from the names and shapes of its weights alone."""

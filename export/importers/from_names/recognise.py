@@ -1,0 +1,142 @@
+"""A generator's architecture from its tensors alone: no class, no configuration.
+
+Names and shapes give the order of the layers, their kernels and channels. What they do not give (stride, padding, activation,
+upsampling, BatchNorm's eps, even the latent's distribution) is searched for, and the file itself judges: a BatchNorm's running
+statistics are those of its input during training, so the right assumption reproduces them and a wrong one does not. A first
+layer on uniform instead of normal latents, for example, is off by a factor of three in variance.
+
+The search goes through the chains cheapest first; a chain costs how far its BatchNorm statistics are off and how unusual its
+assumptions are, less what a right chain would have cost so far, or the search would come back to every short one.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+
+import torch
+
+from export.importers.from_names.assumptions import fronts, inputs, onwards
+from export.importers.from_names.chain import Chain, Layer
+from export.importers.from_names.hypothesis import Hypothesis
+from export.importers.from_names.layers import kind_of
+from gansample.bundle.spec import Distribution
+from gansample.errors import ArtefactError
+
+MOST_STEPS = 4000
+RIGHT = 0.7  # what a BatchNorm behind right assumptions costs, generously
+NEARLY = 0.3  # a second chain this close in cost is named beside the first
+USUAL_SIZES, POSSIBLE_SIZES = (28, 32, 64, 128), (16, 48, 96, 256)
+PASS_CLASS = "pass its class: --generator model.py:Generator"
+
+Size = tuple[int, int, int]  # channels, height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """The most plausible chain."""
+
+    text: str
+    layers: tuple[Layer, ...]
+    distribution: Distribution
+    mismatch: float | None
+    """Mean distance of the BatchNorm statistics from what the chain produces; None without BatchNorm. 0 is perfect."""
+    runner_up: str | None
+    """The best chain that differs, if it is nearly as plausible."""
+
+    def network(self) -> Chain:
+        return Chain(self.text, self.layers)
+
+
+@torch.no_grad()
+def recognise(layers: Sequence[Layer], file: str, image: Size | None = None, latent_size: int | None = None) -> Recognised:
+    """The chain of `layers`. `image` and `latent_size` are what is known beforehand.
+
+    Raises ArtefactError where the layers are no chain that ends in a picture.
+    """
+    body, label = _body_and_label(layers, file)
+    order, deepest, taken = count(), 0, 0
+    queue = [(start.cost, next(order), 0, start) for start in fronts(body[0], label, latent_size)]
+    finished: list[Hypothesis] = []
+    while queue and taken < MOST_STEPS and len(finished) < 2:
+        _, _, index, before = heapq.heappop(queue)
+        taken, deepest = taken + 1, max(deepest, index)
+        if finished and before.cost > finished[0].cost + NEARLY:
+            break
+        if index > len(body):
+            finished += [before] if not finished or before.tokens != finished[0].tokens else []
+            continue
+        steps = [_finished(before, image)] if index == len(body) else onwards(before, body[index])
+        for after in steps:
+            if after is not None:
+                priority = after.cost - RIGHT * len(after.mismatches)
+                heapq.heappush(queue, (priority, next(order), index + 1, after))
+    if not finished:
+        raise _refusal(file, body, deepest, image)
+    best, *others = finished
+    return Recognised(
+        text=" ".join(best.tokens),
+        layers=tuple([label, *body] if label else body),
+        distribution=best.distribution,
+        mismatch=sum(best.mismatches) / len(best.mismatches) if best.mismatches else None,
+        runner_up=" ".join(others[0].tokens) if others else None,
+    )
+
+
+def _body_and_label(layers: Sequence[Layer], file: str) -> tuple[list[Layer], Layer | None]:
+    """The layers in order without the label's embedding, and that."""
+    for layer in layers:
+        if kind_of(layer) is None:
+            names = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in layer.tensors.items())
+            raise ArtefactError(f"{file} is no chain of known layers ({layer.path or 'top'}: {names})", PASS_CLASS)
+    body = [layer for layer in layers if kind_of(layer) != "embedding"]
+    embeddings = [layer for layer in layers if kind_of(layer) == "embedding"]
+    if len(embeddings) > 1 or not body or kind_of(body[0]) not in ("linear", "conv"):
+        raise ArtefactError(f"{file} is no chain of known layers", PASS_CLASS)
+    return body, embeddings[0] if embeddings else None
+
+
+def _finished(before: Hypothesis, image: Size | None) -> Hypothesis | None:
+    """With the last activation and the cost of the picture's size; None where it is no picture, or not the wanted one."""
+    shape = before.shape
+    if len(shape) == 1:
+        channels, side = flat_picture(shape[0], image)
+        if not side:
+            return None
+        token = f"view{channels}x{side}x{side}"
+        before = replace(before, tokens=(*before.tokens, token))
+        shape = (channels, side, side)
+    if shape[0] not in (1, 3, 4) or (image is not None and shape != image):
+        return None
+    unusual = 0.0 if image is not None or shape[1] in USUAL_SIZES else 0.4 if shape[1] in POSSIBLE_SIZES else 2.0
+    if shape[1] < 12 and image is None:
+        return None
+    return before.then("tanh", before.features, unusual)
+
+
+def flat_picture(values: int, image: Size | None) -> tuple[int, int]:
+    """(channels, side) of a flat square picture, (0, 0) if it is none: grey before RGB before RGBA."""
+    if image is not None:
+        return (image[0], image[1]) if image[0] * image[1] * image[2] == values and image[1] == image[2] else (0, 0)
+    for channels in (1, 3, 4):
+        side = round((values / channels) ** 0.5)
+        if side >= 8 and channels * side * side == values:
+            return channels, side
+    return 0, 0
+
+
+def _refusal(file: str, body: Sequence[Layer], deepest: int, image: Size | None) -> ArtefactError:
+    if deepest >= len(body):
+        wanted = f"a {image[0]}×{image[1]}×{image[2]} picture" if image else "a picture"
+        hint = "pass --image CxHxW, or its class: --generator model.py:Generator"
+        return ArtefactError(f"{file}: no usual stride and padding turns its layers into {wanted}", hint)
+    layer = body[deepest]
+    shape = tuple(next(iter(layer.tensors.values())).shape)
+    return ArtefactError(f"{file} is no chain of known layers (at {layer.path}, shape {shape})", PASS_CLASS)
+
+
+def latent_size(chain: Chain, layers: Sequence[Layer]) -> int:
+    """Size of z for a chain: the first layer's input, less the embedded label that is joined to it."""
+    first = next(layer for layer in layers if kind_of(layer) != "embedding")
+    table = chain.embedding
+    return inputs(first) - (table.embedding_dim if table is not None and chain.label in ("after", "before") else 0)

@@ -1,0 +1,94 @@
+"""What a user brings and says about it: the command line's options, validated before anything heavy is loaded."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from gansample.bundle.spec import Distribution, ValueRange
+from gansample.errors import UsageError
+
+RANGES = ("auto", "tanh", "sigmoid", "bytes")
+LATENTS = ("auto", "normal", "uniform")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One generator to take in: exactly one of weights, onnx and torchscript. None means: find out."""
+
+    weights: Path | None = None
+    onnx: Path | None = None
+    torchscript: Path | None = None
+    generator: str | None = None
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    chain: str | None = None
+    image: tuple[int, int, int] | None = None
+    latent_shape: tuple[int, ...] | None = None
+    latent: Distribution | None = None
+    value_range: ValueRange | None = None
+    classes: int | None = None
+    class_names: tuple[str, ...] | None = None
+    recalibrate_bn: bool = False
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        given = [option for option in ("weights", "onnx", "torchscript") if getattr(self, option) is not None]
+        if len(given) != 1:
+            what = " and ".join(given) if given else "no file"
+            raise UsageError(f"one generator at a time, got {what}", "pass a weights file, --onnx FILE or --torchscript FILE")
+        if self.weights is None and (self.generator or self.key or self.chain or self.kwargs):
+            raise UsageError(
+                "--generator, --kwargs, --key and --chain describe a weights file", f"leave them out with --{given[0]}"
+            )
+        if self.generator and self.chain:
+            raise UsageError("--generator and --chain both say what the layers are", "pass one of them")
+
+    @property
+    def source(self) -> Path:
+        """The file that is taken in."""
+        return cast(Path, self.weights or self.onnx or self.torchscript)
+
+
+def parse_size(text: str, option: str = "--image") -> tuple[int, int, int]:
+    """`1x28x28` -> (1, 28, 28). Raises UsageError for anything but channels (1, 3 or 4), height and width."""
+    sizes = parse_shape(text, option)
+    if len(sizes) != 3 or sizes[0] not in (1, 3, 4) or max(sizes) > 4096:
+        raise UsageError(f"{option} {text!r} is no channels x height x width", "write it like 1x28x28 or 3x64x64")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def parse_shape(text: str, option: str) -> tuple[int, ...]:
+    """`16x4x4` -> (16, 4, 4). Raises UsageError for anything that is no list of sizes."""
+    if not re.fullmatch(r"[1-9]\d{0,5}(x[1-9]\d{0,5}){0,3}", text):
+        raise UsageError(f"cannot read {option} {text!r}", "write sizes joined by x, like 100 or 16x4x4")
+    return tuple(int(size) for size in text.split("x"))
+
+
+def parse_kwargs(text: str) -> dict[str, Any]:
+    """A JSON object as constructor arguments. Raises UsageError where it is none."""
+    try:
+        kwargs = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--kwargs is no JSON ({error})", """write it like '{"nz": 100}'""") from None
+    if not isinstance(kwargs, dict):
+        raise UsageError(f"--kwargs is a {type(kwargs).__name__}", """write a JSON object, like '{"nz": 100}'""")
+    return kwargs
+
+
+def parse_range(text: str) -> ValueRange | None:
+    """A value range, None for auto."""
+    return cast(ValueRange | None, _choice(text, "--range", RANGES))
+
+
+def parse_latent(text: str) -> Distribution | None:
+    """A latent distribution, None for auto."""
+    return cast(Distribution | None, _choice(text, "--latent", LATENTS))
+
+
+def _choice(text: str, option: str, allowed: tuple[str, ...]) -> str | None:
+    if text not in allowed:
+        raise UsageError(f"{option} {text!r} is unknown", f"choose {', '.join(allowed)}")
+    return None if text == "auto" else text

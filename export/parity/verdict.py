@@ -1,0 +1,203 @@
+"""The verdict: does the exported model draw the pictures of PyTorch?
+
+The reference is the same network in PyTorch float64. PyTorch's own float32 against it is the noise floor: no export can be
+asked to be closer than that, and a floor that is unusually high announces a generator that amplifies every rounding.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export.parity.distribution import Shift
+from export.parity.first_divergence import LATENTS, Divergence, Tensors, first_divergence
+from export.parity.reference import Reference, levels_psnr_db
+from export.parity.worst_latent import WorstLatent, hunt
+from gansample.bundle.fidelity import GATES, Fidelity, Gate, Verdict, compare, mean_square_steps, psnr_db
+
+BATCHES = {1: 64, 2: 64, 3: 66, 17: 68, 64: 1024}  # batch size -> plain seeds compared at that size
+STRESS_BATCH = 64
+LEVELS = 256  # latents compared before rounding: a figure in dB settles long before a thousand
+FUSED_DB = 6.0  # half the error gone, only because the runtime may not fuse layers
+SHOWN = 36  # pictures a report shows, 6 × 6
+
+Latents = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+Images = npt.NDArray[np.uint8]
+Draws = Callable[[Latents, Labels | None], npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One comparison: which latents, drawn at which batch size."""
+
+    latents: str
+    batch: int
+    fidelity: Fidelity
+    failures: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"latents": self.latents, "batch": self.batch, **self.fidelity.to_dict()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityReport:
+    """One variant judged, PASS only if no row, no batch, no searched latent and no distribution fails."""
+
+    variant: str
+    precision: str
+    rows: tuple[Row, ...]
+    batches_agree: Fidelity
+    """The same latents at different batch sizes, compared with each other."""
+    levels_psnr_db: float | None
+    """PSNR of the pictures before rounding to 8 bits, which tells near misses apart; None where the runtime hides them."""
+    float32_psnr_db: float
+    shift: Shift
+    floor: Shift
+    features: str
+    worst: WorstLatent
+    worst_class: tuple[str, float] | None
+    """Name and PSNR of the class that is drawn worst; None for an unconditional generator."""
+    failures: tuple[str, ...]
+    divergence: Divergence | None
+    """Only looked for where something failed."""
+    shown: Images
+    """The first pictures as the variant draws them, for the report."""
+
+    @property
+    def verdict(self) -> Verdict:
+        return "FAIL" if self.failures else "PASS"
+
+    @property
+    def overall(self) -> Fidelity:
+        """The row over the most latents."""
+        return max((row.fidelity for row in self.rows), key=lambda fidelity: fidelity.images)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict,
+            "failures": list(self.failures),
+            "reference": "PyTorch float64",
+            "rows": [row.to_dict() for row in self.rows],
+            "levels_psnr_db": finite(self.levels_psnr_db),
+            "torch_float32_psnr_db": finite(self.float32_psnr_db),
+            "batch_invariant": self.batches_agree.identical == 1,
+            "distribution": {**self.shift.to_dict(), "floor": self.floor.to_dict(), "features": self.features},
+            "worst": self.worst.to_dict(),
+            "worst_class": {"class": self.worst_class[0], "psnr_db": finite(self.worst_class[1])} if self.worst_class else None,
+            "divergence": self.divergence.to_dict() if self.divergence else None,
+        }
+
+
+def judge(
+    images: Draws,
+    levels: Draws | None,
+    reference: Reference,
+    *,
+    variant: str,
+    precision: str,
+    tensors: Tensors | None = None,
+    batches: Mapping[int, int] = BATCHES,
+) -> ParityReport:
+    """Compare a variant with the reference.
+
+    images   draws uint8 pictures (N, H, W, C) with the very file and runtime that ship
+    levels   draws the same pictures before rounding, where the runtime can
+    tensors  gives everything the graph computes for some latents; asked only to find the layer where a failure begins
+    batches  batch size -> number of plain seeds compared at that size
+    """
+    if not batches:
+        raise ValueError("a comparison of nothing is no verdict: give at least one batch size")
+    gate = GATES[precision]
+    by_batch = {batch: in_batches(images, reference, slice(0, n), batch) for batch, n in batches.items()}
+    plain = max(by_batch.values(), key=len)
+    rows = [_row("seeds", batch, drawn, reference.gold.images[: len(drawn)], gate) for batch, drawn in by_batch.items()]
+    for name, part in reference.conditions.items():
+        if name != "seeds":
+            drawn = in_batches(images, reference, part, STRESS_BATCH)
+            rows.append(_row(name, STRESS_BATCH, drawn, reference.gold.images[part], gate.under_stress()))
+    agree = _batches_agree(list(by_batch.values()), plain)
+    shift = reference.distribution.shift(plain)
+    worst = hunt(images, plain, reference)
+    most = max(rows, key=lambda row: row.fidelity.images)
+    failures = (
+        # Where all the seeds fail together, every batch size does: saying so once is enough.
+        *(
+            f"{row.latents}, batch {row.batch}: {failure}"
+            for row in ([most] if most.failures else rows)
+            for failure in row.failures
+        ),
+        *([] if agree.identical == 1 else [f"a picture changes with the batch it is drawn in, by {agree.max_step:.0f} steps"]),
+        *(f"worst latent: {failure}" for failure in worst.failures(gate)),
+        *reference.distribution.failures(shift),
+    )
+    return ParityReport(
+        variant=variant,
+        precision=precision,
+        rows=tuple(rows),
+        batches_agree=agree,
+        levels_psnr_db=_levels(levels, reference, min(LEVELS, len(plain))) if levels is not None else None,
+        float32_psnr_db=reference.float32_psnr_db,
+        shift=shift,
+        floor=reference.distribution.floor,
+        features=reference.distribution.features.name,
+        worst=worst,
+        worst_class=_worst_class(plain, reference),
+        failures=failures,
+        divergence=_divergence(tensors, plain, reference) if failures and tensors is not None else None,
+        shown=plain[:SHOWN],
+    )
+
+
+def in_batches(draws: Draws, reference: Reference, part: slice, batch: int) -> npt.NDArray[Any]:
+    """Draw some of the reference's latents, `batch` at a time."""
+    z, label = reference.z[part], reference.label[part] if reference.label is not None else None
+    parts = [
+        draws(z[start : start + batch], label[start : start + batch] if label is not None else None)
+        for start in range(0, len(z), batch)
+    ]
+    return np.concatenate(parts)
+
+
+def _row(latents: str, batch: int, drawn: npt.NDArray[Any], gold: Images, gate: Gate) -> Row:
+    fidelity = compare(drawn.astype(np.uint8, copy=False), gold)
+    return Row(latents=latents, batch=batch, fidelity=fidelity, failures=tuple(gate.failures(fidelity)))
+
+
+def _batches_agree(drawn: Sequence[Images], plain: Images) -> Fidelity:
+    """A picture may not depend on its batch: every batch size against the one with the most pictures."""
+    return compare(np.concatenate(drawn), np.concatenate([plain[: len(pictures)] for pictures in drawn]))
+
+
+def _worst_class(plain: Images, reference: Reference) -> tuple[str, float] | None:
+    classes = reference.face.spec.classes
+    if classes is None or reference.label is None:
+        return None
+    errors, label = mean_square_steps(plain, reference.gold.images[: len(plain)]), reference.label[: len(plain)]
+    by_class = {int(k): float(errors[label == k].mean()) for k in np.unique(label)}
+    worst = max(by_class, key=by_class.__getitem__)
+    return classes[worst], psnr_db(by_class[worst])
+
+
+def _levels(levels: Draws, reference: Reference, n: int) -> float:
+    return levels_psnr_db(in_batches(levels, reference, slice(0, n), STRESS_BATCH), reference.gold.levels[:n])
+
+
+def _divergence(tensors: Tensors, drawn: Images, reference: Reference) -> Divergence:
+    few = slice(0, min(LATENTS, len(drawn)))
+    z, label, gold = reference.z[few], reference.label[few] if reference.label is not None else None, reference.gold.images[few]
+    seen = tensors(z, label)
+    divergence = first_divergence(reference.face, seen, z, label)
+    apart, fused = (compare(images, gold).psnr_db for images in (seen["images"], drawn[few]))
+    if apart > fused + FUSED_DB:
+        first = f"a fused kernel of the runtime: {fused:.0f} dB as it runs, {apart:.0f} dB with every layer kept apart"
+        return replace(divergence, first=first)
+    return divergence
+
+
+def finite(value: float | None) -> float | None:
+    """Two decimals; None for infinity and NaN, which JSON does not have."""
+    return round(value, 2) if value is not None and math.isfinite(value) else None

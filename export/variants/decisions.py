@@ -1,0 +1,42 @@
+"""What an export left to the stopwatch, so that another machine's export can decide alike: `python -m export --like BUNDLE`.
+
+Three things depend on how fast this machine happens to run something: which variants it can execute at all, which graph passes
+pay, and which layers of the int8 variant stay in float. A bundle's manifest records all three.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from gansample.bundle.open import Bundle
+from gansample.bundle.spec import Variant
+
+KEEP_FLOAT = "keep float"  # the int8 variant's step of that name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """Whatever is None is decided by measuring."""
+
+    variants: tuple[str, ...] | None = None
+    passes: Mapping[str, bool] | None = None
+    """Pass of the reference graph -> whether it was kept."""
+    float_layers: tuple[str, ...] | None = None
+    """Layers of the int8 variant that are not quantised."""
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Self:
+        """Those that made `bundle`."""
+        layers = [step.get("layers", []) for variant in bundle.variants for step in _steps(variant)]  # [] if dropped
+        return cls(
+            variants=tuple(variant.name for variant in bundle.variants),
+            passes={note["pass"]: bool(note["kept"]) for note in bundle.variants[0].notes.get("passes", [])},
+            float_layers=tuple(layers[0]) if layers else None,
+        )
+
+
+def _steps(variant: Variant) -> list[dict[str, Any]]:
+    return [step for step in variant.notes.get("steps", []) if step.get("step") == KEEP_FLOAT]
+
+
+MEASURED = Decisions()

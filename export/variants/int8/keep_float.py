@@ -1,0 +1,117 @@
+"""Which layers are not quantised: those whose quantisation costs most fidelity for the time it saves, within a time budget.
+
+They are computed in bf16 where the processor has it, else in float32, as the runner has it. What is timed is processor time,
+in the blocks that the runner draws: wall time on a busy machine moves by more than the budget, and the choice with it.
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from openvino import Core, Model
+
+from export.variants.int8.layers import constant_value, quantised_layers, restore_float
+from gansample.bundle.fidelity import psnr_db
+from gansample.runtimes import Labels, Latents
+from gansample.runtimes.openvino_cpu import BLOCK, HINTS
+
+BUDGET = 0.9  # of the fully quantised speed, as the issue asks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """The model with these layers not quantised."""
+
+    layers: tuple[str, ...]
+    psnr_db: float
+    times: tuple[float, ...]
+    """Processor seconds of one block, all threads together, in each round."""
+
+    @property
+    def seconds(self) -> float:
+        return statistics.median(self.times)
+
+    def speed_beside(self, other: "Trial") -> float:
+        """How many times as fast as `other`, round by round: what slows a round slows both."""
+        return statistics.median(theirs / mine for theirs, mine in zip(other.times, self.times, strict=True))
+
+
+def keep_float(
+    model: Model, float_model: Model, z: Latents, label: Labels | None, budget: float = BUDGET
+) -> tuple[Model, Trial, float]:
+    """The model with the layers restored that pay, the trial that chose them, and its speed beside the model as it came."""
+    wanted = draw(float_model, z, label, "f32")
+    names = [layer.node.get_friendly_name() for layer in quantised_layers(model)]
+    singles = _trials(model, float_model, [(), *((name,) for name in names)], wanted, z, label)
+    plain = singles[0]
+    worth = sorted(singles[1:], key=lambda trial: (plain.psnr_db - trial.psnr_db) / max(trial.seconds - plain.seconds, 1e-6))
+    gaining = [trial.layers[0] for trial in worth if trial.psnr_db > plain.psnr_db + 0.1]
+    chosen, speed = plain, 1.0
+    for name in gaining:
+        before, after = _trials(model, float_model, [(), (*chosen.layers, name)], wanted, z, label)
+        if (beside := after.speed_beside(before)) >= budget and after.psnr_db > chosen.psnr_db:
+            chosen, speed = after, beside
+    return restored(model, float_model, chosen.layers), chosen, speed
+
+
+def restored(model: Model, float_model: Model, names: Sequence[str]) -> Model:
+    """A copy with the named layers not quantised, their weights from the float model."""
+    copy = model.clone()
+    originals = {op.get_friendly_name(): op for op in float_model.get_ops()}
+    for layer in list(quantised_layers(copy)):
+        if (name := layer.node.get_friendly_name()) in names:
+            restore_float(copy, layer, constant_value(originals[name].input_value(1).get_node()))
+    return copy
+
+
+class Draw:
+    """A model as it is compiled: draws levels float64 (N, H, W, C), what is not quantised computed in precision `hint`."""
+
+    def __init__(self, model: Model, hint: str = HINTS["int8"]) -> None:
+        self._request = _open(model, hint)
+
+    def __call__(self, z: Latents, label: Labels | None) -> npt.NDArray[np.float64]:
+        return np.asarray(self._request.infer(_feed(z, label))["levels"], np.float64)
+
+
+def draw(model: Model, z: Latents, label: Labels | None, hint: str = HINTS["int8"]) -> npt.NDArray[np.float64]:
+    return Draw(model, hint)(z, label)
+
+
+def _trials(
+    model: Model,
+    float_model: Model,
+    choices: Sequence[tuple[str, ...]],
+    wanted: npt.NDArray[np.float64],
+    z: Latents,
+    label: Labels | None,
+    seconds: float = 0.4,
+) -> list[Trial]:
+    """Fidelity of each choice, and its median time over about `seconds` each; the choices take turns."""
+    requests = [_open(restored(model, float_model, names), HINTS["int8"]) for names in choices]
+    fidelity = [psnr_db(float(np.square(request.infer(_feed(z, label))["levels"] - wanted).mean())) for request in requests]
+    block = _feed(z[:BLOCK], label[:BLOCK] if label is not None else None)
+    times: list[list[float]] = [[] for _ in requests]
+    until = time.perf_counter() + seconds * len(requests)
+    while len(times[0]) < 12 or time.perf_counter() < until:
+        for spent, request in zip(times, requests, strict=True):
+            started = time.process_time()
+            request.infer(block)
+            spent.append(time.process_time() - started)
+    return [
+        Trial(layers=names, psnr_db=decibels, times=tuple(spent))
+        for names, decibels, spent in zip(choices, fidelity, times, strict=True)
+    ]
+
+
+def _open(model: Model, hint: str) -> Any:
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
+    return Core().compile_model(model, "CPU", settings).create_infer_request()
+
+
+def _feed(z: Latents, label: Labels | None) -> dict[str, npt.NDArray[Any]]:
+    return {"z": z} if label is None else {"z": z, "label": label}

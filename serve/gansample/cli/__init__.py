@@ -1,0 +1,1 @@
+"""The commands `gansample` and `gan`."""

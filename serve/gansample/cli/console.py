@@ -1,0 +1,39 @@
+"""Typer with this project's manners."""
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+import typer
+
+from gansample.cli.exit_codes import end, one_line
+from gansample.system.signals import Stopped
+
+# Typer carries its own copy of Click and does not name this base class in public.
+ClickException: type[typer.BadParameter] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def run(app: typer.Typer, name: str) -> NoReturn:
+    """Run a Typer app as the process's main function and end with its exit code."""
+
+    def call() -> object:
+        try:
+            return app(prog_name=name, standalone_mode=False)
+        except ClickException as error:
+            print(f"{name}: {one_line(error.format_message()).rstrip('.')}. Try: {name} --help", file=sys.stderr)
+            return error.exit_code
+        except typer.Abort:
+            raise Stopped(signal.SIGINT) from None
+
+    end(name, call)
+
+
+def share_processor() -> None:
+    """Let the numeric libraries' threads sleep while they wait, where the user's environment does not say otherwise.
+
+    Threads that spin take each other's turns as soon as anything else runs: on 2 cores with a load of 6, what takes 1.9 s
+    with these settings took 16.8 s without. They are read when torch and numpy load, so call this before.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,0 +1,66 @@
+"""What one request asks for, checked against its model and the limits before anything is drawn."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from gansample.errors import UsageError
+from gansample.http.models import Model
+from gansample.http.refusals import Refusal
+from gansample.http.settings import Settings
+from gansample.latents import LatentSpace
+from gansample.outputs.base import Job
+from gansample.runtimes.base import Images, Labels, Latents
+from gansample.sampling.classes import parse_classes
+from gansample.sampling.selection import Seeds
+
+FEW = 16  # pictures whose latents take less than the way to another thread and back
+
+
+class Wish:
+    """Pictures of seeds from one model: the same job as the command line's, so the same pictures."""
+
+    def __init__(
+        self, model: Model, spans: Sequence[range], settings: Settings, *, of_class: str | None, truncation: float | None
+    ) -> None:
+        self.model, spec = model, model.spec
+        count = sum(map(len, spans))
+        if count > settings.max_pictures:
+            raise Refusal(413, f"{count:,} pictures in one request, at most {settings.max_pictures:,}", param="n")
+        if (pixels := count * spec.height * spec.width) > settings.max_pixels:
+            raise Refusal(413, f"{pixels:,} pixels in one request, at most {settings.max_pixels:,}", param="n")
+        space = _checked("truncation", lambda: LatentSpace(spec.latent_size, spec.distribution, truncation))
+        wanted = _checked("class", lambda: parse_classes(of_class, spec.classes)) if of_class is not None else None
+        self.job = Job(Seeds(spans, space), spec, wanted, 1, model.about(truncation))
+        self.positions = range(count)
+        self._slow = truncation is not None  # redraws, hundreds of times where it is small
+        self.labels: Labels | None = self.job.labels(self.positions)
+
+    @property
+    def seeds(self) -> list[int]:
+        return self.job.selection.seeds(self.positions)
+
+    def label(self, position: int) -> int | None:
+        return int(self.labels[position]) if self.labels is not None else None
+
+    def class_name(self, position: int) -> str | None:
+        label = self.label(position)
+        return self.model.spec.classes[label] if label is not None and self.model.spec.classes is not None else None
+
+    def texts(self) -> list[str]:
+        """What each picture remembers, as JSON."""
+        return [self.job.text(position, self.label(position)) for position in self.positions]
+
+    async def draw(self) -> Images:
+        z = await asyncio.to_thread(self._latents) if len(self.positions) > FEW or self._slow else self._latents()
+        return await self.model.drawer.draw(z, self.labels)
+
+    def _latents(self) -> Latents:
+        return self.job.selection.latents(self.positions)
+
+
+def _checked(param: str, make: Any) -> Any:
+    try:
+        return make()
+    except UsageError as error:
+        raise Refusal(422, str(error), param=param) from None

@@ -1,0 +1,68 @@
+"""What a picture remembers of its making: seeds, model digest and version, in every form that has room for a text.
+
+PNG: an iTXt chunk `gansample`. JPEG: the comment. WebP: the EXIF field ImageDescription. GIF: the comment.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gansample
+from gansample.errors import ArtefactError
+from gansample.outputs.png import CHUNK
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from gansample.bundle.open import Bundle
+    from gansample.sampling.sampler import Engine
+
+EXIF_DESCRIPTION = 0x010E
+
+
+def picture_metadata(bundle: "Bundle", engine: "Engine", drawn_with: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything needed to draw the same again.
+
+    drawn_with  the options that say what was drawn, by their names on the command line (seeds, class, truncation, grid …);
+                those that are None were not given.
+    """
+    return {
+        **{name: value for name, value in drawn_with.items() if value is not None},
+        "model": bundle.spec.name,
+        "model_sha256": bundle.sha256,
+        "backend": engine.backend,
+        "variant": engine.variant,
+        "why": engine.why,
+        "version": gansample.__version__,
+    }
+
+
+def read_metadata(source: Path | bytes) -> dict[str, Any]:
+    """What a picture of ours was told. Raises ArtefactError for a file that is no picture, or not one of ours."""
+    from PIL import Image, UnidentifiedImageError
+
+    name = "the picture" if isinstance(source, bytes) else str(source)
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            metadata = json.loads(_text_of(image))
+    except FileNotFoundError:
+        raise ArtefactError(f"{name} is missing") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise ArtefactError(f"{name} is no readable picture ({error})") from None
+    except (KeyError, ValueError):
+        raise ArtefactError(f"{name} says nothing about its seeds", "it was not drawn by gansample, or was re-saved") from None
+    if not isinstance(metadata, dict):
+        raise ArtefactError(f"{name} says nothing about its seeds", "it was not drawn by gansample, or was re-saved")
+    return metadata
+
+
+def _text_of(image: "Image.Image") -> str | bytes:
+    if CHUNK in image.info:
+        text: str | bytes = image.info[CHUNK]
+        return text
+    if (description := image.getexif().get(EXIF_DESCRIPTION)) is not None:
+        return str(description)
+    text = image.info["comment"]
+    return text

@@ -1,0 +1,141 @@
+"""Latents, drawing, encoding and writing, all at the same time.
+
+    latents ──▶ runner ──▶ encoders ──▶ output
+    (ahead)     (here)     (threads)    (one thread, in order)
+
+The queues between them are bounded, so memory does not grow with the number of pictures, and whatever is slowest sets the pace.
+Threads are enough: the runtime, libdeflate and NumPy all let go of the interpreter's lock while they work.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gansample.errors import OutputError
+from gansample.outputs.base import Batch, Job, Output
+from gansample.outputs.forms import STDOUT
+from gansample.outputs.target import reader_has_left
+from gansample.runtimes.base import Images, Labels, Latents
+from gansample.system.atomic import cannot_write
+from gansample.system.signals import check, held
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+    from queue import Queue
+
+    from gansample.sampling.sampler import Sampler
+
+MAX_ENCODERS = 8
+Drawn = Callable[[int], None]  # hears how many pictures are written so far
+
+
+def draw_into(output: Output[Any], job: Job, sampler: "Sampler", *, batch: int, drawn: Drawn = lambda done: None) -> int:
+    """Draw what `output` does not have yet, `batch` pictures at a time, and give how many that were.
+
+    drawn  hears, from another thread, how many are written so far.
+
+    Raises OutputError where they cannot be written, with how to go on if something was kept. On any error, or an interruption,
+    nothing half done stands under its name; what was kept is then a note of the exception.
+    """
+    with held():
+        try:
+            positions = output.begin(job)
+            if len(positions):
+                _draw(output, job, sampler, positions, batch, drawn)
+            output.finish()
+        except BaseException as error:
+            note = output.abandon()
+            if isinstance(error, OSError):
+                raise _cannot_write(output, error, note) from error
+            if note:
+                error.add_note(note)
+            raise
+    return len(positions)
+
+
+def _cannot_write(output: Output[Any], error: OSError, note: str) -> OutputError:
+    if output.path == STDOUT:
+        return reader_has_left(error)
+    words = cannot_write(output.path, error)
+    return OutputError(str(words), note) if note else words
+
+
+def _draw(output: Output[Any], job: Job, sampler: "Sampler", positions: Sequence[int], batch: int, drawn: Drawn) -> None:
+    def draw(part: Sequence[int], latents: Latents, labels: Labels | None) -> Batch:
+        return Batch(part, sampler.draw(latents, labels), labels)
+
+    def encode(raw: Batch) -> Any:
+        return output.encode(Batch(raw.positions, _upscaled(raw.images, job.upscale), raw.labels))
+
+    if len(positions) <= batch:  # a grid of 64: threads would cost more than they gain
+        output.write(encode(draw(positions, *_inputs(job, positions))))
+        drawn(len(positions))
+        return
+    from concurrent.futures import ThreadPoolExecutor
+    from queue import Queue
+
+    encoders = max(1, min(MAX_ENCODERS, os.cpu_count() or 1))
+    queue: Queue[tuple[int, Future[Any]] | None] = Queue(maxsize=2 * encoders)
+    with ThreadPoolExecutor(encoders + 1) as pool, _Writer(output, queue, drawn) as writer:
+        for part, inputs in _ahead(pool, job, positions, batch):
+            check()
+            if writer.error is not None:
+                break
+            queue.put((len(part), pool.submit(encode, draw(part, *inputs))))
+    if writer.error is not None:
+        raise writer.error
+
+
+class _Writer:
+    """The thread that writes, in order. After an error it goes on emptying the queue, so that nobody waits for ever."""
+
+    def __init__(self, output: Output[Any], queue: "Queue[tuple[int, Future[Any]] | None]", drawn: Drawn) -> None:
+        self._output, self._queue, self._drawn = output, queue, drawn
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="gansample-writer", daemon=True)
+
+    def __enter__(self) -> "_Writer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        done = 0
+        while (item := self._queue.get()) is not None:
+            if self.error is not None:
+                continue
+            count, encoded = item
+            try:
+                self._output.write(encoded.result())
+                done += count
+                self._drawn(done)
+            except Exception as error:
+                self.error = error
+
+
+def _ahead(
+    pool: "Executor", job: Job, positions: Sequence[int], batch: int
+) -> Iterator[tuple[Sequence[int], tuple[Latents, Labels | None]]]:
+    """Each part with its latents and labels, made while the one before is drawn."""
+    before: tuple[Sequence[int], Future[tuple[Latents, Labels | None]]] | None = None
+    for start in range(0, len(positions), batch):
+        part = positions[start : start + batch]
+        coming = part, pool.submit(_inputs, job, part)
+        if before is not None:
+            yield before[0], before[1].result()
+        before = coming
+    if before is not None:
+        yield before[0], before[1].result()
+
+
+def _inputs(job: Job, positions: Sequence[int]) -> tuple[Latents, Labels | None]:
+    return job.selection.latents(positions), job.labels(positions)
+
+
+def _upscaled(images: Images, factor: int) -> Images:
+    """Every pixel as factor × factor of them."""
+    return images if factor == 1 else images.repeat(factor, axis=1).repeat(factor, axis=2)

@@ -1,0 +1,92 @@
+"""What every runner is and promises. Numpy in, numpy out; each backend is one short file beside this one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gansample.bundle.spec import Spec
+from gansample.errors import ArtefactError, GansampleError
+
+Latents = npt.NDArray[np.float32]  # (N, nz)
+Labels = npt.NDArray[np.int64]  # (N,)
+Images = npt.NDArray[np.uint8]  # (N, H, W, C)
+Say = Callable[[str], None]  # hears, one line at a time, what takes long
+
+
+def silent(message: str) -> None:
+    """Hears and says nothing."""
+
+
+class Runner(Protocol):
+    """An opened generator: a context manager around one runtime's session."""
+
+    @property
+    def backend(self) -> str:
+        """The runtime and device that really run, for example `onnxruntime-cpu`."""
+
+    @property
+    def variant(self) -> str:
+        """The bundle's variant that is open, for example `onnx-fp32`."""
+
+    def run(self, z: Latents, label: Labels | None) -> Images:
+        """Pictures for latents and, for a conditional generator, labels."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+class ClosingRunner:
+    """The context manager half of a runner."""
+
+    def close(self) -> None:
+        """Free the session; running afterwards is an error."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+Port = tuple[str, list[int]]  # element type and the sizes after the batch
+
+
+def check_face(ports: dict[str, Port], spec: Spec, source: str) -> None:
+    """Compare what a graph takes and gives with what the spec promises; ArtefactError on the first difference.
+
+    ports  every input and output by name, with its element type as numpy names it and its sizes after the batch.
+    """
+    wanted: dict[str, Port] = {"z": ("float32", [spec.latent_size])}
+    if spec.classes is not None:
+        wanted["label"] = ("int64", [])
+    wanted["images"] = ("uint8", [spec.height, spec.width, spec.channels])
+    for name in [*wanted, *ports]:
+        if ports.get(name) != wanted.get(name):
+            raise ArtefactError(
+                f"{source} does not match its spec: {name} is {_words(ports.get(name))}, not {_words(wanted.get(name))}",
+                "export again",
+            )
+
+
+def _words(port: Port | None) -> str:
+    return "absent" if port is None else f"{port[0]} (N{''.join(f', {size}' for size in port[1])})"
+
+
+@contextmanager
+def runtime_errors(runtime: str, source: str) -> Iterator[None]:
+    """Turn whatever a runtime raises (their exceptions share no base class) into one ArtefactError."""
+    try:
+        yield
+    except GansampleError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        reason = lines[-1] if lines else type(error).__name__
+        raise ArtefactError(f"{runtime} refuses {source} ({reason})", "export again with this version") from error

@@ -1,0 +1,112 @@
+"""ONNX Runtime on CUDA: fixed device buffers, one CUDA graph per batch size, no silent fall-back to the CPU."""
+
+import contextlib
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+from gansample.bundle.spec import Spec
+from gansample.errors import BackendUnavailable, GansampleError
+from gansample.runtimes.base import ClosingRunner, Images, Labels, Latents, check_face
+from gansample.runtimes.cuda_graphs import draw_in_lanes, prove_lane
+from gansample.runtimes.onnxruntime_cpu import ports_of
+
+PROVIDER = "CUDAExecutionProvider"
+PROVIDER_OPTIONS = {
+    "device_id": "0",
+    "cudnn_conv_algo_search": "HEURISTIC",  # EXHAUSTIVE makes the first run seconds long, DEFAULT is 4 to 40 times slower
+    "cudnn_conv_use_max_workspace": "1",
+    "use_tf32": "0",  # on by default: it keeps 10 bits of the mantissa and breaks the fp32 gate
+    "enable_cuda_graph": "1",
+}
+REPLACE = "pip uninstall -y onnxruntime && pip install 'gansample[gpu]'"  # the two wheels overwrite each other
+REPAIR = "pip install --force-reinstall 'gansample[gpu]'"
+
+
+class OnnxRuntimeCudaRunner(ClosingRunner):
+    """Opens an ONNX model given as bytes (whose digest the caller has checked) and compares its face with `spec`."""
+
+    backend = "onnxruntime-cuda"
+
+    def __init__(self, model: bytes, spec: Spec, *, source: str = "the model", variant: str = "onnx-fp32") -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise BackendUnavailable("onnxruntime is not installed", "pip install 'gansample[gpu]'") from None
+        if PROVIDER not in onnxruntime.get_available_providers():
+            raise BackendUnavailable(f"the onnxruntime {onnxruntime.__version__} installed here has no CUDA", REPLACE)
+        self.variant, self._spec, self._runtime = variant, spec, onnxruntime
+        with contextlib.redirect_stdout(sys.stderr):  # it prints what it misses, and stdout is for pictures
+            onnxruntime.preload_dlls(directory="")  # CUDA and cuDNN from the nvidia-* wheels beside it
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        try:
+            # enable_fallback=0: or the Python wrapper would try once more on the CPU by itself
+            self._session: Any = onnxruntime.InferenceSession(
+                model, options, providers=[(PROVIDER, PROVIDER_OPTIONS)], enable_fallback=0
+            )
+        except Exception as error:  # its exceptions share no base class
+            raise BackendUnavailable(f"ONNX Runtime cannot run {source} on CUDA ({_last_line(error)})", REPAIR) from error
+        if (first := self._session.get_providers()[0]) != PROVIDER:
+            raise BackendUnavailable(f"ONNX Runtime runs {source} on {first} instead of CUDA", REPAIR)
+        check_face(ports_of(self._session), spec, source)
+        self._lanes: dict[int, _Lane] = {}
+        self._turn = threading.Lock()  # a lane's buffers belong to one caller at a time
+
+    def run(self, z: Latents, label: Labels | None) -> Images:
+        try:
+            with self._turn:
+                return draw_in_lanes(lambda n: self._lane(n).draw, self._spec, z, label)
+        except GansampleError:
+            raise
+        except Exception as error:
+            raise BackendUnavailable(f"ONNX Runtime fails on CUDA ({_last_line(error)})", "ask for smaller batches") from error
+
+    def _lane(self, n: int) -> "_Lane":
+        if n not in self._lanes:
+            lane = _Lane(self._runtime, self._session, self._spec, n)
+            # ONNX Runtime records during the first run by itself, so that even the second `plain` run is the recording's.
+            prove_lane(lane.draw, lambda: lane.draw, self._spec, n, self.backend)
+            self._lanes[n] = lane
+        return self._lanes[n]
+
+    def close(self) -> None:
+        self._lanes.clear()
+        self._session = None
+
+
+class _Lane:
+    """One batch size: device tensors whose addresses never move, as ONNX Runtime's CUDA graphs require."""
+
+    def __init__(self, runtime: Any, session: Any, spec: Spec, n: int) -> None:
+        self._session, self._binding = session, session.io_binding()
+        self._options = runtime.RunOptions()
+        self._options.add_run_config_entry("gpu_graph_id", str(n))
+        tensor = runtime.OrtValue.ortvalue_from_shape_and_type
+        self._z = tensor([n, spec.latent_size], np.float32, "cuda", 0)
+        self._label = tensor([n], np.int64, "cuda", 0) if spec.classes is not None else None
+        self._images = tensor([n, spec.height, spec.width, spec.channels], np.uint8, "cuda", 0)
+        self._binding.bind_ortvalue_input("z", self._z)
+        if self._label is not None:
+            self._binding.bind_ortvalue_input("label", self._label)
+        self._binding.bind_ortvalue_output("images", self._images)
+
+    def draw(self, z: Latents, label: Labels | None) -> Images:
+        self._z.update_inplace(np.ascontiguousarray(z))
+        if self._label is not None:
+            self._label.update_inplace(np.ascontiguousarray(label, np.int64))
+        self._binding.synchronize_inputs()
+        self._session.run_with_iobinding(self._binding, self._options)
+        self._binding.synchronize_outputs()
+        images: Images = (
+            self._images.numpy().copy()
+        )  # or the next run would overwrite it where the device shares the host's memory
+        return images
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""NVIDIA TensorRT: engines built on this machine, verified, cached, run."""

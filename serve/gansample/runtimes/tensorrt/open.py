@@ -1,0 +1,59 @@
+"""From a bundle to a running TensorRT engine: cached, or built here and proven before its first use."""
+
+from gansample.bundle.goldens import check_goldens, read_goldens
+from gansample.bundle.open import Bundle
+from gansample.bundle.spec import Variant
+from gansample.errors import BackendUnavailable
+from gansample.runtimes.base import Say
+from gansample.runtimes.cuda_device import Cuda
+from gansample.runtimes.cuda_graphs import MAX_BATCH
+from gansample.runtimes.tensorrt.engine import FLAGS, Engine, build_engine, load_tensorrt
+from gansample.runtimes.tensorrt.engine_cache import CachedEngine, EngineCache, EngineKey
+from gansample.runtimes.tensorrt.layers import check_precision
+from gansample.runtimes.tensorrt.runner import TensorRTRunner
+
+
+def open_tensorrt(bundle: Bundle, variant: Variant, say: Say, cache: EngineCache | None = None) -> TensorRTRunner:
+    """The TensorRT runner for one ONNX variant of `bundle`.
+
+    The first time on a GPU, after a new driver or TensorRT, or for a new model, the engine is built (`say` tells why, and the
+    progress), its layers' precision is read back, and it must draw the bundle's goldens; only then it is kept. A plan is
+    executable code: none is ever taken from the bundle.
+
+    Needs a GPU (see `require_gpu`). Raises BackendUnavailable without TensorRT, ParityError where the engine is not what was
+    asked for.
+    """
+    trt, cuda = load_tensorrt(), Cuda()
+    cache = cache if cache is not None else EngineCache()
+    onnx = bundle.read(variant.files[0])
+    key = EngineKey.of(
+        onnx, cuda.gpu(), tensorrt=trt.__version__, precision=variant.precision, max_batch=MAX_BATCH, flags=FLAGS
+    )
+
+    def runner(engine: Engine) -> TensorRTRunner:
+        return TensorRTRunner(engine, bundle.spec, cuda, variant=variant.name)
+
+    match cache.load(key):
+        case CachedEngine(plan):
+            try:
+                return runner(Engine(trt, plan))
+            except BackendUnavailable as error:
+                reason = str(error)
+        case str(why):
+            reason = why
+    say(f"building a TensorRT engine, once for this GPU ({reason})")
+    goldens = read_goldens(bundle)
+    built = build_engine(trt, onnx, bundle.spec, max_batch=MAX_BATCH, timings=cache.load_timings(key), say=say)
+    cache.store_timings(key, built.timings)
+    engine = Engine(trt, built.plan)
+    layers = engine.layers()
+    check_precision(layers, variant.precision)
+    opened = runner(engine)
+    try:
+        fidelity = check_goldens(opened, goldens, variant.precision)
+        cache.store(key, built.plan, {"verdict": "PASS", "layers": layers.to_dict(), "goldens": fidelity.to_dict()})
+    except BaseException:
+        opened.close()
+        raise
+    say(f"engine ready: {layers.half} of {layers.layers} layers in half precision, goldens within the {variant.precision} gate")
+    return opened

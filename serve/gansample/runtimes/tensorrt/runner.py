@@ -1,0 +1,111 @@
+"""TensorRT on the GPU: pinned buffers, and one recorded CUDA graph per lane, proven before it draws anything."""
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from gansample.bundle.spec import Spec
+from gansample.errors import BackendUnavailable
+from gansample.runtimes.base import ClosingRunner, Images, Labels, Latents, check_face
+from gansample.runtimes.cuda_device import Buffer, Cuda
+from gansample.runtimes.cuda_graphs import Draw, draw_in_lanes, prove_lane
+from gansample.runtimes.tensorrt.engine import Engine
+
+Ports = dict[str, tuple[np.dtype[Any], list[int]]]  # every tensor's type and its sizes after the batch
+
+
+class TensorRTRunner(ClosingRunner):
+    """Runs a deserialised engine whose origin and digest the caller vouches for."""
+
+    backend = "tensorrt-gpu"
+
+    def __init__(self, engine: Engine, spec: Spec, cuda: Cuda, *, variant: str = "onnx-fp32") -> None:
+        self.variant = variant
+        self._engine, self._spec, self._cuda = engine, spec, cuda
+        self._lanes: dict[int, _Lane] = {}
+        self._ports = _ports(engine)
+        check_face({name: (str(kind), sizes) for name, (kind, sizes) in self._ports.items()}, spec, "the TensorRT engine")
+        self._stream = cuda.stream()
+        self._turn = threading.Lock()  # a lane's buffers belong to one caller at a time
+
+    def run(self, z: Latents, label: Labels | None) -> Images:
+        with self._turn:
+            return draw_in_lanes(lambda n: self._lane(n).draw, self._spec, z, label)
+
+    def _lane(self, n: int) -> "_Lane":
+        if n not in self._lanes:
+            lane = _Lane(self._engine, self._ports, n, self._cuda, self._stream)
+            try:
+                prove_lane(lane.draw, lane.record, self._spec, n, self.backend)
+            except BaseException:
+                lane.close()
+                raise
+            self._lanes[n] = lane
+        return self._lanes[n]
+
+    def close(self) -> None:
+        while self._lanes:
+            self._lanes.popitem()[1].close()
+        if self._stream is not None:
+            self._cuda.destroy_stream(self._stream)
+            self._stream = None
+
+
+class _Lane:
+    """One batch size: an execution context of its own (a recording belongs to one shape), its buffers, and the recording."""
+
+    def __init__(self, engine: Engine, ports: Ports, n: int, cuda: Cuda, stream: Any) -> None:
+        self._engine, self._cuda, self._stream, self._graph = engine, cuda, stream, None
+        self._context = engine.context()
+        self._buffers: dict[str, Buffer] = {}
+        try:
+            for name, (kind, sizes) in ports.items():
+                self._buffers[name] = buffer = cuda.buffer((n, *sizes), kind)
+                shaped = name == "images" or self._context.set_input_shape(name, buffer.host.shape)
+                if not (shaped and self._context.set_tensor_address(name, buffer.address)):
+                    raise BackendUnavailable(f"TensorRT refuses batches of {n} ({engine.refusal()})", "ask for smaller batches")
+        except BaseException:
+            self.close()
+            raise
+
+    def record(self) -> Draw:
+        """Record the graph. Something must have been drawn before: the first run allocates, which no recording may hold."""
+        self._graph = self._cuda.record(self._enqueue, self._stream)
+        return self.draw
+
+    def draw(self, z: Latents, label: Labels | None) -> Images:
+        self._buffers["z"].host[...] = z
+        if label is not None:
+            self._buffers["label"].host[...] = label
+        if self._graph is None:
+            self._enqueue()
+        else:
+            self._cuda.launch(self._graph, self._stream)
+        self._cuda.synchronize(self._stream)
+        images: Images = self._buffers["images"].host.copy()
+        return images
+
+    def _enqueue(self) -> None:
+        for name, buffer in self._buffers.items():
+            if name != "images":
+                buffer.upload(self._stream)
+        if not self._context.execute_async_v3(int(self._stream)):
+            raise BackendUnavailable(f"TensorRT does not run ({self._engine.refusal()})", "use --backend cuda")
+        self._buffers["images"].download(self._stream)
+
+    def close(self) -> None:
+        if self._graph is not None:
+            self._cuda.destroy_graph(self._graph)
+            self._graph = None
+        self._context = None
+        while self._buffers:
+            self._buffers.popitem()[1].free()
+
+
+def _ports(engine: Engine) -> Ports:
+    trt, handle = engine.trt, engine.handle
+    names = [handle.get_tensor_name(index) for index in range(handle.num_io_tensors)]
+    return {
+        name: (np.dtype(trt.nptype(handle.get_tensor_dtype(name))), list(handle.get_tensor_shape(name))[1:]) for name in names
+    }

@@ -1,0 +1,1 @@
+"""Which pictures, on which engine."""

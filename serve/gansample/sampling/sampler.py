@@ -1,0 +1,164 @@
+"""Seeds in, pictures out: the one way every front end draws."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gansample.bundle.open import Bundle, open_bundle
+from gansample.bundle.spec import Spec
+from gansample.errors import ArtefactError, UsageError
+from gansample.latents import latents
+from gansample.runtimes import Images, Runner, Say, silent
+from gansample.sampling.classes import labels_for
+
+BATCH = 64
+
+
+def open_sampler(
+    bundle: Bundle | Path | str | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+    *,
+    variant: str | None = None,
+    precision: str = "exact",
+    pictures: int | None = None,
+    say: Say = silent,
+) -> "Sampler":
+    """Open a bundle for drawing; without one, the newest under `artifacts/`, else the one in the package.
+
+        with open_sampler("digits") as sampler:
+            images = sampler.sample(seeds=range(64))        # uint8 (64, 32, 32, 1)
+
+    bundle     a folder, a lone .onnx file, or the name of a bundle at hand.
+    backend    auto, onnxruntime, openvino, cuda or tensorrt.
+    threads    of the processor; None is all cores.
+    variant    exactly this one of the bundle, whatever the precision.
+    precision  "exact" draws within one 8-bit step of PyTorch; "fast" takes the quickest variant that passed its gate.
+    pictures   how many will be drawn in all, which decides whether an engine that opens slowly pays. None is a few for
+               exact, and very many for fast.
+    say        hears what takes long, such as TensorRT building an engine.
+
+    Raises ArtefactError for a missing or damaged bundle, BackendUnavailable where `backend` cannot run here.
+    """
+    from gansample.sampling.engine_choice import MANY, open_chosen
+
+    if pictures is None:
+        pictures = MANY if precision == "fast" else BATCH
+    opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    wishes: dict[str, Any] = {
+        "backend": backend,
+        "variant": variant,
+        "fidelity": precision,
+        "pictures": pictures,
+        "threads": threads,
+        "say": say,
+    }
+    try:
+        runner, why = open_chosen(opened, **wishes)
+    except ArtefactError:
+        if (again := open_bundle(opened.path)) == opened:
+            raise
+        opened = again  # it was exported anew between reading its manifest and its model
+        runner, why = open_chosen(opened, **wishes)
+    return Sampler(opened, runner, why)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What draws: the runtime and device that really run, which variant of the bundle they opened, and why it is that one."""
+
+    backend: str
+    variant: str
+    why: str
+
+
+class Sampler:
+    """Draws pictures from one opened bundle. Picture = f(model, seed, label, truncation), nothing else.
+
+    Threads may share one: drawing waits for its turn where the runtime has only one.
+    """
+
+    def __init__(self, bundle: Bundle, runner: Runner, why: str = "it was asked for") -> None:
+        self.bundle, self.runner, self.why = bundle, runner, why
+
+    @property
+    def spec(self) -> Spec:
+        return self.bundle.spec
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(self.runner.backend, self.runner.variant, self.why)
+
+    def sample(
+        self,
+        seeds: Iterable[int],
+        *,
+        labels: Sequence[int] | None = None,
+        truncation: float | None = None,
+        batch: int = BATCH,
+    ) -> Images:
+        """Pictures for `seeds`, uint8 (N, H, W, C).
+
+        labels      one class index per seed, for a conditional generator; without them seed s draws class s mod classes.
+        truncation  redraw latent components beyond ±truncation; None leaves the latent as it is.
+        batch       pictures per call of the runtime: speed and memory, never the pictures.
+        """
+        parts = list(self.stream(seeds, labels=labels, truncation=truncation, batch=batch))
+        return np.concatenate(parts) if parts else np.empty((0, *self._shape), np.uint8)
+
+    def stream(
+        self,
+        seeds: Iterable[int],
+        *,
+        labels: Iterable[int] | None = None,
+        truncation: float | None = None,
+        batch: int = BATCH,
+    ) -> Iterator[Images]:
+        """As `sample`, but batch by batch, in the order of the seeds: memory stays flat however many there are."""
+        if batch < 1:
+            raise UsageError(f"batch is {batch}", "it must be at least 1")
+        seed_stream, label_stream = iter(seeds), iter(labels) if labels is not None else None
+        while chunk := list(islice(seed_stream, batch)):
+            z = latents(chunk, self.spec.latent_size, self.spec.distribution, truncation)
+            yield self.draw(z, self._labels(label_stream, chunk))
+
+    def draw(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None) -> Images:
+        """Pictures uint8 (N, H, W, C) for your own latents, float32 (N, latent_size), all finite."""
+        if z.ndim != 2 or z.shape[1] != self.spec.latent_size:
+            raise UsageError(f"latents have shape {z.shape}", f"this generator takes (N, {self.spec.latent_size})")
+        if not np.isfinite(z).all():
+            raise UsageError("latents hold NaN or infinity", "every component must be a finite number")
+        return self.runner.run(np.ascontiguousarray(z, np.float32), label)
+
+    def _labels(self, stream: Iterator[int] | None, seeds: Sequence[int]) -> npt.NDArray[np.int64] | None:
+        classes = self.spec.classes
+        if classes is None:
+            if stream is not None:
+                raise UsageError(f"{self.spec.name} has no classes", "leave the labels out")
+            return None
+        chunk = list(islice(stream, len(seeds)) if stream is not None else labels_for(seeds, classes) or ())
+        if len(chunk) < len(seeds):
+            raise UsageError("there are fewer labels than seeds", "give one label per seed")
+        for label in chunk:
+            if not 0 <= label < len(classes):
+                raise UsageError(f"label {label} is outside 0..{len(classes) - 1}", f"classes: {', '.join(classes)}")
+        return np.array(chunk, np.int64)
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return self.spec.height, self.spec.width, self.spec.channels
+
+    def close(self) -> None:
+        self.runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

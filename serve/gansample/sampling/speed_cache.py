@@ -1,0 +1,83 @@
+"""How fast each variant draws on this machine: measured once, kept, and only ever a hint.
+
+    ~/.cache/gansample/speeds.json      {"<model>/<variant>/<threads>/<machine>": {"images_per_second": …, "open_seconds": …}}
+
+The key names all that decides speed: model, variant, threads, processor with its features, versions of the runtimes. A cache
+that cannot be read is empty, and one that cannot be written is not.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from gansample.errors import OutputError
+from gansample.system.atomic import write_atomic
+from gansample.system.cache_dir import cache_folder
+
+MAX_ENTRIES = 500
+_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt-cu13")
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    images_per_second: float
+    open_seconds: float
+
+    def seconds(self, pictures: int) -> float:
+        """How long `pictures` take, from nothing."""
+        return self.open_seconds + pictures / self.images_per_second
+
+
+class SpeedBook:
+    """What was measured here before."""
+
+    def __init__(self, model_sha256: str, threads: int | None) -> None:
+        self._prefix = f"{model_sha256[:16]}/{threads or 'all'}/{machine_key()}"
+        self._path = cache_folder() / "speeds.json"
+
+    def get(self, variant: str, backend: str) -> Speed | None:
+        entry = self._read().get(self._key(variant, backend))
+        try:
+            speed = Speed(float(entry["images_per_second"]), float(entry["open_seconds"])) if entry is not None else None
+        except (KeyError, TypeError, ValueError):
+            return None
+        return speed if speed is not None and speed.images_per_second > 0 else None
+
+    def put(self, variant: str, backend: str, speed: Speed) -> None:
+        book = dict(self._read())
+        book[self._key(variant, backend)] = {name: round(value, 4) for name, value in asdict(speed).items()}
+        newest = dict(list(book.items())[-MAX_ENTRIES:])
+        with contextlib.suppress(OSError, OutputError):  # a read-only home
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomic(self._path, (json.dumps(newest, indent=1) + "\n").encode())
+
+    def _key(self, variant: str, backend: str) -> str:
+        return f"{self._prefix}/{backend}/{variant}"
+
+    def _read(self) -> Mapping[str, Mapping[str, float]]:
+        try:
+            book = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return book if isinstance(book, dict) else {}
+
+
+@cache
+def machine_key() -> str:
+    """A short digest of the processor, its features, how many cores we may use, and the runtimes' versions."""
+    from importlib.metadata import PackageNotFoundError, version  # 14 ms that a small job has no use for
+
+    facts = [platform.machine(), str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())]
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        facts += [line for line in lines if line.startswith(("model name", "flags", "Features"))]
+    for runtime in _RUNTIMES:
+        with contextlib.suppress(PackageNotFoundError):
+            facts.append(f"{runtime} {version(runtime)}")
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]

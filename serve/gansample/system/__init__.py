@@ -1,0 +1,1 @@
+"""Files, signals and folders of the operating system."""

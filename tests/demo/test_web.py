@@ -1,0 +1,243 @@
+"""The static page draws in the browser what gansample draws, says whether it does, and asks nobody but its own folder."""
+
+import base64
+import io
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.web_demo import SOURCES, installed, write_web_demo
+from gansample import open_sampler
+from gansample.errors import BackendUnavailable, OutputError
+from gansample.latents import latents, slerp
+from gansample.outputs.metadata import read_metadata
+from tests.conftest import ROOT
+
+FASHION = ROOT / "serve" / "gansample" / "bundles" / "fashion"
+
+
+def not_run(reason: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must test the static page: {reason}")
+    pytest.skip(f"NOT RUN: {reason}")
+
+
+@pytest.fixture(scope="module")
+def site(tiny_classes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("static") / "web-demo"
+    try:
+        write_web_demo(folder, [tiny_classes_bundle, FASHION])
+    except BackendUnavailable as reason:
+        not_run(str(reason))
+    return folder
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def url(site: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def visit(browser: Any, url: str) -> Iterator[Any]:
+    """visit("?seed=7", width=…, locale=…) opens the page; afterwards nothing may have gone wrong or gone elsewhere."""
+    contexts, strangers, troubles = [], [], []
+
+    def open_page(query: str = "", width: int = 1280, locale: str = "en-GB", expect: str = "Verified here") -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 900}, locale=locale)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda asked: asked.url.startswith((url, "blob:")) or strangers.append(asked.url))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", lambda line: line.type == "error" and troubles.append(line.text))  # CSP violations land here
+        page.goto(f"{url}/{query}")
+        page.get_by_text(expect).wait_for(timeout=30_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert (strangers, troubles) == ([], [])
+
+
+def shown(page: Any, index: int) -> np.ndarray:
+    """A canvas of the page, uint8 (H, W, 4)."""
+    address = page.eval_on_selector_all(".print canvas", f"all => all[{index}].toDataURL('image/png')")
+    with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as image:
+        return np.asarray(image)
+
+
+NODE = """
+import {{ latent, between }} from {path!r};
+const cases = {cases};
+const z = cases.map(([seed, size, kind, t]) => [...latent(seed, size, kind, t)]);
+const way = [...between(latent(1, 64), latent(7, 64), 0.3)];
+console.log(JSON.stringify({{ z, way }}));
+"""
+
+
+def test_latents_are_numpys_bit_for_bit(tmp_path: Path) -> None:
+    if (node := shutil.which("node")) is None:
+        not_run("node is not installed")
+    seeds = [0, 1, 2, 42, 65537, 2**31, 2**32 - 1, *range(1000, 1400)]
+    cases = [[seed, 100, "normal", 0] for seed in seeds]
+    cases += [[seed, 33, "normal", t] for seed in seeds[:40] for t in (0.05, 0.7, 2)]
+    cases += [[seed, 20, "uniform", 0] for seed in seeds[:40]]
+    shutil.copyfile(SOURCES / "latents.js", tmp_path / "latents.mjs")
+    script = tmp_path / "script.mjs"
+    script.write_text(NODE.format(path="./latents.mjs", cases=json.dumps(cases)))
+    done = subprocess.run([str(node), str(script)], capture_output=True, text=True, check=True)
+    answer = json.loads(done.stdout)
+    for (seed, size, kind, truncation), z in zip(cases, answer["z"], strict=True):
+        expected = latents([seed], size, kind, truncation or None)[0]  # type: ignore[arg-type, call-overload]
+        assert np.array_equal(np.array(z, np.float32), expected), (seed, size, kind, truncation)
+    a, b = latents([1, 7], 64)
+    assert np.allclose(answer["way"], slerp(a, b, 0.3), atol=1e-6)
+
+
+def test_the_folder_is_complete_and_the_same_every_time(site: Path, tiny_classes_bundle: Path, tmp_path: Path) -> None:
+    write_web_demo(tmp_path / "again", [tiny_classes_bundle, FASHION])
+    first, second = ({path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+                     for root in (site, tmp_path / "again"))  # fmt: skip
+    assert first == second
+    assert Path("bundles/fashion/generator.onnx") in first
+    with pytest.raises(OutputError, match="--force"):
+        write_web_demo(site, [FASHION])
+
+
+def test_the_lock_names_no_registry() -> None:
+    lock = json.loads((SOURCES / "package-lock.json").read_text())
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    assert all("integrity" in entry and "resolved" not in entry for entry in packages.values())
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["pets", "fashion"])
+def test_pictures_are_those_of_the_library(name: str, visit: Any, tiny_classes_bundle: Path) -> None:
+    page = visit(f"?bundle={name}&seed=40&n=5&truncation=1.5")
+    with open_sampler(tiny_classes_bundle if name == "pets" else FASHION) as sampler:
+        expected = sampler.sample(range(40, 45), truncation=1.5)
+    for index, image in enumerate(expected):
+        drawn = shown(page, index)[..., : image.shape[-1]]
+        assert np.abs(drawn.astype(int) - image).max() <= 1
+
+
+@pytest.mark.browser
+def test_controls_and_address(visit: Any) -> None:
+    page = visit("?bundle=pets&seed=7&n=3&class=bee")
+    captions = "() => [...document.querySelectorAll('.print span')].map(e => e.textContent)"
+    assert page.evaluate(captions) == ["Seed 7 · bee", "Seed 8 · bee", "Seed 9 · bee"]
+    page.fill("#seed", "4294967295")
+    page.press("#seed", "Enter")
+    page.wait_for_url("**/?*seed=4294967293*")  # three of them must follow
+    page.click("#roll")
+    page.wait_for_url(lambda address: "seed=4294967293" not in address)
+    page.select_option("#bundle", "fashion")
+    page.get_by_text("Verified here").wait_for()
+    assert page.locator("#class option").count() == 11
+
+
+@pytest.mark.browser
+def test_a_download_remembers_its_seed(visit: Any) -> None:
+    page = visit("?bundle=pets&seed=5&n=2")
+    with page.expect_download() as download:
+        page.locator(".print").first.click()
+    assert download.value.suggested_filename == "seed0000005.png"
+    about = read_metadata(download.value.path())
+    assert (about["seeds"], about["class"], about["backend"]) == ("5", "cat", "onnxruntime-web")
+
+
+@pytest.mark.browser
+def test_a_way_between_two(visit: Any) -> None:
+    page = visit("?bundle=pets&seed=0&n=4")
+    assert page.locator("#morph").is_hidden()
+    for index in (0, 3):
+        page.locator(".print").nth(index).click(modifiers=["Shift"])
+    page.locator("#between canvas").wait_for()
+    page.focus("#way")
+    page.keyboard.press("ArrowRight")
+    page.locator("#between canvas[aria-label*='51 %']").wait_for()
+
+
+@pytest.mark.browser
+def test_phone_chinese_keyboard_and_speed(visit: Any) -> None:
+    page = visit("?bundle=fashion", width=390, locale="zh-CN", expect="已在此验证")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.inner_text("h1") == "一个种子，一张图。"
+    page.click("#language")
+    assert page.inner_text("h1") == "One seed, one picture."
+    page.focus("#bundle")
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert {"seed", "roll", "count", "truncation", "draw", "print"} <= reached
+    page.reload()
+    page.wait_for_selector(".print canvas")
+    assert page.evaluate("performance.now()") < 3000
+
+
+@pytest.mark.browser
+def test_a_damaged_generator_is_not_used(site: Path, browser: Any, url: str) -> None:
+    model = site / "bundles" / "pets" / "generator.onnx"
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-1] + b"?")
+    try:
+        page = browser.new_page()
+        page.goto(f"{url}/?bundle=pets")
+        page.get_by_text("its digest is wrong").wait_for()
+        assert page.locator(".print").count() == 0
+        page.close()
+    finally:
+        model.write_bytes(whole)
+
+
+@pytest.mark.browser
+def test_another_models_goldens_are_noticed(site: Path, browser: Any, url: str) -> None:
+    about = site / "bundles" / "pets" / "about.json"
+    whole = about.read_text()
+    facts = json.loads(whole)
+    facts["goldens"]["images"] = base64.b64encode(bytes(8 * 8 * 8 * 3)).decode()
+    about.write_text(json.dumps(facts))
+    try:
+        page = browser.new_page()
+        page.goto(f"{url}/?bundle=pets")
+        page.get_by_text("FAIL: this browser draws other pictures").wait_for()
+        page.close()
+    finally:
+        about.write_text(whole)
+
+
+@pytest.mark.browser
+def test_axe_finds_nothing_serious(browser: Any, url: str, tmp_path: Path) -> None:
+    axe = (installed(tmp_path) / "axe-core" / "axe.min.js").read_text()
+    for scheme in ("light", "dark"):
+        context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+        page = context.new_page()
+        page.goto(f"{url}/?bundle=fashion&n=4")
+        page.get_by_text("Verified here").wait_for()
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")["violations"]
+        serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+        context.close()
+        assert serious == [], scheme

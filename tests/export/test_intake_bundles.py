@@ -1,0 +1,67 @@
+"""What was taken in is exported and draws what the stranger's PyTorch draws: every verdict is PASS."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from export.graph.to_onnx import onnx_from_face
+from export.importers.load_generator import Taken, take
+from export.importers.request import Request
+from export.parity.reference import reference_from_face
+from export.parity.verdict import judge
+from export.variants.onnx_fp32 import levels_of
+from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
+from tests.export.test_intake_synthetic import taken
+from tests.support.synthetic_generators import CASES, example, trained_case
+
+QUICK = ("label-embedding", "squeezer", "fixed-batch", "flat-rgb-last")
+BATCHES = {1: 4, 2: 8, 3: 9, 17: 64}  # the distribution is judged over all 64
+
+
+def verdict(taken: Taken) -> str:
+    face = taken.face
+    graph, reference = onnx_from_face(face), reference_from_face(face, range(64))
+    with OnnxRuntimeRunner(graph.model, face.spec) as runner:
+        report = judge(runner.run, levels_of(graph.twin), reference, variant="onnx-fp32", precision="fp32", batches=BATCHES)
+    return report.verdict if not report.failures else "; ".join(report.failures)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_it_passes(name: str, tmp_path: Path) -> None:
+    assert verdict(taken(name, tmp_path)) == "PASS"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in CASES if name not in QUICK])
+def test_every_other_one_passes(name: str, tmp_path: Path) -> None:
+    assert verdict(taken(name, tmp_path)) == "PASS"
+
+
+@pytest.mark.parametrize("name", ["dcgan32", "label-embedding"])
+def test_a_torchscript_program_passes(name: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing is deprecated; programs that were traced are not gone
+        torch.jit.trace(trained_case(name), example(CASES[name], 4)).save(tmp_path / "gan.pt")
+    assert verdict(take(Request(torchscript=tmp_path / "gan.pt"))) == "PASS"
+
+
+@pytest.mark.parametrize("name", ["upsample-eps", "attention", "conditional-onnx"])
+def test_a_foreign_onnx_graph_passes(name: str, tmp_path: Path) -> None:
+    name = "label-times" if name == "conditional-onnx" else name
+    inputs = example(CASES[name], 4)
+    names = ["latent", "classes"][: len(inputs)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the older exporter, which most graphs out there come from
+        axes = {key: {0: "batch"} for key in names}
+        torch.onnx.export(
+            trained_case(name),
+            inputs,
+            tmp_path / "gan.onnx",
+            dynamo=False,
+            opset_version=17,
+            input_names=names,
+            dynamic_axes=axes,
+        )
+    assert verdict(take(Request(onnx=tmp_path / "gan.onnx"))) == "PASS"

@@ -1,0 +1,129 @@
+"""The report shows every verdict with its pictures and figures, and needs nothing but itself."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from export.bundle_writer.pareto import Point, pareto_front, pareto_svg
+from export.bundle_writer.report import Judged, LeftOut, amplified_difference, report_html
+from export.export_model import Face, draw
+from export.parity.reference import Reference, reference_from_face
+from export.parity.verdict import ParityReport, judge
+from gansample.bundle.spec import Spec
+
+SPEC = Spec(name="a <b> name", latent_size=4, height=8, width=8, channels=1, classes=("zero", "one", "two"))
+SPEED = {"images_per_second": {"1": 100.0, "64": 900.0}, "processor": "a processor", "cores": 2}
+
+POINTS = [
+    Point("onnx-fp32", 700, 96.0, "PASS"),
+    Point("openvino-fp32", 800, 95.0, "PASS"),
+    Point("slow-and-worse", 500, 90.0, "PASS"),
+    Point("openvino-int8", 2800, 38.0, "PASS"),
+    Point("openvino-bf16", 3000, 12.0, "FAIL"),
+    Point("PyTorch float32", 560, float("inf"), "NOT RUN"),
+]
+
+
+def test_the_front_holds_what_no_passing_variant_beats() -> None:
+    assert [point.name for point in pareto_front(POINTS)] == ["onnx-fp32", "openvino-fp32", "openvino-int8"]
+    assert pareto_front([]) == []
+
+
+def test_the_plot_is_well_formed_and_every_point_lies_inside_it() -> None:
+    picture = ET.fromstring(pareto_svg([*POINTS, Point("<script>", 10, 50, "PASS")]))
+    _, _, width, height = (float(side) for side in picture.get("viewBox", "").split())
+    circles = picture.findall("circle")
+    assert len(circles) == len(POINTS) + 1
+    for circle in circles:
+        assert 0 < float(circle.get("cx", "")) < width
+        assert 0 < float(circle.get("cy", "")) < height
+    words = [text.text for text in picture.findall("text")]
+    assert "openvino-int8 · 2,800/s" in words
+    assert "<script> · 10/s" in words  # escaped on the page, a plain word once parsed
+
+
+def test_no_two_labels_of_one_place_overlap() -> None:
+    crowd = [Point(f"variant-{i}", 700 + i, 95 - 0.1 * i, "PASS") for i in range(5)]
+    rows = [float(y) for y in re.findall(r'y="([\d.]+)" text-anchor="(?:start|end)">variant', pareto_svg(crowd))]
+    assert len(rows) == 5
+    assert min(b - a for a, b in zip(sorted(rows), sorted(rows)[1:], strict=False)) >= 16
+
+
+@pytest.mark.parametrize(("step", "factor"), [(0, 64), (1, 64), (3, 64), (4, 32), (60, 4), (200, 1)])
+def test_a_difference_is_amplified_as_far_as_it_stays_a_picture(step: int, factor: int) -> None:
+    a = np.full((1, 2, 2, 4), 255, np.uint8)
+    b = a.copy()
+    b[0, 0, 0, 0] -= step
+    bright, used = amplified_difference(a, b)
+    assert (used, bright[0, 0, 0, 0]) == (factor, step * factor)
+    assert (bright[..., 3] == 255).all()
+
+
+class Generator(nn.Module):
+    """Labels shift the latent; a linear map draws."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.classes, self.draws = nn.Embedding(3, 4), nn.Linear(4, 64)
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        return torch.tanh(self.draws(z + self.classes(label))).reshape(-1, 1, 8, 8)
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return reference_from_face(Face(Generator(), SPEC), seeds=range(96))
+
+
+def judged(reference: Reference, face: Face, variant: str, offset: int = 0) -> ParityReport:
+    def images(z: np.ndarray, label: np.ndarray | None) -> np.ndarray:
+        drawn = draw(face, z, label).images
+        drawn[(label == 2) if label is not None else slice(0)] ^= np.uint8(offset)
+        return drawn
+
+    return judge(images, None, reference, variant=variant, precision="fp32", batches={1: 4, 64: 96})
+
+
+def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(reference: Reference) -> None:
+    face = Face(Generator(), SPEC)
+    right, wrong = judged(reference, face, "onnx-fp32"), judged(reference, face, "openvino-fp32", offset=2)
+    assert (right.verdict, wrong.verdict) == ("PASS", "FAIL")
+    page = report_html(
+        SPEC,
+        [Judged(report=report, speed=SPEED, runtime="a runtime 1.0") for report in (right, wrong)],
+        [LeftOut(name="tensorrt", verdict="NOT RUN", reasons=("this machine has no GPU",))],
+        reference,
+    )
+    for words in (
+        "1 of 2 variants",
+        "this machine has no GPU",
+        "max 2 steps, allowed 1",
+        "Worst class: two",
+        "a &lt;b&gt; name",
+    ):
+        assert words in page
+    assert page.count("data:image/webp;base64,") == 2 * (3 + 3)
+    assert not re.search(r'(src|href)="(?!data:)|@import|url\(', page)
+
+
+def test_a_conditional_generator_is_judged_on_all_its_classes_and_the_worst_is_named(reference: Reference) -> None:
+    report = judged(reference, Face(Generator(), SPEC), "openvino-fp32", offset=2)
+    assert reference.label is not None
+    assert set(reference.label.tolist()) == {0, 1, 2}
+    assert report.worst_class is not None
+    assert report.worst_class[0] == "two"
+    assert report.worst.label == 2
+    assert report.to_dict()["worst_class"]["class"] == "two"
+
+
+def test_the_search_only_ever_makes_the_worst_latent_worse(reference: Reference) -> None:
+    report = judged(reference, Face(Generator(), SPEC).in_precision(torch.bfloat16), "bf16")
+    assert report.worst.psnr_db <= report.worst.seed_psnr_db
+    assert report.worst.searched == 96
+    error = np.square(report.worst.drawn.astype(float) - report.worst.gold).mean()
+    assert report.worst.psnr_db == pytest.approx(10 * np.log10(255**2 / error))

@@ -1,0 +1,157 @@
+"""Bundles are replaced or damaged, clients leave, the process is told to end: no accepted request is lost."""
+
+import asyncio
+import shutil
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.make_tiny_bundle import make_tiny_bundle
+from tests.support.run_service import Service, running_service
+
+
+def etag(url: str) -> str:
+    answer = httpx.get(f"{url}/v1/images/1.png")
+    assert answer.status_code == 200
+    return answer.headers["etag"]
+
+
+def export_over(bundle: Path, **options: object) -> None:
+    """Replace a bundle as the exporter does: whole, by renaming."""
+    fresh = make_tiny_bundle(bundle.parent / "fresh", **options)  # type: ignore[arg-type]
+    bundle.rename(bundle.parent / "retired")
+    fresh.rename(bundle)
+    shutil.rmtree(bundle.parent / "retired")
+
+
+def take_up_under_load(service: Service, bundle: Path, seconds: float) -> None:
+    """Replace the bundle while somebody asks all the time: nobody is refused, and the newer one serves within `seconds`."""
+    before = etag(service.url)
+    wrong: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=service.url, timeout=30) as client:
+            while not stop.is_set():
+                if (status := client.get("/v1/images/3.png").status_code) != 200:
+                    wrong.append(status)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        export_over(bundle, channels=1)
+        assert service.said("serve: b is now", seconds)
+        time.sleep(1)  # and a moment longer, while the older one goes
+    finally:
+        stop.set()
+        asking.join()
+    assert wrong == []
+    assert etag(service.url) != before
+    assert httpx.get(f"{service.url}/v1/models/b").json()["image"]["channels"] == 1
+
+
+def test_a_newer_export_is_taken_up_while_serving(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "b")
+    with running_service(tmp_path, bundle) as service:
+        take_up_under_load(service, bundle, 20)
+
+
+@pytest.mark.parametrize("name", ["generator.onnx", "golden.npz", "bundle.json"])
+def test_a_damaged_export_is_refused_and_the_old_one_serves_on(name: str, tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "b")
+    with running_service(tmp_path, bundle) as service:
+        before = etag(service.url)
+        fresh = make_tiny_bundle(tmp_path / "fresh", channels=1)
+        data = bytearray((fresh / name).read_bytes())
+        data[len(data) // 2] ^= 4
+        (fresh / name).write_bytes(data)
+        bundle.rename(tmp_path / "old")
+        fresh.rename(bundle)
+        assert service.said("serve: b is not replaced")
+        assert etag(service.url) == before
+        assert httpx.get(f"{service.url}/readyz").status_code == 200
+        export_over(bundle, channels=1)
+        assert service.said("serve: b is now")
+
+
+def test_a_bundle_that_vanishes_serves_on(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "b")
+    with running_service(tmp_path, bundle) as service:
+        before = etag(service.url)
+        shutil.rmtree(bundle)
+        time.sleep(2.5)
+        assert etag(service.url) == before
+
+
+def test_a_bundle_that_draws_other_pictures_is_never_served(tmp_path: Path) -> None:
+    """Digests are right and the goldens are another model's: only drawing tells."""
+    import numpy as np
+
+    from export.bundle_writer.write import npz_bytes, write_bundle
+    from gansample.bundle.open import open_bundle
+
+    bundle = open_bundle(make_tiny_bundle(tmp_path / "b"))
+    with np.load(bundle.path / "golden.npz") as golden:
+        arrays = {**golden, "images": 255 - golden["images"]}
+    files = {"generator.onnx": bundle.read("generator.onnx"), "golden.npz": npz_bytes(**arrays)}
+    shutil.rmtree(bundle.path)
+    write_bundle(bundle.path, bundle.spec, list(bundle.variants), files)
+    with pytest.raises(AssertionError, match="does not draw this bundle's pictures"), running_service(tmp_path, bundle.path):
+        pass
+
+
+def test_told_to_end_under_load_it_answers_what_it_accepted(tiny_bundle: Path, tmp_path: Path) -> None:
+    with running_service(tmp_path, tiny_bundle) as service:
+
+        async def scenario() -> list[httpx.Response | BaseException]:
+            limits = httpx.Limits(max_connections=60)
+            async with httpx.AsyncClient(base_url=service.url, limits=limits, timeout=60) as client:
+                ask = [client.post("/v1/images/generations", json={"n": 256, "seed": i}) for i in range(60)]
+                asking = asyncio.gather(*ask, return_exceptions=True)
+                while '"status": 200' not in service.log.read_text():
+                    await asyncio.sleep(0.002)
+                service.process.send_signal(signal.SIGTERM)
+                return await asking
+
+        answers = asyncio.run(scenario())
+        done = [answer for answer in answers if isinstance(answer, httpx.Response)]
+        assert len(done) == 60, [repr(answer) for answer in answers if not isinstance(answer, httpx.Response)]
+        assert {answer.status_code for answer in done} <= {200, 429, 503}
+        assert all(len(answer.json()["data"]) == 256 for answer in done if answer.status_code == 200)
+        assert service.process.wait(40) == 143
+        assert "Traceback" not in service.log.read_text()
+
+
+def test_clients_that_leave_cost_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
+    with running_service(tmp_path, tiny_bundle) as service:
+        body = b'{"n": 256, "seed": 1}'
+        head = (
+            b"POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        )
+        for _ in range(60):
+            with socket.create_connection(("127.0.0.1", service.port)) as connection:
+                connection.sendall(head % len(body) + body)
+        assert httpx.get(f"{service.url}/v1/images/1.png", timeout=20).status_code == 200
+        for _ in range(100):
+            text = httpx.get(f"{service.url}/metrics").text
+            if 'gansample_waiting_pictures{model="tiny"} 0.0' in text:
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError(text)
+        assert "Traceback" not in service.log.read_text()
+
+
+def test_without_the_extra_the_pip_line_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = "import sys; sys.modules['fastapi'] = None\nfrom gansample.gan import main; main()"
+    command = [sys.executable, "-c", code, "serve", str(tiny_bundle)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "pip install 'gansample[serve]'" in done.stderr) == (4, True), done.stderr

@@ -1,0 +1,72 @@
+"""A real demo server for the demo's tests: the page, its guard and its queue on a free port of this machine."""
+
+import asyncio
+import contextlib
+import gc
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from demo.app import build_page
+from demo.bundle_store import Shelf
+from demo.image_store import private_album
+from demo.launch import running
+from demo.limits import Limits, Rate
+from gansample.bundle.open import open_bundle
+
+PLENTY = Rate(burst=10_000, per_second=1_000)
+GENEROUS = Limits(draws=PLENTY, all_draws=PLENTY, sign_ins=PLENTY, all_sign_ins=PLENTY)  # a suite is faster than people
+
+
+@dataclass(frozen=True)
+class Demo:
+    url: str
+    pictures: Path
+    """The folder whose files it serves."""
+
+
+@contextmanager
+def serve_demo(bundles: Sequence[Path], password: str | None = None, limits: Limits = GENEROUS) -> Iterator[Demo]:
+    shelf = Shelf([open_bundle(path) for path in bundles])
+    with private_album() as album, contextlib.ExitStack() as stack:
+        with collected_event_loops():
+            url = stack.enter_context(running(build_page(shelf, album), album, password=password, limits=limits))
+        yield Demo(url.rstrip("/"), album.folder)
+    shelf.close()
+
+
+@contextmanager
+def collected_event_loops() -> Iterator[None]:
+    """Collect the loops that Gradio 6.31 makes for its locks and never closes, so that no later test is blamed for them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        asyncio.set_event_loop(None)
+        gc.collect()
+
+
+@contextmanager
+def serve_files(files: Mapping[str, bytes]) -> Iterator[str]:
+    """A stand-in for somebody else's web service: these paths, 403 for all others. Gives its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path in files else 403)
+            self.end_headers()
+            self.wfile.write(files.get(self.path, b""))
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,76 @@
+"""A real `gan serve` in a process of its own, for tests that talk to it as a client does."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ENGINES = [
+    pytest.param((), id="here"),
+    pytest.param(("--ray", "--replicas", "1"), id="ray", marks=pytest.mark.slow),
+]
+"""Where the engines of a service run, and the words that say so: the contract is one and the same."""
+
+
+@dataclass
+class Service:
+    process: subprocess.Popen[str]
+    url: str
+    log: Path
+    """stderr: the access log and what the service says."""
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def said(self, words: str, seconds: float = 20) -> bool:
+        """Whether the log holds `words` by then."""
+        end = time.monotonic() + seconds
+        while words not in self.log.read_text():
+            if time.monotonic() > end or self.process.poll() is not None:
+                return words in self.log.read_text()
+            time.sleep(0.05)
+        return True
+
+
+@contextmanager
+def running_service(folder: Path, *arguments: object, environment: dict[str, str] | None = None) -> Iterator[Service]:
+    """Serve until the block ends. `arguments` are those of `gan serve`; the port is a free one."""
+    log = folder / "serve.log"
+    command = [sys.executable, "-m", "gansample.cli.gan", "serve", *map(str, arguments), "--port", "0"]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=folder, stderr=file, stdout=subprocess.DEVNULL, text=True, env=environment)
+    service = Service(process, "", log)
+    try:
+        if not service.said("documentation at", 120 if "--ray" in arguments else 20):
+            raise AssertionError(log.read_text())
+        service.url = log.read_text().partition(" at ")[2].partition(",")[0]
+        yield service
+    finally:
+        process.terminate()
+        try:
+            process.wait(40)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    """One that nobody listened at a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def code_of(answer: httpx.Response) -> str:
+    """The code in the envelope that every refusal has."""
+    error = answer.json()["error"]
+    assert error.keys() == {"code", "message", "param", "request_id"}
+    assert error["request_id"] == answer.headers["x-request-id"]
+    return str(error["code"])

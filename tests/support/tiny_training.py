@@ -1,0 +1,70 @@
+"""A whole training set-up small enough for a test: the real digits at 8×8 pixels, narrow networks, a classifier in a second."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from train.config import Config
+from train.data.dataset import DataSet
+from train.data.digits import digits
+from train.data.request import DataRequest
+from train.distributed import Group
+from train.interruption import Interruption
+from train.plan import Plan
+from train.presets import config_for
+from train.run_folder import RunFolder
+from train.scores.evaluator import Judge
+from train.show.progress import Silence
+from train.trainer import Session, provenance
+from train.training_state import TrainingState
+
+torch.set_num_threads(1)  # these networks are too small to share
+
+IMAGES = 640
+
+
+def tiny_config(preset: str = "modern", **changes: Any) -> Config:
+    small: Mapping[str, Any] = {
+        "image_size": 8,
+        "batch": 32,
+        "images": IMAGES,
+        "g_width": 8,
+        "d_width": 8,
+        "evaluations": 2,
+        "select": "last",
+        "device": "cpu",
+    }
+    return replace(config_for(preset), **{**small, **changes})
+
+
+@cache
+def tiny_data() -> DataSet:
+    return digits(8)
+
+
+@cache
+def tiny_judge() -> Judge:
+    return Judge(tiny_data())
+
+
+def tiny_session(run: Path, config: Config | None = None, deadline: float | None = None) -> Session:
+    """A session that writes into the new folder `run`."""
+    config = config or tiny_config()
+    data = tiny_data()
+    source = provenance(tiny_plan(config), data, Group())
+    folder = RunFolder.create(run, "digits")
+    return Session(TrainingState(config, data), data, tiny_judge(), folder, Silence(), deadline, source)
+
+
+def tiny_plan(config: Config) -> Plan:
+    return Plan(config=config, request=DataRequest(image_size=8), preset="modern", command="python -m train")
+
+
+def tiny_run(run: Path, config: Config | None = None) -> Path:
+    """Train a tiny generator into the new folder `run`."""
+    tiny_session(run, config).play(Interruption())
+    return run

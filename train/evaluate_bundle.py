@@ -1,0 +1,104 @@
+"""The deployed file's own score: pictures that gansample draws from a bundle, before the judge that selected the checkpoint.
+
+No generator of torch is involved. Training's last score was earned on the same seeds, so where judge and data are the same,
+whatever the two differ by is what export and runtime did.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gansample.bundle.spec import Spec
+from gansample.errors import UsageError
+from gansample.sampling.sampler import Sampler, open_sampler
+from train.data.dataset import DataSet
+from train.model.latents import LatentSpace
+from train.scores.evaluator import Judge
+from train.scores.inception import Inception
+from train.trainer import FINAL_SEEDS
+
+
+def evaluate(
+    bundle_path: Path | None,
+    data: DataSet,
+    judge: Judge,
+    n: int | None = None,
+    backend: str = "auto",
+    inception: Inception | None = None,
+) -> dict[str, Any]:
+    """Scores of the bundle (the newest without a path) beside the floor, with every digest that they depend on.
+
+    n          pictures, rounded down to whole draws of the judge; as many as for training's last score without it.
+    inception  also gives the FID, of as many pictures.
+
+    Raises UsageError where the bundle draws something else than the data hold, ArtefactError where it is damaged.
+    """
+    wanted = (judge.images_wanted_final if n is None else n) // judge.draw * judge.draw
+    if not wanted:
+        raise UsageError(f"{n} pictures are too few to score", f"draw at least {judge.draw}")
+    with open_sampler(bundle_path, backend) as sampler:
+        spec = sampler.spec
+        _check_face(spec, data)
+        images, asked = _draw(sampler, data, wanted)
+        result = {
+            "bundle": str(sampler.bundle.path),
+            "model": {"name": spec.name, "sha256": sampler.bundle.sha256},
+            "backend": sampler.runner.backend,
+            "variant": sampler.runner.variant,
+            "scores": judge.score(images, asked).to_dict(),
+            "real": judge.floor.to_dict(),
+            "classifier": judge.describe(),
+            "class_names": list(judge.class_names),
+            "data": {"name": data.name, "fingerprint": data.fingerprint, "images": len(data.images)},
+            "trained": _score_at_training(spec, judge),
+            "trained_on": spec.provenance.get("data", {}).get("fingerprint"),
+        }
+    if inception is not None:
+        result["inception_fid"] = inception.distance(images, data.images)
+    return result
+
+
+def _check_face(spec: Spec, data: DataSet) -> None:
+    theirs, ours = (spec.channels, spec.height, spec.width), tuple(data.images.shape[1:])
+    if theirs != ours:
+        raise UsageError(
+            f"{spec.name} draws {_size(*theirs)}, {data.name} holds {_size(*ours)}",
+            "give the data it was trained on, at its size",
+        )
+    if spec.classes is not None and data.class_names is not None and set(spec.classes) != set(data.class_names):
+        raise UsageError(
+            f"{spec.name} has the classes {', '.join(spec.classes)}, {data.name} has {', '.join(data.class_names)}",
+            "give the data it was trained on",
+        )
+
+
+def _size(channels: int, height: int, width: int) -> str:
+    return f"{width}×{height} pixels with {channels} channel{'s' if channels > 1 else ''}"
+
+
+def _draw(sampler: Sampler, data: DataSet, count: int) -> tuple[Tensor, Tensor | None]:
+    """Pictures uint8 (count, C, H, W) and the class asked for each, int64 (count,), where the data know what it looks like.
+
+    The seeds and the classes asked for are those of training's last score.
+    """
+    spec, seeds = sampler.spec, FINAL_SEEDS[:count]
+    labels, asked = None, None
+    if spec.classes is not None and data.class_names is not None:
+        _, asked = LatentSpace(size=spec.latent_size, class_shares=data.class_shares).to_be_scored(seeds)
+        assert asked is not None
+        labels = [spec.classes.index(data.class_names[index]) for index in asked.tolist()]
+    elif spec.classes is not None:
+        labels = [seed % len(spec.classes) for seed in seeds]
+    images = sampler.sample(seeds, labels=labels)
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), asked
+
+
+def _score_at_training(spec: Spec, judge: Judge) -> dict[str, Any] | None:
+    """What the checkpoint scored before this same judge; None where another one judged it, or nobody did."""
+    metrics = spec.provenance.get("metrics", {})
+    if metrics.get("classifier", {}).get("sha256") != judge.sha256:
+        return None
+    scores: dict[str, Any] = metrics["scores"]
+    return scores
