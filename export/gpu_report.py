@@ -26,9 +26,10 @@ from gansample.bundle.spec import Variant
 from gansample.cli import console
 from gansample.errors import BackendUnavailable, GansampleError, ParityError
 from gansample.latents import latents
-from gansample.runtimes import Images, Labels, Latents, Runner, open_runner
+from gansample.runtimes import open_runner
 from gansample.runtimes.cuda_device import Cuda, require_gpu
 from gansample.system.atomic import write_atomic
+from gansample.types import Images, Labels, Latents, Runner
 
 BACKENDS = ("cuda", "tensorrt")
 BATCHES = {1: 32, 2: 64, 3: 66, 17: 136, 64: 1024}  # batch size -> latents compared at that size

@@ -9,7 +9,7 @@ from typing import Any
 
 from gansample.bundle.spec import Spec
 from gansample.latents import latents
-from gansample.runtimes import Runner
+from gansample.types import Runner
 
 
 def measured_speed(runner: Runner, spec: Spec, seconds: float = 0.4) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, ParityError
 from gansample.outputs.png import encode_png
-from gansample.runtimes import GPU_BACKENDS, Images, open_runner
+from gansample.runtimes import GPU_BACKENDS, open_runner
 from gansample.sampling.verify import check_runner
+from gansample.types import Images
 
 SHOWN = 8  # goldens in the gallery
 AMPLIFIED = 32  # one 8-bit step becomes visible

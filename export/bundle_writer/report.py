@@ -10,7 +10,6 @@ from typing import Any
 
 import jinja2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from export.bundle_writer.pareto import Point, pareto_svg
@@ -20,10 +19,9 @@ from export.parity.verdict import ParityReport
 from gansample.bundle.fidelity import GATES, Fidelity
 from gansample.bundle.spec import Spec, Variant
 from gansample.outputs.grid import grid_shape, make_grid
+from gansample.types import Images
 
 COLUMNS = ("latents", "batch", "pictures", "max step", "mean step", "identical", "PSNR", "SSIM", "worst picture")
-
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

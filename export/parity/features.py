@@ -19,11 +19,10 @@ from onnx import TensorProto, helper, numpy_helper
 from gansample.bundle.open import read_file
 from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError
+from gansample.types import Images
 
 WIDTHS = (16, 32, 64)  # channels of the three convolutions; the means of all three are the features
 BATCH = 64
-
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from export.parity.first_divergence import LATENTS, Divergence, Tensors, first_d
 from export.parity.reference import Reference, levels_psnr_db
 from export.parity.worst_latent import WorstLatent, hunt
 from gansample.bundle.fidelity import GATES, Fidelity, Gate, Verdict, compare, mean_square_steps, psnr_db
+from gansample.types import Images, Labels, Latents
 
 BATCHES = {1: 64, 2: 64, 3: 66, 17: 68, 64: 1024}  # batch size -> plain seeds compared at that size
 STRESS_BATCH = 64
@@ -24,9 +25,6 @@ LEVELS = 256  # latents compared before rounding: a figure in dB settles long be
 FUSED_DB = 6.0  # half the error gone, only because the runtime may not fuse layers
 SHOWN = 36  # pictures a report shows, 6 × 6
 
-Latents = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
-Images = npt.NDArray[np.uint8]
 Draws = Callable[[Latents, Labels | None], npt.NDArray[np.generic]]
 
 

@@ -13,12 +13,9 @@ import numpy.typing as npt
 
 from export.parity.reference import Reference
 from gansample.bundle.fidelity import Gate, mean_square_steps, psnr_db
+from gansample.types import Images, Labels, Latents
 
 PARENTS, CHILDREN, ROUNDS = 4, 4, 6  # 96 pictures in all: a second or two of PyTorch float64
-
-Latents = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from export.export_model import Face
 from export.graph.to_onnx import ExportedGraph
 from gansample.bundle.spec import Precision, Runtime
-from gansample.runtimes import Labels, Latents, Runner
+from gansample.types import Labels, Latents, Runner
 
 Draws = Callable[[Latents, Labels | None], npt.NDArray[np.generic]]
 Say = Callable[[str], None]

@@ -10,8 +10,8 @@ from export.export_model import Face
 from export.graph.to_onnx import ExportedGraph
 from export.variants.base import BuiltVariant, Draws, Say
 from gansample.bundle.open import REFERENCE
-from gansample.runtimes import Labels, Latents
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
+from gansample.types import Labels, Latents
 
 NAME = "onnx-fp32"
 

@@ -29,8 +29,8 @@ from export.variants.decisions import KEEP_FLOAT
 from gansample.bundle.fidelity import GATES, psnr_db
 from gansample.bundle.spec import Spec
 from gansample.latents import latents
-from gansample.runtimes import Labels, Latents
 from gansample.runtimes.openvino_cpu import HINTS, OpenVinoRunner
+from gansample.types import Labels, Latents
 
 NAME = "openvino-int8"
 FILES = ("variants/openvino-int8.xml", "variants/openvino-int8.bin")

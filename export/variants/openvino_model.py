@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from export.variants.base import Draws, VariantUnavailable
-from gansample.runtimes import Labels, Latents
+from gansample.types import Labels, Latents
 
 
 def openvino() -> Any:

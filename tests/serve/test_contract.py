@@ -9,7 +9,7 @@ import pytest
 from gansample import open_sampler
 from gansample.bundle.fidelity import GATES
 from gansample.bundle.open import Bundle, open_bundle
-from gansample.runtimes.base import Images
+from gansample.types import Images
 from tests.conftest import ROOT
 from tests.support.make_tiny_bundle import make_tiny_bundle
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gansample.http.batcher import Batcher
 from gansample.http.refusals import Refusal
-from gansample.runtimes.base import Images, Labels, Latents
+from gansample.types import Images, Labels, Latents
 
 BATCH = 8
 

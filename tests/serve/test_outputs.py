@@ -16,7 +16,7 @@ from PIL import Image
 
 from gansample import open_sampler
 from gansample.outputs.metadata import read_metadata
-from gansample.runtimes.base import Images
+from gansample.types import Images
 from tests.conftest import Command
 
 N = 70  # more than one batch, so that every stage of the pipeline has something to hand on

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from export.importers.from_onnx import OnnxNetwork
 from export.variants.int8.keep_float import Draw
 from export.variants.int8.layers import QuantisedLayer, bias_of, constant_value, quantised_layers, replace_constant
-from gansample.runtimes import Labels, Latents
+from gansample.types import Labels, Latents
 
 # Adam's, falling to 0 along a cosine. Faster weights undo what rounding them against their inputs has won.
 RATES = {"levels": 1e-3, "gain": 1e-3, "shift": 1e-3, "range": 1e-3}

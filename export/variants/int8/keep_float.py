@@ -16,8 +16,8 @@ from openvino import Core, Model
 
 from export.variants.int8.layers import constant_value, quantised_layers, restore_float
 from gansample.bundle.fidelity import psnr_db
-from gansample.runtimes import Labels, Latents
 from gansample.runtimes.openvino_cpu import BLOCK, HINTS
+from gansample.types import Labels, Latents
 
 BUDGET = 0.9  # of the fully quantised speed, as the issue asks
 

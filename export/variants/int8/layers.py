@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from openvino import Core, Model, Node, opset13
 
-from gansample.runtimes import Labels, Latents
+from gansample.types import Labels, Latents
 
 LAYERS = ("Convolution", "ConvolutionBackpropData", "MatMul")
 

@@ -5,7 +5,7 @@ import torch
 from openvino import Model
 
 from export.variants.int8.layers import constant_value, quantised_layers, replace_constant, values_at
-from gansample.runtimes import Labels, Latents
+from gansample.types import Labels, Latents
 
 _FRACTIONS = np.linspace(0.4, 1.1, 36)
 _SAMPLE = 100_000

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from export.variants.int8.layers import QuantisedLayer, constant_value, quantised_layers, replace_constant, values_at
 from export.variants.int8.patches import Patches
-from gansample.runtimes import Labels, Latents
+from gansample.types import Labels, Latents
 
 _DAMPING = 0.01  # share of the mean variance added to every variance, as in GPTQ
 _ROWS = 8_000

@@ -14,7 +14,7 @@ from typing import Any
 from openvino import opset13
 
 from export.variants.int8.layers import constant_value, origins, quantised_layers, reads_a_table
-from gansample.runtimes import Labels, Latents
+from gansample.types import Labels, Latents
 
 CALIBRATION_BATCH = 64
 MOVES = {"Reshape", "Unsqueeze", "Squeeze", "Transpose", "Concat", "Interpolate", "Pad", "DepthToSpace", "FakeQuantize"}

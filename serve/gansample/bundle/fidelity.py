@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gansample.types import Images
+
 Verdict = str  # "PASS", "FAIL" or "NOT RUN"; the last is never a pass
-Images = npt.NDArray[np.uint8]  # (N, H, W, C)
 
 SSIM_IMAGES = 256  # a mean that has settled by then, and the one figure here that costs time
 

@@ -10,7 +10,7 @@ from gansample.bundle.fidelity import GATES, Fidelity, compare
 from gansample.bundle.open import GOLDENS, Bundle
 from gansample.errors import ArtefactError, ParityError
 from gansample.latents import latents
-from gansample.runtimes.base import Images, Labels, Latents, Runner
+from gansample.types import Images, Labels, Latents, Runner
 
 
 @dataclass(frozen=True, slots=True)

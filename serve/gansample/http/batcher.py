@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gansample.http.refusals import full, leaving, too_late
-from gansample.runtimes.base import Images, Labels, Latents
+from gansample.types import Images, Labels, Latents
 
 Run = Callable[[Latents, Labels | None], Images]
 

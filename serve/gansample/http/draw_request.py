@@ -10,9 +10,9 @@ from gansample.http.refusals import Refusal
 from gansample.http.settings import Settings
 from gansample.latents import LatentSpace
 from gansample.outputs.base import Job
-from gansample.runtimes.base import Images, Labels, Latents
 from gansample.sampling.classes import parse_classes
 from gansample.sampling.selection import Seeds
+from gansample.types import Images, Labels, Latents
 
 FEW = 16  # pictures whose latents take less than the way to another thread and back
 

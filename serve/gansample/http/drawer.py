@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gansample.runtimes.base import Images, Labels, Latents
+from gansample.types import Images, Labels, Latents
 
 
 class Drawer(Protocol):

@@ -10,7 +10,7 @@ from gansample.http.draw_request import Wish
 from gansample.outputs.grid import GAP, check_grid_size, grid_shape, make_grid
 from gansample.outputs.metadata import EXIF_DESCRIPTION
 from gansample.outputs.png import encode_png_text, encode_pngs
-from gansample.runtimes.base import Images
+from gansample.types import Images
 
 TYPES = {"png": "image/png", "webp": "image/webp"}
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gansample.outputs.base import Batch, Job
 from gansample.outputs.forms import STDOUT
 from gansample.outputs.target import WholeFile
-from gansample.runtimes.base import Images
+from gansample.types import Images
 
 PIECE = 65_536
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: the same pictures give the same bytes

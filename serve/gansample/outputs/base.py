@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from gansample.bundle.spec import Spec
-from gansample.runtimes.base import Images, Labels
 from gansample.sampling.classes import class_word, labels_for
 from gansample.sampling.selection import Selection
+from gansample.types import Images, Labels
 
 Encoded = TypeVar("Encoded")
 

@@ -16,9 +16,9 @@ from gansample.errors import OutputError
 from gansample.outputs.base import Batch, Job, Output
 from gansample.outputs.forms import STDOUT
 from gansample.outputs.target import reader_has_left
-from gansample.runtimes.base import Images, Labels, Latents
 from gansample.system.atomic import cannot_write
 from gansample.system.signals import check, held
+from gansample.types import Images, Labels, Latents
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future

@@ -12,7 +12,7 @@ from gansample.outputs.grid import check_grid_size, empty_grid, grid_shape, plac
 from gansample.outputs.metadata import EXIF_DESCRIPTION
 from gansample.outputs.png import encode_png_text
 from gansample.outputs.target import WholeFile
-from gansample.runtimes.base import Images
+from gansample.types import Images
 
 JPEG_QUALITY = 95
 

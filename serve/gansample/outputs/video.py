@@ -9,7 +9,7 @@ from gansample.errors import BackendUnavailable, UsageError
 from gansample.outputs.arrays import rgb
 from gansample.outputs.base import Batch, Job
 from gansample.outputs.target import WholeFile
-from gansample.runtimes.base import Images
+from gansample.types import Images
 
 CODECS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "mp4": ("libx264", {"crf": "14", "preset": "medium"}),  # H.264 in 4:2:0 is what every player opens

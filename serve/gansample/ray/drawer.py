@@ -15,7 +15,7 @@ from ray.exceptions import RayActorError, TaskCancelledError, WorkerCrashedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from gansample.http.refusals import full, leaving, too_late
-from gansample.runtimes.base import Images, Labels, Latents
+from gansample.types import Images, Labels, Latents
 
 LOST = (RayActorError, WorkerCrashedError, TaskCancelledError)
 AGAIN = 0.05  # seconds before an order is sent again

@@ -8,7 +8,7 @@ import numpy as np
 from ray import serve
 
 from gansample.ray.engine import open_there
-from gansample.runtimes.base import Images, Labels, Latents
+from gansample.types import Images, Labels, Latents
 
 Order = tuple[Latents, Labels | None]
 """Latents (N, nz) and labels (N,) or None: checked by the service before they come here, never more than a batch."""

@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING
 
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import Images, Labels, Latents, Runner, Say, silent
+from gansample.runtimes.base import Say, silent
+from gansample.types import Runner
 
 if TYPE_CHECKING:
     from gansample.bundle.open import Bundle
     from gansample.bundle.spec import Variant
 
-__all__ = ["BACKENDS", "BACKEND_OF", "GPU_BACKENDS", "Images", "Labels", "Latents", "Runner", "Say", "open_runner", "silent"]
+__all__ = ["BACKENDS", "BACKEND_OF", "GPU_BACKENDS", "Say", "open_runner", "silent"]
 
 BACKENDS = ("auto", "onnxruntime", "openvino", "cuda", "tensorrt")
 GPU_BACKENDS = ("cuda", "tensorrt")  # both take the bundle's ONNX variants

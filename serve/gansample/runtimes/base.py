@@ -1,45 +1,18 @@
-"""What every runner is and promises. Numpy in, numpy out; each backend is one short file beside this one."""
+"""What the runners share: the context manager, the check of a graph's inputs and outputs, and one kind of error."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Protocol, Self
-
-import numpy as np
-import numpy.typing as npt
+from typing import Self
 
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, GansampleError
 
-Latents = npt.NDArray[np.float32]  # (N, nz)
-Labels = npt.NDArray[np.int64]  # (N,)
-Images = npt.NDArray[np.uint8]  # (N, H, W, C)
 Say = Callable[[str], None]  # hears, one line at a time, what takes long
 
 
 def silent(message: str) -> None:
     """Hears and says nothing."""
-
-
-class Runner(Protocol):
-    """An opened generator: a context manager around one runtime's session."""
-
-    @property
-    def backend(self) -> str:
-        """The runtime and device that really run, for example `onnxruntime-cpu`."""
-
-    @property
-    def variant(self) -> str:
-        """The bundle's variant that is open, for example `onnx-fp32`."""
-
-    def run(self, z: Latents, label: Labels | None) -> Images:
-        """Pictures for latents and, for a conditional generator, labels."""
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 
 class ClosingRunner:

@@ -12,7 +12,7 @@ import numpy as np
 from gansample.bundle.spec import Spec
 from gansample.errors import ParityError
 from gansample.latents import latents
-from gansample.runtimes.base import Images, Labels, Latents
+from gansample.types import Images, Labels, Latents
 
 MAX_BATCH = 256  # more gains nothing on any GPU we know of; larger requests are drawn in parts
 

@@ -6,7 +6,8 @@ import numpy.typing as npt
 
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, Images, Labels, Latents, Port, check_face, runtime_errors
+from gansample.runtimes.base import ClosingRunner, Port, check_face, runtime_errors
+from gansample.types import Images, Labels, Latents
 
 _NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable, GansampleError
-from gansample.runtimes.base import ClosingRunner, Images, Labels, Latents, check_face
+from gansample.runtimes.base import ClosingRunner, check_face
 from gansample.runtimes.cuda_graphs import draw_in_lanes, prove_lane
 from gansample.runtimes.onnxruntime_cpu import ports_of
+from gansample.types import Images, Labels, Latents
 
 PROVIDER = "CUDAExecutionProvider"
 PROVIDER_OPTIONS = {

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from gansample.bundle.spec import Precision, Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, Images, Labels, Latents, Port, check_face, runtime_errors
+from gansample.runtimes.base import ClosingRunner, Port, check_face, runtime_errors
+from gansample.types import Images, Labels, Latents
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

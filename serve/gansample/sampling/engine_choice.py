@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, GansampleError, UsageError
-from gansample.runtimes import BACKENDS, GPU_BACKENDS, Runner, Say, open_runner, silent
+from gansample.runtimes import BACKENDS, GPU_BACKENDS, Say, open_runner, silent
 from gansample.sampling.speed_cache import Speed, SpeedBook
+from gansample.types import Runner
 
 FIDELITIES = ("exact", "fast")
 

@@ -14,8 +14,9 @@ from gansample.bundle.open import Bundle, open_bundle
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import latents
-from gansample.runtimes import Images, Runner, Say, silent
+from gansample.runtimes import Say, silent
 from gansample.sampling.classes import labels_for
+from gansample.types import Images, Runner
 
 BATCH = 64
 

@@ -16,7 +16,8 @@ from gansample.bundle.goldens import Goldens, read_goldens
 from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, ParityError
-from gansample.runtimes import GPU_BACKENDS, Images, Runner, Say, open_runner, silent
+from gansample.runtimes import GPU_BACKENDS, Say, open_runner, silent
+from gansample.types import Images, Runner
 
 BATCHES = {1: 16, 2: 16, 3: 18, 17: 34, 64: 64}  # batch size -> goldens drawn at that size
 

@@ -18,7 +18,7 @@ from gansample.http.refusals import Refusal
 from gansample.http.routes.images import accepted
 from gansample.http.settings import Settings
 from gansample.latents import MIN_TRUNCATION, SEED_END, parse_seeds
-from gansample.runtimes.base import Images
+from gansample.types import Images
 
 EXAMPLE: dict[str, JsonValue] = {"model": "fashion", "n": 4, "seed": 42, "class": "sneaker"}
 

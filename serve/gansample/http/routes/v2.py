@@ -18,7 +18,7 @@ from gansample.http.models import Model, Models
 from gansample.http.refusals import Refusal
 from gansample.http.settings import Settings
 from gansample.latents import SEED_END, latents
-from gansample.runtimes.base import Images, Labels, Latents
+from gansample.types import Images, Labels, Latents
 
 LENGTH = "Inference-Header-Content-Length"
 _TYPES: dict[str, npt.DTypeLike] = {"FP32": "<f4", "INT64": "<i8"}

@@ -7,10 +7,11 @@ import numpy as np
 
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, Images, Labels, Latents, check_face
+from gansample.runtimes.base import ClosingRunner, check_face
 from gansample.runtimes.cuda_device import Buffer, Cuda
 from gansample.runtimes.cuda_graphs import Draw, draw_in_lanes, prove_lane
 from gansample.runtimes.tensorrt.engine import Engine
+from gansample.types import Images, Labels, Latents
 
 Ports = dict[str, tuple[np.dtype[Any], list[int]]]  # every tensor's type and its sizes after the batch
 
