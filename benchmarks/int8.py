@@ -1,7 +1,7 @@
 """What each step of the int8 recipe brings, on a DCGAN-64 and on any other generators: writes benchmarks/results/int8.json and
 docs/int8.md.
 
-python -m benchmarks.int8 [netG.pth [other.pth ...]] [--finetune MINUTES]
+python -m benchmarks.int8 [netG.pth [other.pth ...]]
 """
 
 import argparse
@@ -38,7 +38,7 @@ RESULT = ROOT / "benchmarks" / "results" / "int8.json"
 JUDGED = range(256)
 
 
-def measure(weights: Path | None, others: list[Path], minutes: float) -> dict[str, Any]:
+def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
     """PSNR before rounding to 8 bits, against float32, over latents that nothing was calibrated on; best times in turns."""
     generator = face(weights)
     graph = onnx_from_face(generator)
@@ -66,26 +66,23 @@ def measure(weights: Path | None, others: list[Path], minutes: float) -> dict[st
         for name, model in models.items()
     ]
     kind = "trained weights" if weights else "seeded random weights"
-    generators = (
-        [_steps("dcgan64", generator, minutes, ours, steps)] if not minutes else [_steps("dcgan64", generator, minutes)]
-    )
-    generators += [_steps(path.parent.name, take(Request(weights=path)).face, minutes) for path in others]
+    generators = [_steps("dcgan64", generator, ours, steps)]
+    generators += [_steps(path.parent.name, take(Request(weights=path)).face) for path in others]
     return {
         "model": f"DCGAN-64, {kind}",
         "rows": rows,
         "generators": generators,
-        "minutes": minutes,
         "seconds": round(seconds, 1),
         "processor": processor_name(),
     }
 
 
-def _steps(name: str, generator: Face, minutes: float, model: Any = None, steps: Any = None) -> dict[str, Any]:
+def _steps(name: str, generator: Face, model: Any = None, steps: Any = None) -> dict[str, Any]:
     """What each step brought to one generator, and what remains with its activations unquantised."""
     _say(name)
     graph = onnx_from_face(generator)
     if model is None:
-        model, steps = tuned(generator, graph, _say, minutes)
+        model, steps = tuned(generator, graph, _say)
     spec = generator.spec
     z, label = latents(JUDGED, spec.latent_size, spec.distribution), cycled_labels(spec, len(JUDGED))
     wanted = draw(openvino_model.read(graph.twin), z, label, "f32")
@@ -134,12 +131,6 @@ def page(document: Mapping[str, Any]) -> str:
     speed = ours["images_per_second"] / plain["images_per_second"]
     names = [step["step"] for step in max((one["steps"] for one in document["generators"]), key=len)]
     steps = "\n".join(_step_row(generator) for generator in document["generators"])
-    minutes = document["minutes"]
-    trained = (
-        f"`--finetune {minutes:g}`: trained for {minutes:g} min to draw what the float network draws. {_brought(document)}"
-        if minutes
-        else "`--finetune MINUTES` trains it to draw what the float network draws; not measured in this run."
-    )
     return f"""# int8 that keeps the picture
 
 Written by `python -m benchmarks.int8`; do not edit. {document["model"]}, {document["processor"]}, batch 64.
@@ -172,11 +163,10 @@ The steps are measured on 64 other latents than the last two columns, and NNCF w
   speed: in bf16 where the processor has it, else in float32. For a DCGAN that is the first layer: the latents are not rounded.
 - **ranges**: each activation range is clipped to the least mean square error.
 - **round weights**: rounded against the covariance of the layer's inputs (GPTQ), then the bias takes the mean error.
-- **finetune**: {trained}
 
 The last column says where the rest is lost: with the activations unquantised and the same int8 weights, it is what remains.
-Most of it is the rounding of activations, which no weights undo; training finds ranges that suit the pictures, which the local
-rule of `ranges` misses.
+Most of it is the rounding of activations, which no weights undo. A dash stands where the figure was taken with a training
+step that has since been removed (0 to 2.2 dB for a minute of it) and has not been taken again.
 
 ## A layer that OpenVINO computes wrongly
 
@@ -184,26 +174,15 @@ A transposed convolution of *signed* int8 inputs whose kernel is no multiple of 
 taps of a phase (3×3, stride 2, on the latent's single pixel) comes out wrong on processors without AMX. `wgangp28-blocks-z64`
 begins with one when taken with its own class: plain NNCF draws garbage with it there, and is fine with AMX. Here the first
 layer is a matrix product before anything is quantised, and any other such layer stays unquantised:
-`export/quantise/wrong_kernel.py` has the pattern, `tests/test_export_variants_rounding.py` shows it on any processor.
+`export/variants/int8/wrong_kernel.py` has the pattern, `tests/export/test_variants_rounding.py` shows it on any processor.
 """
 
 
 def _step_row(generator: Mapping[str, Any]) -> str:
     cells = [f"({step['dropped_at']:.1f})" if "dropped_at" in step else f"{step['psnr_db']:.1f}" for step in generator["steps"]]
-    ends = f"{generator['psnr_db']:.1f} | {generator['only_weights_psnr_db']:.1f}"
-    return f"| {generator['name']} | {' | '.join(cells)} | {ends} |"
-
-
-def _brought(document: Mapping[str, Any]) -> str:
-    """What training brought, by generator; 0 where it was dropped."""
-    gains = [
-        f"{generator['name']} {after['psnr_db'] - before['psnr_db']:+.1f} dB ({after['batches']} batches)"
-        if "batches" in after
-        else f"{generator['name']} nothing"
-        for generator in document["generators"]
-        for before, after in [generator["steps"][-2:]]
-    ]
-    return f"It brought:\n  {', '.join(gains)}."
+    ends = [generator["psnr_db"], generator["only_weights_psnr_db"]]
+    cells += ["–" if decibels is None else f"{decibels:.1f}" for decibels in ends]
+    return f"| {generator['name']} | {' | '.join(cells)} |"
 
 
 def _decibels(value: float | None) -> str:
@@ -213,9 +192,8 @@ def _decibels(value: float | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="What each step of the int8 recipe brings.")
     parser.add_argument("weights", nargs="*", type=Path, help="a tutorial DCGAN-64, then any weights that export takes")
-    parser.add_argument("--finetune", type=float, default=0, metavar="MINUTES")
     given = parser.parse_args()
-    document = measure(given.weights[0] if given.weights else None, given.weights[1:], given.finetune)
+    document = measure(given.weights[0] if given.weights else None, given.weights[1:])
     for path, text in ((RESULT, json.dumps(document, indent=2) + "\n"), (PAGE, page(document))):
         path.parent.mkdir(exist_ok=True)
         write_atomic(path, text.encode())

@@ -59,9 +59,6 @@ def export(
     variants: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="Build only these variants beside onnx-fp32 (default: all).")
     ] = None,
-    finetune: Annotated[
-        float, typer.Option(metavar="MINUTES", min=0, max=1440, help="Train the int8 variant against the float network.")
-    ] = 0,
     like: Annotated[
         Path | None, typer.Option(metavar="BUNDLE", help="Decide as that export did, and not by timing: the same files again.")
     ] = None,
@@ -117,7 +114,7 @@ def export(
     check_replaceable(out, force=force)
     network = features_from_file(features) if features is not None else None
     decided = Decisions.of(open_bundle(like)) if like is not None else MEASURED
-    outcome = build_bundle(face, out, say, _builders(variants, finetune, decided), network, compact, decided)
+    outcome = build_bundle(face, out, say, _builders(variants, decided), network, compact, decided)
     say("done")
     if as_json:
         verdicts = {report.variant: report.to_dict() for report in outcome.reports}
@@ -127,11 +124,11 @@ def export(
         print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
 
 
-def _builders(variants: str | None, finetune: float, decided: "Decisions") -> "Mapping[str, Builder]":
+def _builders(variants: str | None, decided: "Decisions") -> "Mapping[str, Builder]":
     """The reference and those that were asked for. Raises UsageError for one that there is not."""
     from export.variants import builders
 
-    every = builders(finetune, decided)
+    every = builders(decided)
     if variants is None:
         return every
     wanted = variants.split(",")

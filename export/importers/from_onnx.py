@@ -132,14 +132,10 @@ class OnnxNetwork(nn.Module):
         for op, read, written, attributes in self.nodes:
             if op == "Constant":
                 continue
-            result = self.compute(op, attributes, written[0], *(values[name] for name in read))
+            result = OPERATIONS[op](attributes, *(values[name] for name in read))
             values.update(zip(written, result if isinstance(result, tuple) else (result,), strict=False))
         picture: Tensor = values[self.output]
         return picture
-
-    def compute(self, op: str, attributes: Mapping[str, Any], name: str, *read: Any) -> Any:
-        """One node, which writes `name`; for whoever runs the graph with something changed."""
-        return OPERATIONS[op](attributes, *read)
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

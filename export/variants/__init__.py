@@ -18,8 +18,8 @@ BUILDERS: Mapping[str, Builder] = {
 }
 
 
-def builders(finetune: float = 0, decided: Decisions = MEASURED) -> Mapping[str, Builder]:
-    """Those that another export had, or all of them; int8 with so many minutes of training."""
-    int8 = partial(openvino_int8.build, finetune=finetune, float_layers=decided.float_layers)
+def builders(decided: Decisions = MEASURED) -> Mapping[str, Builder]:
+    """Those that another export had, or all of them."""
+    int8 = partial(openvino_int8.build, float_layers=decided.float_layers)
     every: Mapping[str, Builder] = {**BUILDERS, openvino_int8.NAME: int8}
     return {name: build for name, build in every.items() if decided.variants is None or name in decided.variants}

@@ -5,7 +5,6 @@ equalise        channels between two layers brought nearer to one range, exactly
 keep_float      the layers whose quantisation hurts most for the time it saves stay in bf16 or float32
 ranges          each activation range clipped to the least mean square error
 round_weights   weights rounded against the covariance of the layer's inputs, bias corrected
-finetune        trained to draw what the float network draws, if asked for
 
 Each step is kept only where the pictures come nearer to float32 on latents that nothing was calibrated on, and no picture of a
 stretched latent comes near the gate: a range that fits the seeds cuts off what only tails reach.
@@ -27,7 +26,6 @@ from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
 from export.variants.decisions import KEEP_FLOAT
 from gansample.bundle.fidelity import GATES, psnr_db
-from gansample.bundle.spec import Spec
 from gansample.latents import latents
 from gansample.runtimes.openvino_cpu import HINTS, OpenVinoRunner
 from gansample.types import Labels, Latents
@@ -38,16 +36,14 @@ MARGIN = 3.0  # dB above the gate for a single picture: the search for the worst
 CALIBRATED_ON = 256  # latents, and 32 stretched ones; more move the fidelity by less than 0.1 dB
 
 
-def build(
-    face: Face, graph: ExportedGraph, say: Say, finetune: float = 0, float_layers: Sequence[str] | None = None
-) -> BuiltVariant:
-    """finetune: minutes of training against the float network, 0 for none. float_layers: as for `tuned`."""
+def build(face: Face, graph: ExportedGraph, say: Say, float_layers: Sequence[str] | None = None) -> BuiltVariant:
+    """The int8 variant of `graph`; float_layers as for `tuned`. Raises VariantUnavailable without openvino or nncf."""
     openvino_model.openvino()
     try:
         import nncf
     except ImportError:
         raise VariantUnavailable("nncf is not installed (pip install nncf)") from None
-    model, steps = tuned(face, graph, say, finetune, float_layers)
+    model, steps = tuned(face, graph, say, float_layers)
     notes: dict[str, Any] = {"quantised_by": f"nncf {nncf.__version__}", "calibrated_on": CALIBRATED_ON, "steps": steps}
     xml, weights = openvino_model.to_bytes(openvino_model.without_levels(model))
     return BuiltVariant(
@@ -73,21 +69,13 @@ def _plain(float_model: Any, z: Latents, label: Labels | None) -> Any:
     return restored(model, float_model, wrong)
 
 
-def _training(spec: Spec, step: int, batch: int = 32) -> tuple[Latents, Labels | None]:
-    """The latents that training step `step` sees: neither those that calibrated nor those that choose."""
-    seeds = CALIBRATION_SEEDS[CALIBRATED_ON:-64]
-    some = [seeds[(step * batch + i) % len(seeds)] for i in range(batch)]
-    return latents(some, spec.latent_size, spec.distribution), cycled_labels(spec, batch)
-
-
 def tuned(
-    face: Face, graph: ExportedGraph, say: Say, finetune: float = 0, float_layers: Sequence[str] | None = None
+    face: Face, graph: ExportedGraph, say: Say, float_layers: Sequence[str] | None = None
 ) -> tuple[Any, list[dict[str, Any]]]:
     """The int8 model with both outputs, and what each step brought: PSNR before rounding against float32, other latents.
 
     float_layers  the layers that are not quantised, as another export of this generator chose them; None measures.
     """
-    from export.variants.int8.finetune import finetuned
     from export.variants.int8.keep_float import draw, keep_float, restored
     from export.variants.int8.layers import channel_ranges, quantised_layers
     from export.variants.int8.ranges import fit_ranges
@@ -142,12 +130,4 @@ def tuned(
         model = better(KEEP_FLOAT, restored(model, float_model, float_layers), layers=list(float_layers))
     model = better("ranges", fit_ranges(model, z, label))
     model = better("round weights", refit_all(model, float_model, z, label))
-    if finetune:
-        say(f"{NAME}: training for {finetune:g} minutes")
-        try:
-            trained, count = finetuned(model, float_model, twin, lambda step: _training(face.spec, step), finetune)
-        except ValueError as reason:
-            say(f"{NAME}: finetune NOT RUN, {reason}")
-        else:
-            model = better("finetune", trained, minutes=finetune, batches=count)
     return model, steps

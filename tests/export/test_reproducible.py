@@ -94,8 +94,8 @@ def test_decisions_are_read_from_the_bundle_they_made(twice: tuple[Bundle, Bundl
     assert decided == Decisions.of(twice[1])
     assert decided.variants == tuple(variant.name for variant in twice[0].variants)
     assert decided.float_layers is not None
-    assert set(builders(0, decided)) == set(decided.variants)
-    assert set(builders(0, Decisions(variants=("onnx-fp32",)))) == {"onnx-fp32"}
+    assert set(builders(decided)) == set(decided.variants)
+    assert set(builders(Decisions(variants=("onnx-fp32",)))) == {"onnx-fp32"}
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -67,8 +67,8 @@ FAULTY = """
 import sys
 import numpy as np, openvino, torch
 from openvino import opset13 as op
-from export.quantise.layers import quantised_layers
-from export.quantise.wrong_kernel import wrongly_computed
+from export.variants.int8.layers import quantised_layers
+from export.variants.int8.wrong_kernel import wrongly_computed
 
 rng = np.random.RandomState(0)
 for kernel, stride, size, signed in [(3, 2, 1, True), (5, 2, 2, True), (3, 2, 1, False), (4, 2, 1, True), (3, 2, 2, True)]:

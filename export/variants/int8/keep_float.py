@@ -68,18 +68,9 @@ def restored(model: Model, float_model: Model, names: Sequence[str]) -> Model:
     return copy
 
 
-class Draw:
-    """A model as it is compiled: draws levels float64 (N, H, W, C), what is not quantised computed in precision `hint`."""
-
-    def __init__(self, model: Model, hint: str = HINTS["int8"]) -> None:
-        self._request = _open(model, hint)
-
-    def __call__(self, z: Latents, label: Labels | None) -> npt.NDArray[np.float64]:
-        return np.asarray(self._request.infer(_feed(z, label))["levels"], np.float64)
-
-
 def draw(model: Model, z: Latents, label: Labels | None, hint: str = HINTS["int8"]) -> npt.NDArray[np.float64]:
-    return Draw(model, hint)(z, label)
+    """Pictures before rounding, float64 (N, H, W, C); what is not quantised is computed in precision `hint`."""
+    return np.asarray(_open(model, hint).infer(_feed(z, label))["levels"], np.float64)
 
 
 def _trials(
