@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,20 @@ def test_the_pictures_are_the_seeds(drawn: Path) -> None:
             assert np.array_equal(image, sampler.sample([seed])[0, :, :, 0])
 
 
+def test_a_job_of_version_0_1_stays_as_it_was_begun(drawn: Path, tmp_path: Path) -> None:
+    """Its pictures also say `why` their engine was chosen."""
+    shutil.copytree(drawn, tmp_path, dirs_exist_ok=True)
+    index = json.loads((tmp_path / "pictures.json").read_text())
+    identity = {**index["identity"], "why": "it was asked for"}
+    (tmp_path / "pictures.json").write_text(json.dumps({**index, "identity": identity}))
+    (tmp_path / "pictures-000002.tar.sha256").unlink()
+    done = bulk(tmp_path, *JOB, "--n", 2500, "--shard", 1000, "pictures.tar", "--resume", "--json")
+    assert json.loads(done.stdout)["drawn"] == 500, done.stderr
+    assert json.loads((tmp_path / "pictures.json").read_text())["identity"] == identity
+    with tarfile.open(tmp_path / "pictures-000002.tar") as shard:
+        assert json.loads(shard.pax_headers["comment"]) == identity
+
+
 def test_a_parquet_shard_is_a_table_of_pictures(tmp_path: Path) -> None:
     job = (*JOB, "--n", 300, "--shard", 200, "--class", "bag,coat", "pictures.parquet")
     done = bulk(tmp_path, *job, "--workers", 2)
@@ -111,7 +126,7 @@ def test_a_parquet_shard_is_a_table_of_pictures(tmp_path: Path) -> None:
     assert json.loads(row["metadata"])["seeds"] == "207"
     about = json.loads((tmp_path / "pictures.json").read_text())["identity"]
     with open_sampler("fashion", "onnxruntime") as sampler:
-        made = picture_metadata(sampler.bundle, Engine(about["backend"], about["variant"], about["why"]), {})
+        made = picture_metadata(sampler.bundle, Engine(about["backend"], about["variant"], why=""), {})
         space = LatentSpace(sampler.spec.latent_size, sampler.spec.distribution)
         here = ParquetShard(range(200))
         draw_into(here, Job(Seeds([range(300)], space), sampler.spec, (8, 4), 1, made), sampler, batch=33)

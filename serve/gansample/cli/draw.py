@@ -102,7 +102,6 @@ def draw(
         model, backend, threads, variant=begun.get("variant"), precision=precision, pictures=len(selection), say=say
     ) as sampler:  # fmt: skip
         opened = time.perf_counter()
-        sampler.why = begun.get("why", sampler.why)
         upscale = upscale or (_video_scale(spec.height, spec.width) if form.kind in VIDEOS else 1)
         about = picture_metadata(model, sampler.engine, {"truncation": truncation, "upscale": upscale if upscale > 1 else None})
         job = Job(selection, spec, wanted, upscale, about, remember=not no_metadata)

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,6 @@ def draw_on_cluster(
     place = place_of(backend, threads)
     wishes: dict[str, Any] = {"backend": backend, "threads": threads, "precision": precision, "pictures": len(selection)}
     engine = choose_engine(ray, model, place, {**wishes, "variant": begun.get("variant")})
-    engine = replace(engine, why=begun.get("why", engine.why))
     job = job_of(engine)
     room = int(min(ray.cluster_resources().get(name, 0) // amount for name, amount in _named(place).items()))
     if workers is not None and workers > room:

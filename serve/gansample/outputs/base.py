@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -64,6 +64,16 @@ class Job:
         if self.wanted is not None:
             options["class"] = ",".join(self._class_words[label] for label in self.wanted)
         return {**options, **self.about}
+
+    def as_begun(self, identity: Mapping[str, Any]) -> "Job | None":
+        """This job as the one of `identity` that was interrupted, or None where that was another job.
+
+        Up to version 0.1.0 pictures also said `why` their engine was chosen: a job begun with that keeps it to its end, so
+        that all its pictures are alike.
+        """
+        if {name: value for name, value in identity.items() if name != "why"} != self.identity:
+            return None
+        return replace(self, about={name: identity[name] for name in identity if name in self.about or name == "why"})
 
     @cached_property
     def _class_words(self) -> list[str]:

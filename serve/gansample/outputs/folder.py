@@ -7,9 +7,10 @@ Files are not synced one by one, which would cost more than drawing them: after 
 --resume looks at every file's end.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,23 +34,25 @@ class Folder:
     def begun(self) -> Mapping[str, Any] | None:
         if not self._resume or not self.path.is_dir():
             return None
+        return next(self._identities(), None)
+
+    def _identities(self) -> Iterator[dict[str, Any]]:
+        """Of every job that wrote here, the newest first."""
         journals = sorted(self.path.glob(".gansample-*.json"), key=lambda path: path.stat().st_mtime_ns)
         for journal in reversed(journals):
-            try:
-                identity: dict[str, Any] = json.loads(journal.read_text())
-            except ValueError:
-                continue
-            return identity
-        return None
+            with contextlib.suppress(ValueError):
+                yield json.loads(journal.read_text())
 
     def begin(self, job: Job) -> Sequence[int]:
-        self._job = job
         if isinstance(job.selection, Seeds) and (twice := job.selection.repeated()) is not None:
             raise UsageError(f"seed {twice} was asked for twice, and its file has one name", "name every seed once")
         try:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+        if self._resume:
+            job = next((begun for identity in self._identities() if (begun := job.as_begun(identity)) is not None), job)
+        self._job = job
         identity = json.dumps(job.identity, indent=1).encode()
         journal = self.path / f".gansample-{hashlib.sha256(identity).hexdigest()[:8]}.json"
         known = journal.exists()

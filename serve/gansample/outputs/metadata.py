@@ -34,7 +34,6 @@ def picture_metadata(bundle: "Bundle", engine: "Engine", drawn_with: Mapping[str
         "model_sha256": bundle.sha256,
         "backend": engine.backend,
         "variant": engine.variant,
-        "why": engine.why,
         "version": gansample.__version__,
     }
 

@@ -101,7 +101,7 @@ class Tar:
         """Make the part ready to be written on, and give how many pictures are done."""
         last = self._name(-(-len(self._job) // self._size) - 1)
         if last.exists() and not self._overwrite:
-            if self._resume and not self._journal.exists() and _head_of(last) == head(self._job):
+            if self._resume and not self._journal.exists() and _is_whole(self._job, last):
                 return len(self._job)
             raise OutputError(f"{last} exists", "pass --force to replace it")
         if self._journal.exists() and self._resume:
@@ -115,12 +115,13 @@ class Tar:
     def _go_on(self) -> int:
         """Cut the part off where the journal says, and put the file's end there."""
         state = self._read_journal()
-        if state["identity"] != self._job.identity:
+        if (job := self._job.as_begun(state["identity"])) is None:
             theirs, ours = state["identity"], self._job.identity
-            changed = sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
+            changed = sorted(name for name in {*theirs, *ours} - {"why"} if theirs.get(name) != ours.get(name))
             raise OutputError(
                 f"{self.path} was begun with another {', '.join(changed)}", "repeat that command with --resume, or pass --force"
             )
+        self._job = job
         done: int = state["done"]
         number, begun = divmod(done, self._size)
         if begun and self._name(number).exists():  # this shard was finished, and then its journal was not
@@ -238,12 +239,11 @@ def _member(name: str, data: bytes) -> bytes:
     return b"".join((head, data, bytes(-len(data) % BLOCK)))
 
 
-def _head_of(path: Path) -> bytes:
-    """The comment that a tar of ours begins with: one header, its text, padded, as `create_pax_global_header` writes it."""
-    with path.open("rb") as file:
-        head = file.read(BLOCK)
-        try:
-            size = int(head[124:135], 8)
-        except ValueError:
-            return b""
-        return head + file.read(min(size, 1 << 20) + -size % BLOCK)
+def _is_whole(job: Job, path: Path) -> bool:
+    """Whether the tar at `path` is one of `job`, by the comment that it begins with."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            identity = json.loads(archive.pax_headers["comment"])
+    except (tarfile.TarError, KeyError, ValueError):
+        return False
+    return job.remember and isinstance(identity, dict) and job.as_begun(identity) is not None

@@ -68,14 +68,16 @@ def draw_shards(
 
     Raises OutputError before anything is drawn where another job stands there, and later where a worker cannot write.
     """
-    store, begun = Store(address), begun_job(job, size, kind)
+    store = Store(address)
     numbers = range(-(-len(job) // size))
     done: dict[int, str] = {}
-    if (there := check_begun(store, begun, force=force, resume=resume)) is not None:
+    if (there := check_begun(store, begun_job(job, size, kind), force=force, resume=resume)) is not None:
         if force:  # the older job may have had more of them
             store.clear(range(-(-int(there["pictures"]) // int(there["shard"]))))
         else:
             done = store.done(numbers)
+            job = job.as_begun(there["identity"]) or job
+    begun = begun_job(job, size, kind)
     store.write_job(begun)
     left = [number for number in numbers if number not in done]
     before = count = sum(len(positions_of(number, size, len(job))) for number in done)

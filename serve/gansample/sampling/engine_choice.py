@@ -51,7 +51,7 @@ def open_chosen(
     batch: int = 64,
     say: Say = silent,
 ) -> tuple[Runner, str]:
-    """The opened runner, and why it is this one: words without figures, so that the same choice leaves the same files.
+    """The opened runner, and why it is this one.
 
     variant   exactly this one, whatever its precision.
     pictures  how many will be drawn in all, which decides whether a faster engine earns its start.
