@@ -1,1 +1,1 @@
-"""gradio. A page that draws from the bundles under artifacts/: `python -m demo`."""
+"""A Gradio page that draws from exported bundles: `python -m demo`."""

@@ -1,4 +1,4 @@
-"""The bundles on show: found on disk, offered by name, opened once on their first use."""
+"""The bundles the page offers: found on disk, chosen by name, opened on first use."""
 
 import sys
 import threading
@@ -14,8 +14,8 @@ from gansample.sampling.sampler import Sampler, open_sampler
 def find_bundles(roots: Sequence[Path] = PLACES) -> list[Bundle]:
     """Every bundle one level under `roots`, root by root, newest first.
 
-    A damaged one is named on stderr and left out, so that it cannot take the others down. Raises ArtefactError where
-    nothing is left to show.
+    A damaged one is skipped with a warning, so that it cannot take the others down. Raises ArtefactError where
+    none is left.
     """
     manifests: list[Path] = []
     for root in roots:
@@ -33,10 +33,10 @@ def find_bundles(roots: Sequence[Path] = PLACES) -> list[Bundle]:
     return bundles
 
 
-class Shelf:
+class BundleStore:
     """Bundles by the name a visitor picks. Visitors name bundles, never paths.
 
-    runs  where the bundles' training may have left its previews.
+    runs  the folder of training runs, whose previews About shows.
     """
 
     def __init__(self, bundles: Sequence[Bundle], runs: Path = RUNS) -> None:
@@ -47,7 +47,7 @@ class Shelf:
 
     @property
     def names(self) -> list[str]:
-        """In the order the bundles were given; the first is what the page opens with."""
+        """In the order given; the page opens with the first."""
         return list(self.bundles)
 
     def classes(self, name: str) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ class Shelf:
         return self.bundles[name].spec.classes or ()
 
     def bundle(self, name: str) -> Bundle:
-        """Raises UsageError for a name that is not there."""
+        """Raises UsageError for an unknown name."""
         if name not in self.bundles:
             raise UsageError(f"there is no bundle {name!r}", f"choose one of {', '.join(self.names)}")
         return self.bundles[name]
@@ -76,7 +76,7 @@ class Shelf:
 
 
 def _named(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
-    """Folder names; where two folders share one, the later ones say which folder they lie in."""
+    """Bundles by folder name; a name already taken gets its parent folder in front."""
     named: dict[str, Bundle] = {}
     for bundle in bundles:
         name = bundle.path.name

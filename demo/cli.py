@@ -43,29 +43,29 @@ def demo(
     python -m demo --bundle artifacts/digits       this one
     python -m demo --share                         and a link for others, for as long as it runs
     """
-    from demo.bundle_store import Shelf, find_bundles
+    from demo.bundle_store import BundleStore, find_bundles
     from gansample.bundle.open import open_bundle
     from gansample.errors import UsageError
 
     if (no_auth or tunnel_server) and not share:
         raise UsageError("--no-auth and --tunnel-server are about a public link", "add --share, or leave them out")
-    shelf = Shelf([open_bundle(path.absolute()) for path in bundle] if bundle else find_bundles())
+    bundle_store = BundleStore([open_bundle(path.absolute()) for path in bundle] if bundle else find_bundles())
 
-    from demo.image_store import private_album
+    from demo.image_store import private_image_store
 
     # Gradio hands out files of the working directory and writes the tunnel's certificate there: give it one with nothing in it.
-    with private_album() as album, contextlib.chdir(album.folder.parent):
+    with private_image_store() as image_store, contextlib.chdir(image_store.folder.parent):
         from demo.app import build_page
         from demo.launch import USER, running
 
         password = secrets.token_urlsafe(9) if share and not no_auth else None
-        page = build_page(shelf, album)
-        with running(page, album, host=host, port=port, password=password) as url, contextlib.ExitStack() as stack:
-            _say(f"{', '.join(shelf.names)} at {url}  (Ctrl-C ends it)")
+        page = build_page(bundle_store, image_store)
+        with running(page, image_store, host=host, port=port, password=password) as url, contextlib.ExitStack() as stack:
+            _say(f"{', '.join(bundle_store.names)} at {url}  (Ctrl-C ends it)")
             if password is not None:
                 _say(f"sign in as {USER}, password {password}")
             if share:
-                _share(Link(host, page.server_port, url, tunnel_server, password is not None), shelf.names, stack)
+                _share(Link(host, page.server_port, url, tunnel_server, password is not None), bundle_store.names, stack)
             threading.Event().wait()
 
 

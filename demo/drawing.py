@@ -1,4 +1,4 @@
-"""What the page's buttons do, without the page: a visitor's wishes in, captioned picture files and a sentence out."""
+"""What the page's buttons do, without the page: a visitor's settings in, captioned picture files and a report line out."""
 
 import secrets
 import time
@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.bundle_store import Shelf
-from demo.image_store import Album
+from demo.bundle_store import BundleStore
+from demo.image_store import ImageStore
 from gansample.errors import UsageError
 from gansample.latents import SEED_END, LatentSpace
 from gansample.outputs.base import Job
@@ -25,28 +25,28 @@ Select = Callable[[LatentSpace], Selection]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """From which generator, of which class, how: what every tab asks for alike."""
+class DrawSettings:
+    """The generator, the class and how to draw: settings that all tabs share."""
 
     bundle: str
     label: str = EVERY_CLASS
-    """A class name, or EVERY_CLASS: seed s then draws class s mod (number of classes), whatever the other pictures are."""
+    """A class name, or EVERY_CLASS: seed s then draws class s mod (number of classes)."""
     truncation: float = 0.0
     """0 is off."""
     precision: str = "exact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
+class DrawResult:
     pictures: list[tuple[Path, str]]
     """PNG file and caption, in the order of the selection."""
     report: str
-    """How many, how fast, on what and why: a line of Markdown, in the numbers and names that every language shares."""
+    """Count, time, engine and why it was chosen: a line of Markdown, the same in every language."""
 
 
-def seeds_from(seed: int | None, count: int) -> Select:
-    """`count` consecutive seeds. Raises UsageError where that makes no sense."""
-    first = whole(seed)
+def consecutive_seeds(seed: int | None, count: int) -> Select:
+    """`count` seeds from `seed` on. Raises UsageError for a seed or count out of range."""
+    first = check_seed(seed)
     if not 1 <= count <= MAX_PICTURES:
         raise UsageError(f"{count} pictures were asked for", f"ask for 1 to {MAX_PICTURES}")
     if first > SEED_END - count:
@@ -56,47 +56,47 @@ def seeds_from(seed: int | None, count: int) -> Select:
     return lambda space: Seeds([range(first, first + count)], space)
 
 
-def neighbours_of(seed: int | None, radius: float) -> Select:
-    centre = whole(seed)
+def neighbours(seed: int | None, radius: float) -> Select:
+    centre = check_seed(seed)
     return lambda space: Around(centre=centre, radius=radius, first=0, n=NEIGHBOURS, space=space)
 
 
-def way_between(a: int | None, b: int | None, frames: int) -> Select:
-    first, last = whole(a), whole(b)
+def interpolate(a: int | None, b: int | None, frames: int) -> Select:
+    first, last = check_seed(a), check_seed(b)
     return lambda space: Walk(keys=(first, last), frames=frames, loop=False, space=space)
 
 
-def sum_of(text: str) -> Select:
+def latent_arithmetic(text: str) -> Select:
     return lambda space: Mix.parse(text.replace(" ", "").replace("−", "-"), space)
 
 
-def whole(seed: int | None) -> int:
+def check_seed(seed: int | None) -> int:
     if seed is None or not 0 <= seed < SEED_END:
         raise UsageError(f"the seed is {seed}", f"type a whole number from 0 to {SEED_END - 1}")
     return int(seed)
 
 
-def draw(
-    wish: Wish,
+def draw_images(
+    settings: DrawSettings,
     select: Select,
-    shelf: Shelf,
-    album: Album,
+    bundle_store: BundleStore,
+    image_store: ImageStore,
     *,
     positions: Sequence[int] | None = None,
-    most: int = MAX_PICTURES,
-) -> Drawing:
-    """Draw and keep the pictures; every file carries what it takes to draw it again.
+    limit: int = MAX_PICTURES,
+) -> DrawResult:
+    """Draw and store the pictures; every file carries the metadata to draw it again.
 
     positions  of the selection; None is all of it.
-    most       pictures that are drawn.
+    limit      refuse more pictures than this.
 
-    Raises UsageError for a bundle or class that is not there, ArtefactError, BackendUnavailable, OutputError as gansample does.
+    Raises UsageError for an unknown bundle or class, and ArtefactError, BackendUnavailable, OutputError as gansample does.
     """
-    sampler = shelf.sampler(wish.bundle, wish.precision)
-    job = job_of(wish, select, sampler)
+    sampler = bundle_store.sampler(settings.bundle, settings.precision)
+    job = make_job(settings, select, sampler)
     positions = range(len(job)) if positions is None else positions
-    if len(positions) > most:
-        raise UsageError(f"{len(positions)} pictures were asked for", f"ask for 1 to {most}")
+    if len(positions) > limit:
+        raise UsageError(f"{len(positions)} pictures were asked for", f"ask for 1 to {limit}")
     labels = job.labels(positions)
     started = time.perf_counter()
     images = sampler.draw(job.selection.latents(positions), labels)
@@ -106,23 +106,23 @@ def draw(
         label = int(labels[row]) if labels is not None else None
         files[f"{job.selection.name(position)}.png"] = encode_png_text(images[row], job.text(position, label))
         captions.append(_caption(job, position, label))
-    return Drawing(
-        pictures=list(zip(album.keep(files), captions, strict=True)),
+    return DrawResult(
+        pictures=list(zip(image_store.keep(files), captions, strict=True)),
         report=f"**{len(positions)}** · **{_duration(seconds)}** · {sampler.runner.backend} · {sampler.runner.variant} "
         f"({sampler.why})",
     )
 
 
-def roll() -> int:
-    """A seed nobody chose, low enough for MAX_PICTURES pictures to follow it."""
+def random_seed() -> int:
+    """A random seed, low enough for MAX_PICTURES consecutive ones."""
     return secrets.randbelow(SEED_END - MAX_PICTURES + 1)
 
 
-def job_of(wish: Wish, select: Select, sampler: Sampler, upscale: int = 1) -> Job:
-    """What is to be drawn. Raises UsageError for a class that is not there."""
+def make_job(settings: DrawSettings, select: Select, sampler: Sampler, upscale: int = 1) -> Job:
+    """The job for these settings. Raises UsageError for an unknown class."""
     spec = sampler.spec
-    truncation = wish.truncation or None
-    wanted = parse_classes(wish.label, spec.classes) if wish.label != EVERY_CLASS else None
+    truncation = settings.truncation or None
+    wanted = parse_classes(settings.label, spec.classes) if settings.label != EVERY_CLASS else None
     selection = select(LatentSpace(spec.latent_size, spec.distribution, truncation))
     return Job(selection, spec, wanted, upscale, picture_metadata(sampler.bundle, sampler.engine, {"truncation": truncation}))
 
@@ -131,14 +131,14 @@ def _caption(job: Job, position: int, label: int | None) -> str:
     selection = job.selection
     match selection:
         case Seeds():
-            words = f"seed {selection.seed(position)}"
+            text = f"seed {selection.seed(position)}"
         case Around():
-            words = f"{selection.centre} ± {selection.radius:g} · {position}"
+            text = f"{selection.centre} ± {selection.radius:g} · {position}"
         case Walk():
-            words = f"{selection.keys[0]} → {selection.keys[1]} · {position / selection.frames:.0%}"
+            text = f"{selection.keys[0]} → {selection.keys[1]} · {position / selection.frames:.0%}"
         case _:
-            words = str(selection.options(position).get("mix"))
-    return words if label is None or job.spec.classes is None else f"{words} · {job.spec.classes[label]}"
+            text = str(selection.options(position).get("mix"))
+    return text if label is None or job.spec.classes is None else f"{text} · {job.spec.classes[label]}"
 
 
 def _duration(seconds: float) -> str:

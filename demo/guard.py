@@ -1,8 +1,7 @@
-"""The door in front of Gradio: a page that only draws needs few of its routes, so all others do not exist.
+"""An allow-list of routes in front of Gradio: a page that only draws needs few of them, and all others are 404.
 
-Left alone, Gradio takes uploads from anybody and serves them back, fetches web addresses on request, and answers `run`
-calls past its own queue. A list of what is open stays right when Gradio grows another route; a list of what is closed
-does not.
+By default Gradio accepts uploads from anybody and serves them back, fetches URLs on request, and answers `run` calls
+past its own queue. An allow-list stays right when Gradio adds a route; a deny-list does not.
 """
 
 import re
@@ -28,10 +27,10 @@ _FILE = "/gradio_api/file="
 
 
 class Guard:
-    """ASGI middleware: 404 for every route but those the page and `gradio_client` use, 413 for a body over MAX_BODY_BYTES.
+    """ASGI middleware: 404 for every route that neither the page nor `gradio_client` needs, 413 for a body over MAX_BODY_BYTES.
 
     pictures   files are served from under this folder only.
-    endpoints  names that may be called. Gradio hides those it calls private, but answers them.
+    endpoints  API names that may be called. Gradio hides private ones but still answers them.
     """
 
     def __init__(self, app: ASGIApp, pictures: Path, endpoints: Set[str]) -> None:

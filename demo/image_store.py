@@ -1,4 +1,4 @@
-"""Where drawn pictures wait to be fetched: one folder a draw, in a private place, the oldest thrown away first."""
+"""Drawn pictures until they are fetched: one folder per draw in a private place, the oldest deleted first."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from gansample.system.atomic import folder_atomic
 QUOTA_BYTES = 256 << 20  # all visitors together; a draw of 64 pictures is 40 kB (digits) to some MB
 
 
-class Album:
+class ImageStore:
     """PNG files under `folder`, never more than `quota_bytes` of them."""
 
     def __init__(self, folder: Path, quota_bytes: int = QUOTA_BYTES) -> None:
@@ -24,7 +24,7 @@ class Album:
         self._lock = threading.Lock()
 
     def keep(self, files: Mapping[str, bytes]) -> list[Path]:
-        """Write the files of one draw under their names, and return where they are. Raises OutputError."""
+        """Write the files of one draw under their names and return their paths. Raises OutputError."""
         with self._lock:
             self._drawn += 1
             folder = self.folder / f"draw{self._drawn}"
@@ -41,8 +41,8 @@ class Album:
 
 
 @contextmanager
-def private_album() -> Iterator[Album]:
-    """An album only this user can read, gone with the block.
+def private_image_store() -> Iterator[ImageStore]:
+    """A store that only this user can read, deleted at the end of the block.
 
     Gradio reads GRADIO_TEMP_DIR when its components are made, so the page must be built inside the block: what lies there
     is then served as it is, and everything else Gradio may write lands there too.
@@ -53,7 +53,7 @@ def private_album() -> Iterator[Album]:
         pictures = Path(folder) / "pictures"
         pictures.mkdir()
         try:
-            yield Album(pictures)
+            yield ImageStore(pictures)
         finally:
             if before is None:
                 del os.environ["GRADIO_TEMP_DIR"]

@@ -1,4 +1,4 @@
-"""The page put on the network, with everything Gradio opens by default closed again."""
+"""Serve the page, with everything disabled that Gradio enables by default and the page does not need."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 
 from demo.app import STYLE, WAITING, theme
 from demo.guard import Guard
-from demo.image_store import Album
+from demo.image_store import ImageStore
 from demo.limits import Limits, Throttle
 from demo.texts import LANGUAGES
 from gansample.errors import UsageError
@@ -26,7 +26,7 @@ USER = "guest"  # the name that goes with a password
 
 def launch(
     page: gr.Blocks,
-    album: Album,
+    image_store: ImageStore,
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -37,18 +37,18 @@ def launch(
 
     port      None takes the first free one from 7860.
     password  asked of every visitor, for the user `guest`; None lets everybody in.
-    limits    None is `Limits()`; on a Space, whose proxy stands in for all visitors, those that hold for all together.
+    limits    None is `Limits()`; on a Space, where all visitors share the proxy's address, the limits for all of them.
 
-    Raises UsageError where the port is taken or the environment asks for Gradio's remote editor. No variable of the
-    environment can open anything else: each setting that has one is given here.
+    Raises UsageError where the port is taken or the environment asks for Gradio's remote editor. No other
+    environment variable can enable anything: every setting that has one is given explicitly.
     """
     if os.environ.get("GRADIO_VIBE_MODE"):
         raise UsageError("GRADIO_VIBE_MODE lets every visitor run code on this machine", "unset it")
     limits = limits or (Limits() if get_space() is None else _for_all_together(Limits()))
-    guard = Middleware(Guard, pictures=album.folder, endpoints=public_endpoints(page))
+    guard = Middleware(Guard, pictures=image_store.folder, endpoints=public_endpoints(page))
     settings: dict[str, Any] = {
         "app_kwargs": {"middleware": [guard, Middleware(Throttle, limits=limits, waiting=partial(_waiting, page))]},
-        "allowed_paths": [str(album.folder)],
+        "allowed_paths": [str(image_store.folder)],
         "share": False,  # demo.share opens links, with a reason where it cannot
         "auth": (USER, password) if password is not None else None,
         "enable_monitoring": False,
@@ -80,12 +80,12 @@ def launch(
 
 
 def public_endpoints(page: gr.Blocks) -> frozenset[str]:
-    """The endpoints that are offered to everybody by name."""
+    """API names of the public endpoints."""
     return frozenset(fn.api_name for fn in page.fns.values() if fn.api_name and fn.api_visibility == "public")
 
 
 def _waiting(page: gr.Blocks, client: str) -> int:
-    """How many of the client's events stand in Gradio's queue."""
+    """The number of the client's events in Gradio's queue."""
     queues = page._queue.event_queue_per_concurrency_id.values()
     return sum(
         event.request.client is not None and event.request.client.host == client for queue in queues for event in queue.queue
@@ -103,9 +103,9 @@ def _for_all_together(limits: Limits) -> Limits:
 
 
 @contextmanager
-def running(page: gr.Blocks, album: Album, **where: Any) -> Iterator[str]:
-    """`launch` for the length of a block; the server and its port are gone afterwards."""
-    url = launch(page, album, **where)
+def running(page: gr.Blocks, image_store: ImageStore, **where: Any) -> Iterator[str]:
+    """`launch` for the length of a block; the server is shut down and its port free afterwards."""
+    url = launch(page, image_store, **where)
     try:
         yield url
     finally:

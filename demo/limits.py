@@ -1,4 +1,4 @@
-"""How much one visitor, and all of them together, may ask for: so that nobody can keep the others from drawing."""
+"""Rate limits for each visitor and for all together, so that nobody can keep the others from drawing."""
 
 import json
 import time
@@ -9,13 +9,13 @@ from math import ceil
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-REMEMBERED = 10_000  # clients; those that were silent longest are forgotten, and begin with a full bucket again
-EVERYBODY = ""  # the name under which all clients are counted together
+REMEMBERED = 10_000  # clients; the least recently seen are forgotten and start again with a full bucket
+EVERYBODY = ""  # the key under which all clients are counted together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """`burst` requests at once, and `per_second` more for every second that passes."""
+    """A token bucket: `burst` requests at once, refilled by `per_second`."""
 
     burst: int
     per_second: float
@@ -26,24 +26,24 @@ class Limits:
     draws: Rate = Rate(burst=20, per_second=2)
     all_draws: Rate = Rate(burst=80, per_second=10)
     sign_ins: Rate = Rate(burst=5, per_second=1 / 12)
-    """A password of 72 bits is not guessed at this pace; Gradio itself counts no attempts."""
+    """A password of 72 bits cannot be guessed at this rate; Gradio itself does not limit attempts."""
     all_sign_ins: Rate = Rate(burst=30, per_second=0.5)
     waiting: int = 8
-    """Draws of one client in the queue."""
+    """Queued draws of one client."""
     connections: int = 64
-    """Of one client at the same time; a page holds two open."""
+    """Simultaneous connections of one client; a page keeps two open."""
     all_connections: int = 512
 
 
 class Buckets:
-    """One bucket of tokens for each client: a request takes one out, time puts them back."""
+    """One token bucket per client: a request takes a token, time refills them."""
 
     def __init__(self, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._clock = rate, clock
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()  # client: tokens, and when they were counted
 
     def take(self, client: str) -> float:
-        """0 where the request may pass, else the seconds after which one may."""
+        """Take a token. Returns 0 if the request may pass, else the seconds until one may."""
         now = self._clock()
         level, counted = self._levels.pop(client, (float(self._rate.burst), now))
         level = min(level + (now - counted) * self._rate.per_second, float(self._rate.burst))
@@ -55,11 +55,11 @@ class Buckets:
 
 
 class Throttle:
-    """ASGI middleware: 429 for what is over `limits`, with the seconds to wait.
+    """ASGI middleware: 429 with Retry-After for requests over `limits`.
 
-    The client is who uvicorn says it is: the peer, or behind a proxy on this machine (the tunnel is one) whom it speaks for.
+    The client's address is uvicorn's: the peer, or what a proxy on this machine (such as the tunnel) forwards.
 
-    waiting  how many draws of a client stand in the queue.
+    waiting  returns the number of a client's queued draws.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits, waiting: Callable[[str], int]) -> None:
@@ -85,7 +85,7 @@ class Throttle:
                 del self._open[client]
 
     def _refusal(self, client: str, method: str, path: str) -> tuple[str, float] | None:
-        """What to tell the client and how long it should wait; None where it may pass."""
+        """The reason for the refusal and the seconds to wait; None if the request may pass."""
         if self._open[client] >= self._limits.connections or self._open[EVERYBODY] >= self._limits.all_connections:
             return "too many connections at once", 5
         if method != "POST":

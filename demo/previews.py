@@ -1,4 +1,4 @@
-"""How a generator learned: the previews of the run it came from, where that run still lies on this machine."""
+"""The previews that training saved, for a bundle whose run is still on this machine."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,9 @@ MAX_BYTES = 1 << 20  # of a checkpoint.json, which is a page
 
 
 def find_previews(bundle: Bundle, runs: Path) -> list[tuple[int, Path]]:
-    """(pictures seen, file) in the order of the training; empty where no run under `runs` kept the bundle's weights.
+    """(pictures seen, file) in training order; empty if no run under `runs` has the bundle's weights.
 
-    The run is known by the digest of its weights, which the bundle's provenance names: a name would prove nothing.
+    The run is identified by the digest of its weights, as recorded in the bundle's provenance; a name would prove nothing.
     """
     wanted = bundle.spec.provenance.get("checkpoint_sha256")
     for checkpoint in sorted(runs.glob(f"*/{CHECKPOINT}")):
@@ -26,7 +26,7 @@ def find_previews(bundle: Bundle, runs: Path) -> list[tuple[int, Path]]:
 
 
 def _digest_of_weights(checkpoint: Path) -> str | None:
-    """None for a file that says nothing of the kind: a run half written or from elsewhere is no reason to fail."""
+    """None for a file that does not have it: a run that is half written or from another program is no error."""
     try:
         with checkpoint.open("rb") as file:
             info = parse_json(file.read(MAX_BYTES).decode(errors="replace"), str(checkpoint))

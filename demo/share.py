@@ -1,8 +1,8 @@
-"""A public link to the running page, or the reason why there is none, within half a minute.
+"""A public link to the running page, or the reason why there is none, within 30 seconds.
 
-The link is Gradio's: a program (frpc) dials out to its service, which passes visitors back through the connection. Gradio
-runs that program without looking once it lies on disk; here its digest is checked before every run, and a download is
-checked before it is written.
+The link is Gradio's: a program (frpc) connects to its service, which forwards visitors through that connection. Gradio
+runs the program unchecked once it is on disk; here its digest is checked before every run, and a download before it is
+written.
 """
 
 import hashlib
@@ -28,13 +28,13 @@ DOWNLOAD_SECONDS = 10.0  # without a byte
 def open_link(port: int, host: str = "127.0.0.1", patience: float = PATIENCE_SECONDS, server: str | None = None) -> str:
     """The public address of the page on `port`, open until `close_link`.
 
-    server  HOST:PORT of one's own frp server; None is Gradio's service.
+    server  HOST:PORT of your own frp server; None is Gradio's service.
 
     Raises BackendUnavailable with the cause: no network, a tunnel program that is missing, altered or blocked, a folder that
-    cannot be written, or no answer within `patience` seconds. Raises UsageError for a `server` that is no HOST:PORT.
+    cannot be written, or no answer within `patience` seconds. Raises UsageError for a `server` that is not HOST:PORT.
     """
     if server is not None and re.fullmatch(r"[^:/\s]+:[0-9]{1,5}", server) is None:
-        raise UsageError(f"--tunnel-server {server} is no HOST:PORT", "write it like tunnel.example.org:7000")
+        raise UsageError(f"--tunnel-server {server} is not HOST:PORT", "write it like tunnel.example.org:7000")
     outcome: queue.Queue[str | Exception] = queue.Queue()
 
     def dial() -> None:
@@ -52,17 +52,17 @@ def open_link(port: int, host: str = "127.0.0.1", patience: float = PATIENCE_SEC
         )
     if isinstance(result, Exception):
         close_link()
-        raise _explained(result) from result
+        raise _explain(result) from result
     return result
 
 
 def close_link() -> None:
-    """End the tunnel program, if one runs."""
+    """Stop the tunnel program if it is running."""
     while tunneling.CURRENT_TUNNELS:
         tunnel = tunneling.CURRENT_TUNNELS.pop()
-        program, tunnel.proc = tunnel.proc, None  # Gradio ends what is still there at exit, and prints about it on stdout
+        program, tunnel.proc = tunnel.proc, None  # otherwise Gradio kills it at exit and prints to stdout
         if program is not None:
-            program.kill()  # it keeps nothing that a gentler end would save
+            program.kill()  # it has no state to save
             with program:
                 pass
 
@@ -80,7 +80,7 @@ def _dial(host: str, port: int, server: str | None) -> str:
 
 
 def _verified_program(path: Path, source: str) -> None:
-    """Make sure that `path` is the tunnel program with the digest Gradio pins for `source`, downloading it where absent."""
+    """Check that `path` has the digest that Gradio pins for `source`, downloading it if it is missing."""
     expected = tunneling.CHECKSUMS.get(source)
     if expected is None:
         raise BackendUnavailable("Gradio has no tunnel program for this kind of machine", source)
@@ -106,8 +106,8 @@ def _verified_program(path: Path, source: str) -> None:
     path.chmod(0o755)
 
 
-def _explained(error: Exception) -> GansampleError:
-    """The one line for whatever stopped the dialling."""
+def _explain(error: Exception) -> GansampleError:
+    """The error to show for whatever stopped the connection."""
     match error:
         case BackendUnavailable():
             return error

@@ -1,4 +1,4 @@
-"""A Hugging Face Space as a folder that runs as it is: python -m demo.space OUT"""
+"""Write a Hugging Face Space as a self-contained folder: `python -m demo.space OUT`."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ from gansample.errors import OutputError
 from gansample.system.atomic import folder_atomic
 
 PACKAGES = ("gradio", "onnxruntime", "numpy", "pillow", "typer", "rich", "deflate", "openvino")
-OPTIONAL = ("openvino",)  # for int8; left out where it is not installed here
+OPTIONAL = ("openvino",)  # for int8; omitted if it is not installed here
 
 CARD = """---
 title: gansample
@@ -39,24 +39,24 @@ A trained generator draws each picture from nothing but its number: same number,
 Bundles here: {bundles}. Made by `make space`; everything that runs is in this folder.
 """
 
-APP = '''"""The demo as a Space: every bundle in this folder, behind the same guard as at home."""
+APP = '''"""The demo as a Space: every bundle in this folder, behind the same guard as `python -m demo`."""
 
 import contextlib
 import threading
 from pathlib import Path
 
-from demo.album import private_album
-from demo.shelf import Shelf, find_bundles
+from demo.image_store import private_image_store
+from demo.bundle_store import BundleStore, find_bundles
 
 HERE = Path(__file__).parent
-shelf = Shelf(find_bundles([(HERE / "bundles").absolute()]))
+bundle_store = BundleStore(find_bundles([(HERE / "bundles").absolute()]))
 
 if __name__ == "__main__":
-    with private_album() as album, contextlib.chdir(album.folder.parent):
+    with private_image_store() as image_store, contextlib.chdir(image_store.folder.parent):
         from demo.app import build_page
         from demo.launch import running
 
-        with running(build_page(shelf, album), album, host="0.0.0.0", port=7860):
+        with running(build_page(bundle_store, image_store), image_store, host="0.0.0.0", port=7860):
             threading.Event().wait()
 '''
 
@@ -66,20 +66,18 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def space(
     out: Annotated[Path, typer.Argument(help="The folder to write.")] = Path("dist/space"),
-    bundle: Annotated[
-        list[Path] | None, typer.Option(help="A bundle to take along (may be repeated; default: fashion).")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what exists.")] = False,
+    bundle: Annotated[list[Path] | None, typer.Option(help="A bundle to include (may be repeated; default: fashion).")] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing folder.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
 ) -> None:
-    """Write a folder that a Gradio Space runs: app, requirements, code, bundles, card."""
+    """Write a folder that runs as a Gradio Space: app, requirements, code, bundles, card."""
     write_space(out, bundle or [EMBEDDED / "fashion"], force=force)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{out}: {size / 2**20:.1f} MiB. Try it: python {out}/app.py. Publish it: push the folder to a Space's repository.")
 
 
 def write_space(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
-    """Raises OutputError where `out` stands and may not be replaced, ArtefactError for what is no bundle."""
+    """Raises OutputError if `out` exists and `force` is not set, ArtefactError for a path that is not a bundle."""
     if out.exists() and not force:
         raise OutputError(f"{out} exists", "pass --force to replace it")
     opened = [open_bundle(path) for path in bundles]
@@ -96,7 +94,7 @@ def write_space(out: Path, bundles: Sequence[Path], *, force: bool = False) -> N
 
 
 def _requirements() -> str:
-    """What runs here, to the version."""
+    """The packages with the exact versions installed here."""
     lines = []
     for package in PACKAGES:
         try:
@@ -108,7 +106,7 @@ def _requirements() -> str:
 
 
 def _unneeded(folder: str, names: list[str]) -> set[str]:
-    """Caches, and the embedded bundles, which the Space has beside the code."""
+    """Caches, and the embedded bundles, which the Space has next to the code."""
     return {name for name in names if re.fullmatch(r"__pycache__|.*\.pyc|bundles", name) and not folder.endswith("bundles")}
 
 

@@ -1,4 +1,4 @@
-"""Everything the page says, in English and in Simplified Chinese. Gradio picks by the visitor's browser."""
+"""Every text of the page, in English and in Simplified Chinese. Gradio picks by the visitor's browser."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -110,7 +110,7 @@ CHINESE: Mapping[str, str] = {
 LANGUAGES = gr.I18n(**{"en": dict(ENGLISH), "zh-CN": dict(CHINESE), "zh": dict(CHINESE)})
 
 
-def say(key: str) -> Any:
-    """The words for `key`, as something that Gradio translates in the visitor's browser."""
+def localized(key: str) -> Any:
+    """The text for `key`, which Gradio translates in the visitor's browser."""
     assert key in ENGLISH, key
     return LANGUAGES(key)

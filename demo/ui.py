@@ -1,4 +1,4 @@
-"""What all tabs share: the bundles, the album, the generator's dropdown, and the manners of every event."""
+"""What all tabs share: bundles, drawn images, the generator dropdown, and how every event reports errors and waits its turn."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -7,56 +7,58 @@ from typing import Any
 
 import gradio as gr
 
-from demo.bundle_store import Shelf
-from demo.drawing import EVERY_CLASS, Drawing
-from demo.image_store import Album
-from demo.texts import say
+from demo.bundle_store import BundleStore
+from demo.drawing import EVERY_CLASS, DrawResult
+from demo.image_store import ImageStore
+from demo.texts import localized
 from gansample.bundle.open import Bundle
 from gansample.errors import GansampleError, UsageError
 
 PIXEL_ART = 64  # pictures up to this many pixels wide are enlarged with hard edges: every pixel is the generator's own
 
 
-class Studio:
-    """Made inside the Blocks that is open: it holds the dropdown that every tab listens to."""
+class Ui:
+    """Must be made inside an open `gr.Blocks`: it holds the dropdown that every tab listens to."""
 
-    def __init__(self, shelf: Shelf, album: Album) -> None:
-        self.shelf, self.album = shelf, album
-        self.first = shelf.names[0]
+    def __init__(self, bundle_store: BundleStore, image_store: ImageStore) -> None:
+        self.bundle_store, self.image_store = bundle_store, image_store
+        self.first = bundle_store.names[0]
         with gr.Row(elem_id="choice"):
-            self.bundle = gr.Dropdown(shelf.names, value=self.first, label=say("generator"), filterable=False, min_width=200)
-            self.facts = gr.HTML(facts_of(shelf.bundles[self.first]), elem_id="facts", padding=False)
+            self.bundle = gr.Dropdown(
+                bundle_store.names, value=self.first, label=localized("generator"), filterable=False, min_width=200
+            )
+            self.facts = gr.HTML(format_facts(bundle_store.bundles[self.first]), elem_id="facts", padding=False)
 
     def classes(self, name: str) -> tuple[str, ...]:
-        return self.shelf.classes(name)
+        return self.bundle_store.classes(name)
 
-    def every_label(self) -> list[tuple[Any, str]]:
-        """What the class dropdown must accept: the classes of all bundles, as words and value."""
-        return _choices([label for name in self.shelf.names for label in self.shelf.classes(name)])
+    def all_labels(self) -> list[tuple[Any, str]]:
+        """(label, value) of every class of every bundle: all that the class dropdown must accept."""
+        return _choices([label for name in self.bundle_store.names for label in self.bundle_store.classes(name)])
 
-    def labels(self, name: str, chosen: str = EVERY_CLASS) -> Any:
+    def class_dropdown(self, name: str, chosen: str = EVERY_CLASS) -> Any:
         """The class dropdown for one bundle."""
         classes = self.classes(name)
         return gr.Dropdown(choices=_choices(classes), value=chosen, visible=bool(classes))
 
     def gallery(self, elem_id: str, *, few: bool = False) -> gr.Gallery:
-        """As many columns as fit; files are shown and downloaded as they were written, and all at once unless they are few."""
+        """An empty gallery that shows files as they were written; `few` omits the button that downloads them all."""
         buttons: list[Any] = ["download", "fullscreen"] if few else ["download", "download_all", "fullscreen"]
         return gr.Gallery(
             show_label=False, elem_id=elem_id, elem_classes=["prints"], format="png", interactive=False, columns=8,
             object_fit="contain", height="auto", buttons=buttons,
         )  # fmt: skip
 
-    def hung(self, drawing: Drawing, bundle: str) -> Any:
-        """A drawing as the new value of a gallery."""
-        enlarged = ["pixel-art"] if self.shelf.bundles[bundle].spec.width <= PIXEL_ART else []
-        pictures = [(str(path), caption) for path, caption in drawing.pictures]
+    def gallery_value(self, result: DrawResult, bundle: str) -> Any:
+        """The new value of a gallery; small pictures are enlarged with hard edges."""
+        enlarged = ["pixel-art"] if self.bundle_store.bundles[bundle].spec.width <= PIXEL_ART else []
+        pictures = [(str(path), caption) for path, caption in result.pictures]
         return gr.Gallery(value=pictures, elem_classes=["prints", *enlarged])
 
     def one_at_a_time(self, shown_on: Any) -> dict[str, Any]:
-        """The model computes on all cores, so one draw at a time is as fast as several at once, and fairer.
+        """Event options: all draws share one queue with one worker, because a single draw already uses every core.
 
-        What a visitor asks for meanwhile is not lost, as it would be by default: the last of it is drawn next.
+        If a visitor triggers the event again meanwhile, Gradio runs the latest of those next (its default drops them).
         """
         return {
             "concurrency_id": "draw",
@@ -66,8 +68,8 @@ class Studio:
         }
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
-        """What goes wrong becomes a message to the visitor; whatever speaks of this machine's files goes to stderr only."""
+    def errors_shown(self) -> Iterator[None]:
+        """Show errors to the visitor; those that may name files of this machine are logged, and shown in general terms."""
         try:
             yield
         except UsageError as error:
@@ -81,11 +83,11 @@ class Studio:
 
 
 def _choices(labels: Sequence[str]) -> list[tuple[Any, str]]:
-    return [(say("each"), EVERY_CLASS), *((label, label) for label in dict.fromkeys(labels))]
+    return [(localized("each"), EVERY_CLASS), *((label, label) for label in dict.fromkeys(labels))]
 
 
-def facts_of(bundle: Bundle) -> str:
-    """One quiet line beside the generator's name, in what every language shares. Numbers only, so nothing needs escaping."""
+def format_facts(bundle: Bundle) -> str:
+    """The line beside the generator's name: size, mode, latent size, digest. The same in every language, and safe as HTML."""
     spec = bundle.spec
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[spec.channels]
     parts = [f"{spec.width} × {spec.height} px", mode, f"z: {spec.latent_size}"]

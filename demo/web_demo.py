@@ -1,7 +1,7 @@
-"""The page that needs no server: python -m demo.web_demo OUT
+"""Write a static page that needs no server: `python -m demo.web_demo OUT`.
 
-A folder for any static host. The generator draws in the visitor's browser, with ONNX Runtime as WebAssembly, from the same
-seeds to the same pictures, and shows whether that is so: it draws the bundle's goldens and compares.
+The folder suits any static host. The generator draws in the visitor's browser, with ONNX Runtime as WebAssembly; the page
+draws the bundle's goldens as well and shows whether they match.
 """
 
 import base64
@@ -23,9 +23,9 @@ from gansample.errors import BackendUnavailable, OutputError
 from gansample.system.atomic import folder_atomic
 
 SOURCES = Path(__file__).with_name("web")
-PAGE = ("index.html", "page.css", "icon.svg", "app.js", "worker.js", "latents.js", "png.js", "words.js")
+PAGE = ("index.html", "page.css", "icon.svg", "app.js", "worker.js", "latents.js", "png.js", "texts.js")
 RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-SHOWN = 8  # goldens that travel along
+GOLDENS = 8  # that the page verifies
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -34,7 +34,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def web_demo(
     out: Annotated[Path, typer.Argument(help="The folder to write.")] = Path("dist/web-demo"),
     bundle: Annotated[list[Path] | None, typer.Option(help="A bundle to show (may be repeated; default: fashion).")] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing folder.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
 ) -> None:
     """Write a static page that draws in the visitor's browser."""
@@ -44,12 +44,12 @@ def web_demo(
 
 
 def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
-    """Raises OutputError where `out` stands and may not be replaced, BackendUnavailable without npm or a network."""
+    """Raises OutputError if `out` exists and `force` is not set, BackendUnavailable without npm or a network."""
     if out.exists() and not force:
         raise OutputError(f"{out} exists", "pass --force to replace it")
     opened = {path.name: open_bundle(path) for path in bundles}
     with tempfile.TemporaryDirectory() as packages, folder_atomic(out) as folder:
-        runtime = installed(Path(packages)) / "onnxruntime-web" / "dist"
+        runtime = install_node_modules(Path(packages)) / "onnxruntime-web" / "dist"
         (folder / "ort").mkdir()
         for name in RUNTIME:
             shutil.copyfile(runtime / name, folder / "ort" / name)
@@ -62,8 +62,8 @@ def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -
         (folder / "bundles.json").write_text(json.dumps(list(opened)))
 
 
-def installed(folder: Path) -> Path:
-    """node_modules with exactly what package-lock.json names, digests checked by npm."""
+def install_node_modules(folder: Path) -> Path:
+    """Install exactly what package-lock.json names, digests checked by npm, and return node_modules."""
     npm = shutil.which("npm")
     if npm is None:
         raise BackendUnavailable("npm is not installed", "it fetches ONNX Runtime for browsers: apt-get install npm")
@@ -78,7 +78,7 @@ def installed(folder: Path) -> Path:
 
 
 def _about(bundle: Bundle) -> dict[str, Any]:
-    """What the page must know of a bundle, with its first goldens."""
+    """What the page needs to know about a bundle, with its first goldens."""
     spec, goldens = bundle.spec, read_goldens(bundle)
     return {
         "name": spec.name,
@@ -88,9 +88,9 @@ def _about(bundle: Bundle) -> dict[str, Any]:
         "classes": list(spec.classes) if spec.classes is not None else None,
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
         "goldens": {
-            "z": goldens.z[:SHOWN].ravel().tolist(),
-            "labels": goldens.label[:SHOWN].tolist() if goldens.label is not None else [0] * SHOWN,
-            "images": base64.b64encode(goldens.images[:SHOWN].tobytes()).decode(),
+            "z": goldens.z[:GOLDENS].ravel().tolist(),
+            "labels": goldens.label[:GOLDENS].tolist() if goldens.label is not None else [0] * GOLDENS,
+            "images": base64.b64encode(goldens.images[:GOLDENS].tobytes()).decode(),
         },
     }
 

@@ -1,1 +1,1 @@
-"""The page's tabs, one file each: what a visitor sees there, and which button does what."""
+"""The page's tabs, one file each: their controls and what each of them triggers."""

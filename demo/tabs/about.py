@@ -1,14 +1,14 @@
-"""About: what the bundle says of itself, and how it learned."""
+"""About: the model card, the receipts, and previews from the training."""
 
 import json
 from typing import Any
 
 import gradio as gr
 
-from demo.drawing import Drawing
+from demo.drawing import DrawResult
 from demo.previews import find_previews
-from demo.texts import say
-from demo.ui import Studio
+from demo.texts import localized
+from demo.ui import Ui
 from gansample.cli.info import describe_bundle
 from gansample.errors import ArtefactError
 
@@ -17,40 +17,40 @@ MAX_CARD = 64 << 10  # bytes: a card is a page
 
 
 class About:
-    """Builds the tab inside the Blocks that is open."""
+    """Builds the tab inside the open Blocks."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+    def __init__(self, ui: Ui) -> None:
+        self._ui = ui
         self.card = gr.Markdown(elem_id="card", sanitize_html=True)
         with gr.Column(visible=False) as self.learned:
-            share = gr.Slider(0, 100, 100, step=1, precision=0, label=say("learned"), buttons=[], elem_id="learned")
-            self.preview = studio.gallery("preview", few=True)
-        self.unknown = gr.Markdown(say("previews"), elem_classes=["note"])
-        with gr.Accordion(say("receipts"), open=False):
+            share = gr.Slider(0, 100, 100, step=1, precision=0, label=localized("learned"), buttons=[], elem_id="learned")
+            self.preview = ui.gallery("preview", few=True)
+        self.unknown = gr.Markdown(localized("previews"), elem_classes=["note"])
+        with gr.Accordion(localized("receipts"), open=False):
             self.receipts = gr.JSON(show_label=False, elem_id="receipts")
         self.outputs = [self.card, self.receipts, self.preview, self.learned, self.unknown]
-        share.release(self.scrub, [studio.bundle, share], self.preview, api_name="scrub", **studio.one_at_a_time(self.preview))
+        share.release(self.scrub, [ui.bundle, share], self.preview, api_name="scrub", **ui.one_at_a_time(self.preview))
 
     def read(self, bundle: str) -> tuple[str, Any, Any, Any, Any]:
-        """The model card; receipts of every variant and provenance; the training's last preview where it is at hand."""
-        with self._studio.answering():
-            opened = self._studio.shelf.bundle(bundle)
+        """The model card; receipts of every variant and provenance; the last preview if the training run is on this machine."""
+        with self._ui.errors_shown():
+            opened = self._ui.bundle_store.bundle(bundle)
             facts = describe_bundle(opened)
-        for private in ("path", "files"):  # folders of this machine are nobody's business
+        for private in ("path", "files"):  # not for visitors: folders of this machine
             facts.pop(private)
         try:
             text = (opened.path / CARD).read_bytes()[:MAX_CARD].decode(errors="replace")
         except OSError:
             text = f"# {opened.spec.name}"
-        known = bool(find_previews(opened, self._studio.shelf.runs))
+        known = bool(find_previews(opened, self._ui.bundle_store.runs))
         shown = self.scrub(bundle, 100) if known else None
         card = _without_front_matter(text)
         return card, json.loads(json.dumps(facts)), shown, gr.Column(visible=known), gr.Markdown(visible=not known)
 
     def scrub(self, bundle: str, share: int) -> Any:
-        """What the generator drew after `share` percent of its training: always the same seeds. None where it is not known."""
-        with self._studio.answering():
-            previews = find_previews(self._studio.shelf.bundle(bundle), self._studio.shelf.runs)
+        """What the generator drew after `share` percent of its training, for the same seeds; None if unknown."""
+        with self._ui.errors_shown():
+            previews = find_previews(self._ui.bundle_store.bundle(bundle), self._ui.bundle_store.runs)
             if not previews:
                 return None
             last, _ = previews[-1]
@@ -59,8 +59,8 @@ class About:
                 data = path.read_bytes()
             except OSError as error:
                 raise ArtefactError(f"cannot read {path} ({error.strerror})", "train again") from error
-            kept = self._studio.album.keep({path.name: data})
-        return self._studio.hung(Drawing(pictures=[(kept[0], f"{seen:,} / {last:,}")], report=""), bundle)
+            kept = self._ui.image_store.keep({path.name: data})
+        return self._ui.gallery_value(DrawResult(pictures=[(kept[0], f"{seen:,} / {last:,}")], report=""), bundle)
 
 
 def _without_front_matter(text: str) -> str:

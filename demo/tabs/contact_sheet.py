@@ -4,34 +4,32 @@ from typing import Any
 
 import gradio as gr
 
-from demo.drawing import Wish, draw
-from demo.texts import say
-from demo.ui import Studio
+from demo.drawing import DrawSettings, draw_images
+from demo.texts import localized
+from demo.ui import Ui
 from gansample.sampling.selection import Seeds
 
 SEEDS = range(100)
 
 
 class ContactSheet:
-    """Builds the tab inside the Blocks that is open. Drawn when it is first looked at."""
+    """Builds the tab inside the open Blocks. Drawn when it is first selected."""
 
-    def __init__(self, studio: Studio, tab: gr.Tab) -> None:
-        self._studio = studio
-        gr.Markdown(say("contact_info"), elem_classes=["note"])
+    def __init__(self, ui: Ui, tab: gr.Tab) -> None:
+        self._ui = ui
+        gr.Markdown(localized("contact_info"), elem_classes=["note"])
         self.report = gr.Markdown(elem_classes=["report"])
-        self.gallery = studio.gallery("contact")
-        tab.select(
-            self.sheet, studio.bundle, [self.gallery, self.report], api_name="sheet", **studio.one_at_a_time(self.report)
-        )
+        self.gallery = ui.gallery("contact")
+        tab.select(self.sheet, ui.bundle, [self.gallery, self.report], api_name="sheet", **ui.one_at_a_time(self.report))
 
     def sheet(self, bundle: str) -> tuple[Any, str]:
         """Seeds 0 to 99 of the bundle."""
-        with self._studio.answering():
-            drawing = draw(
-                Wish(bundle=bundle),
+        with self._ui.errors_shown():
+            result = draw_images(
+                DrawSettings(bundle=bundle),
                 lambda space: Seeds([SEEDS], space),
-                self._studio.shelf,
-                self._studio.album,
-                most=len(SEEDS),
+                self._ui.bundle_store,
+                self._ui.image_store,
+                limit=len(SEEDS),
             )
-        return self._studio.hung(drawing, bundle), drawing.report
+        return self._ui.gallery_value(result, bundle), result.report

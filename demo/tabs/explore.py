@@ -1,4 +1,4 @@
-"""Explore: around a picture, from one to another, and sums of them, in the class and truncation that Generate has."""
+"""Explore: neighbours of a picture, interpolation, latent arithmetic; with the class and truncation of Generate."""
 
 from html import escape
 from pathlib import Path
@@ -6,61 +6,61 @@ from typing import Any
 
 import gradio as gr
 
-from demo.drawing import EVERY_CLASS, Wish, draw, neighbours_of, sum_of, way_between
+from demo.drawing import EVERY_CLASS, DrawSettings, draw_images, interpolate, latent_arithmetic, neighbours
 from demo.tabs.generate import Generate
-from demo.texts import say
-from demo.ui import Studio
-from demo.video import FORMS, FRAMES, film
+from demo.texts import localized
+from demo.ui import Ui
+from demo.video import FORMATS, FRAMES, render_video
 from gansample.latents import SEED_END
 
 STEPS = 100  # of the slider
 
 
 class Explore:
-    """Builds the tab inside the Blocks that is open. Drawn when it is first looked at."""
+    """Builds the tab inside the open Blocks. Drawn when it is first selected."""
 
-    def __init__(self, studio: Studio, generate: Generate, tab: gr.Tab) -> None:
-        self._studio = studio
+    def __init__(self, ui: Ui, generate: Generate, tab: gr.Tab) -> None:
+        self._ui = ui
         with gr.Row(elem_classes=["desk"]):
             with gr.Column(elem_classes=["controls"], min_width=280):
-                gr.Markdown(say("neighbours"), elem_classes=["heading"])
-                gr.Markdown(say("neighbours_info"), elem_classes=["note"])
-                self.centre = _seed(0, "centre", "centre")
-                self.radius = gr.Slider(0.05, 1, 0.3, step=0.05, label=say("radius"), buttons=[], elem_id="radius")
-                vary = gr.Button(say("vary"), elem_id="vary")
+                gr.Markdown(localized("neighbours"), elem_classes=["heading"])
+                gr.Markdown(localized("neighbours_info"), elem_classes=["note"])
+                self.centre = _seed_input(0, "centre", "centre")
+                self.radius = gr.Slider(0.05, 1, 0.3, step=0.05, label=localized("radius"), buttons=[], elem_id="radius")
+                vary = gr.Button(localized("vary"), elem_id="vary")
             with gr.Column(elem_classes=["sheet"], min_width=300):
                 self.report = gr.Markdown(elem_classes=["report"])
-                self.around = studio.gallery("neighbours")
+                self.around = ui.gallery("neighbours")
         with gr.Row(elem_classes=["desk"]):
             with gr.Column(elem_classes=["controls"], min_width=280):
-                gr.Markdown(say("morph"), elem_classes=["heading"])
-                gr.Markdown(say("morph_info"), elem_classes=["note"])
+                gr.Markdown(localized("morph"), elem_classes=["heading"])
+                gr.Markdown(localized("morph_info"), elem_classes=["note"])
                 with gr.Row():
-                    self.start = _seed(0, "from", "from")
-                    self.end = _seed(1, "to", "to")
+                    self.start = _seed_input(0, "from", "from")
+                    self.end = _seed_input(1, "to", "to")
                 self.share = gr.Slider(
-                    0, STEPS, STEPS // 2, step=1, precision=0, label=say("way"), buttons=[], elem_id="way"
+                    0, STEPS, STEPS // 2, step=1, precision=0, label=localized("way"), buttons=[], elem_id="way"
                 )  # fmt: skip
-                form = gr.Radio(FORMS, value=FORMS[0], label=say("film_form"), elem_id="film-form")
-                make = gr.Button(say("film"), elem_id="film")
+                form = gr.Radio(FORMATS, value=FORMATS[0], label=localized("film_form"), elem_id="film-form")
+                make = gr.Button(localized("film"), elem_id="film")
             with gr.Column(elem_classes=["sheet"], min_width=300):
-                self.between = studio.gallery("between", few=True)
+                self.between = ui.gallery("between", few=True)
                 with gr.Row(elem_id="film-row", visible=False) as row:
                     player = gr.HTML(elem_id="film-player", padding=False)
-                    file = gr.File(label=say("film_file"), interactive=False, elem_id="film-file", min_width=200)
+                    file = gr.File(label=localized("film_file"), interactive=False, elem_id="film-file", min_width=200)
         with gr.Row(elem_classes=["desk"]):
             with gr.Column(elem_classes=["controls"], min_width=280):
-                gr.Markdown(say("mix"), elem_classes=["heading"])
-                gr.Markdown(say("mix_info"), elem_classes=["note"])
-                text = gr.Textbox("3+9-4", label=say("mix_seeds"), elem_id="sum", max_length=200)
-                add = gr.Button(say("add"), elem_id="add")
+                gr.Markdown(localized("mix"), elem_classes=["heading"])
+                gr.Markdown(localized("mix_info"), elem_classes=["note"])
+                text = gr.Textbox("3+9-4", label=localized("mix_seeds"), elem_id="sum", max_length=200)
+                add = gr.Button(localized("add"), elem_id="add")
             with gr.Column(elem_classes=["sheet"], min_width=300):
-                total = studio.gallery("total", few=True)
+                total = ui.gallery("total", few=True)
 
         how = [generate.label, generate.truncation]
-        self.near_inputs = [studio.bundle, self.centre, self.radius, *how]
-        self.way_inputs = [studio.bundle, self.start, self.end, self.share, *how]
-        one = studio.one_at_a_time(self.report)
+        self.near_inputs = [ui.bundle, self.centre, self.radius, *how]
+        self.way_inputs = [ui.bundle, self.start, self.end, self.share, *how]
+        one = ui.one_at_a_time(self.report)
         gr.on(
             [vary.click, self.centre.submit, self.radius.release, tab.select],
             self.neighbours,
@@ -75,61 +75,61 @@ class Explore:
             self.way_inputs,
             self.between,
             api_name="morph",
-            **studio.one_at_a_time(self.between),
+            **ui.one_at_a_time(self.between),
         )
         make.click(
-            self.film, [studio.bundle, self.start, self.end, form, *how], [file, player, row], api_name="film",
-            **studio.one_at_a_time(self.between),
+            self.make_video, [ui.bundle, self.start, self.end, form, *how], [file, player, row], api_name="film",
+            **ui.one_at_a_time(self.between),
         )  # fmt: skip
         gr.on(
-            [add.click, text.submit, tab.select], self.mix, [studio.bundle, text, *how], total, api_name="mix",
-            **studio.one_at_a_time(total),
+            [add.click, text.submit, tab.select], self.mix, [ui.bundle, text, *how], total, api_name="mix",
+            **ui.one_at_a_time(total),
         )  # fmt: skip
 
     def neighbours(
         self, bundle: str, seed: int | None, radius: float, label: str = EVERY_CLASS, truncation: float = 0.0
     ) -> tuple[Any, str]:
-        """Eleven variations of the picture of `seed`; radius 0.05 stays near, 1 is any picture."""
-        with self._studio.answering():
-            wish = Wish(bundle=bundle, label=label, truncation=truncation)
-            drawing = draw(wish, neighbours_of(seed, radius), self._studio.shelf, self._studio.album)
-        return self._studio.hung(drawing, bundle), drawing.report
+        """Eleven variations of the picture of `seed`; radius 0.05 stays close, 1 is any picture."""
+        with self._ui.errors_shown():
+            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation)
+            result = draw_images(settings, neighbours(seed, radius), self._ui.bundle_store, self._ui.image_store)
+        return self._ui.gallery_value(result, bundle), result.report
 
     def morph(
         self, bundle: str, start: int | None, end: int | None, share: int, label: str = EVERY_CLASS, truncation: float = 0.0
     ) -> Any:
         """The first picture, the one at `share` percent of the way to the last, and the last."""
-        with self._studio.answering():
-            wish = Wish(bundle=bundle, label=label, truncation=truncation)
+        with self._ui.errors_shown():
+            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation)
             middle = min(max(int(share), 1), STEPS - 1)
-            select = way_between(start, end, STEPS)
-            drawing = draw(wish, select, self._studio.shelf, self._studio.album, positions=(0, middle, STEPS))
-        return self._studio.hung(drawing, bundle)
+            select = interpolate(start, end, STEPS)
+            result = draw_images(settings, select, self._ui.bundle_store, self._ui.image_store, positions=(0, middle, STEPS))
+        return self._ui.gallery_value(result, bundle)
 
-    def film(
+    def make_video(
         self, bundle: str, start: int | None, end: int | None, form: str, label: str = EVERY_CLASS, truncation: float = 0.0
     ) -> tuple[str, str, Any]:
-        """The whole way in 49 frames, as "mp4" or "gif". Returns the file, and HTML that plays it."""
-        with self._studio.answering():
-            wish = Wish(bundle=bundle, label=label, truncation=truncation)
-            path = film(wish, way_between(start, end, FRAMES), form, self._studio.shelf, self._studio.album)
-        return str(path), _player(path, f"{start} → {end}"), gr.Row(visible=True)
+        """The interpolation in 49 frames, as "mp4" or "gif". Returns the file, and HTML that plays it."""
+        with self._ui.errors_shown():
+            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation)
+            path = render_video(settings, interpolate(start, end, FRAMES), form, self._ui.bundle_store, self._ui.image_store)
+        return str(path), _player_html(path, f"{start} → {end}"), gr.Row(visible=True)
 
     def mix(self, bundle: str, text: str, label: str = EVERY_CLASS, truncation: float = 0.0) -> Any:
         """Sums of latents, such as 3+9-4; several, separated by commas, give several pictures."""
-        with self._studio.answering():
-            wish = Wish(bundle=bundle, label=label, truncation=truncation)
-            drawing = draw(wish, sum_of(text), self._studio.shelf, self._studio.album)
-        return self._studio.hung(drawing, bundle)
+        with self._ui.errors_shown():
+            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation)
+            result = draw_images(settings, latent_arithmetic(text), self._ui.bundle_store, self._ui.image_store)
+        return self._ui.gallery_value(result, bundle)
 
 
-def _seed(value: int, words: str, elem_id: str) -> gr.Number:
-    return gr.Number(value, label=say(words), precision=0, minimum=0, maximum=SEED_END - 1, elem_id=elem_id, min_width=110)
+def _seed_input(value: int, key: str, elem_id: str) -> gr.Number:
+    return gr.Number(value, label=localized(key), precision=0, minimum=0, maximum=SEED_END - 1, elem_id=elem_id, min_width=110)
 
 
-def _player(path: Path, what: str) -> str:
-    """The film in the page, from an address relative to it: behind a proxy or a tunnel it is another one."""
+def _player_html(path: Path, title: str) -> str:
+    """HTML that plays the file, by a relative address: behind a proxy or a tunnel the absolute one differs."""
     source = f"gradio_api/file={escape(str(path), quote=True)}"
     if path.suffix == ".gif":
-        return f'<img src="{source}" alt="{escape(what)}">'
-    return f'<video src="{source}" aria-label="{escape(what)}" autoplay loop muted playsinline controls></video>'
+        return f'<img src="{source}" alt="{escape(title)}">'
+    return f'<video src="{source}" aria-label="{escape(title)}" autoplay loop muted playsinline controls></video>'

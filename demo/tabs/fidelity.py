@@ -1,4 +1,4 @@
-"""Fidelity: the pictures that PyTorch drew, what every engine draws on this machine, and how far apart they are."""
+"""Fidelity: the goldens drawn by PyTorch, the same drawn by every engine on this machine, and the differences."""
 
 import re
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demo.drawing import Drawing
-from demo.texts import say
-from demo.ui import Studio
+from demo.drawing import DrawResult
+from demo.texts import localized
+from demo.ui import Ui
 from gansample.bundle.fidelity import GATES
 from gansample.bundle.goldens import Goldens, read_goldens
 from gansample.bundle.open import Bundle
@@ -24,54 +24,54 @@ AMPLIFIED = 32  # one 8-bit step becomes visible
 
 
 class FidelityTab:
-    """Builds the tab inside the Blocks that is open."""
+    """Builds the tab inside the open Blocks."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        gr.Markdown(say("fidelity_info"), elem_classes=["note"])
-        button = gr.Button(say("check"), elem_id="check", scale=0)
+    def __init__(self, ui: Ui) -> None:
+        self._ui = ui
+        gr.Markdown(localized("fidelity_info"), elem_classes=["note"])
+        button = gr.Button(localized("check"), elem_id="check", scale=0)
         self.table = gr.Markdown(elem_id="verdicts")
-        self.gallery = studio.gallery("differences")
-        button.click(
-            self.check, studio.bundle, [self.table, self.gallery], api_name="check", **studio.one_at_a_time(self.table)
-        )
+        self.gallery = ui.gallery("differences")
+        button.click(self.check, ui.bundle, [self.table, self.gallery], api_name="check", **ui.one_at_a_time(self.table))
 
-    def check(self, bundle: str, progress: gr.Progress = gr.Progress()) -> tuple[str, Any]:  # noqa: B008 - Gradio's way
+    def check(self, bundle: str, progress: gr.Progress = gr.Progress()) -> tuple[str, Any]:  # noqa: B008 - how Gradio injects it
         """Draw the goldens with every engine that can run here, and judge them by the gates of the export."""
-        with self._studio.answering():
-            opened = self._studio.shelf.bundle(bundle)
+        with self._ui.errors_shown():
+            opened = self._ui.bundle_store.bundle(bundle)
             goldens = read_goldens(opened)
             rows = ["| engine | at export | here | PSNR | max | identical | needed |", "|---|---|---|---:|---:|---:|---|"]
             strips = {"PyTorch float64": _strip(goldens.images[:SHOWN])}
-            tried = _engines(opened)
-            for done, (variant, backend) in enumerate(tried):
+            engines = _engines(opened)
+            for done, (variant, backend) in enumerate(engines):
                 name = variant.name if backend == "auto" else f"{variant.name} · {backend}"
-                progress((done, len(tried)), desc=name)
-                row, drawn = _tried(opened, variant, backend, goldens)
-                exported = variant.parity.get("verdict") if backend == "auto" else None  # its receipts are of its own runtime
+                progress((done, len(engines)), desc=name)
+                row, drawn = _check_engine(opened, variant, backend, goldens)
+                exported = (
+                    variant.parity.get("verdict") if backend == "auto" else None
+                )  # receipts are for the variant's own runtime
                 rows.append(f"| {name} | {exported or 'NOT RUN'} | {row} |")
                 if drawn is not None:
                     strips[name] = _strip(drawn)
                     strips[f"{name}, difference × {AMPLIFIED}"] = _strip(_difference(goldens.images[:SHOWN], drawn))
-            paths = self._studio.album.keep({f"strip{k}.png": strip for k, strip in enumerate(strips.values())})
+            paths = self._ui.image_store.keep({f"strip{k}.png": strip for k, strip in enumerate(strips.values())})
         pictures = list(zip(paths, strips, strict=True))
-        return "\n".join(rows), self._studio.hung(Drawing(pictures=pictures, report=""), bundle)
+        return "\n".join(rows), self._ui.gallery_value(DrawResult(pictures=pictures, report=""), bundle)
 
 
 def _engines(bundle: Bundle) -> list[tuple[Variant, str]]:
-    """Every variant as the bundle means it, then the ONNX ones on a GPU: what `gan verify` goes through."""
+    """(variant, backend): every variant on its own runtime, then the ONNX ones on a GPU, as `gan verify` does."""
     on_gpu = [(variant, backend) for backend in GPU_BACKENDS for variant in bundle.variants if variant.runtime == "onnxruntime"]
     return [*((variant, "auto") for variant in bundle.variants), *on_gpu]
 
 
-def _tried(bundle: Bundle, variant: Variant, backend: str, goldens: Goldens) -> tuple[str, Images | None]:
-    """The verdict with its figures as cells of the table, and the first SHOWN pictures where it can run here."""
+def _check_engine(bundle: Bundle, variant: Variant, backend: str, goldens: Goldens) -> tuple[str, Images | None]:
+    """Table cells with the verdict and its figures, and the first SHOWN pictures if the engine runs here."""
     try:
         runner = open_runner(bundle, backend, variant=variant.name)
     except BackendUnavailable as reason:
-        return f"NOT RUN: {_plain(reason)} | | | |", None
+        return f"NOT RUN: {_table_cell(reason)} | | | |", None
     except ParityError as failure:
-        return f"**FAIL**: {_plain(failure)} | | | |", None
+        return f"**FAIL**: {_table_cell(failure)} | | | |", None
     with runner:
         check = check_runner(runner, goldens, variant)
         drawn = runner.run(goldens.z[:SHOWN], goldens.label[:SHOWN] if goldens.label is not None else None)
@@ -85,7 +85,7 @@ def _tried(bundle: Bundle, variant: Variant, backend: str, goldens: Goldens) -> 
 def _difference(golden: Images, drawn: Images) -> Images:
     difference: Images = np.clip(np.abs(golden.astype(np.int16) - drawn) * AMPLIFIED, 0, 255).astype(np.uint8)
     if golden.shape[-1] in (2, 4):
-        difference[..., -1] = 255  # where both are as transparent, the difference is black and not invisible
+        difference[..., -1] = 255  # equal alpha would make the difference transparent instead of black
     return difference
 
 
@@ -94,7 +94,7 @@ def _strip(images: Images) -> bytes:
     return encode_png(np.concatenate(list(images), axis=1))
 
 
-def _plain(reason: Exception) -> str:
-    """What a runtime says as a table cell, without the folders of this machine."""
+def _table_cell(reason: Exception) -> str:
+    """An error as a table cell, without folder names of this machine."""
     text = re.sub(r"(?<![\w.])/[^\s:;,)]+/", "…/", str(reason))
     return text.replace("|", "/").replace("\n", " ").replace("<", "‹")

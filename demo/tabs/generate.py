@@ -1,18 +1,18 @@
-"""Generate: a generator, a class, a seed; and pictures."""
+"""Generate: pictures for a class and consecutive seeds."""
 
 from typing import Any
 
 import gradio as gr
 
-from demo.drawing import EVERY_CLASS, MAX_PICTURES, Wish, draw, roll, seeds_from
-from demo.texts import say
-from demo.ui import Studio
+from demo.drawing import EVERY_CLASS, MAX_PICTURES, DrawSettings, consecutive_seeds, draw_images, random_seed
+from demo.texts import localized
+from demo.ui import Ui
 from gansample.latents import SEED_END
 
 FIRST_SEED, FIRST_COUNT = 0, 24
 PRECISIONS = ("exact", "fast")
 
-# Keeps the address in step with the view, and gives it: whoever copies it sends what is seen.
+# Keeps the browser's address in step with the view and returns it, so that a copied link shows the same.
 _ADDRESS = """(bundle, label, seed, count, truncation, precision) => {
   const query = new URLSearchParams({bundle, seed, n: count});
   if (label !== "each in turn") query.set("class", label);
@@ -24,46 +24,53 @@ _ADDRESS = """(bundle, label, seed, count, truncation, precision) => {
 
 
 class Generate:
-    """Builds the tab inside the Blocks that is open."""
+    """Builds the tab inside the open Blocks."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+    def __init__(self, ui: Ui) -> None:
+        self._ui = ui
         with gr.Row(elem_classes=["desk"]):
             with gr.Column(elem_classes=["controls"], min_width=280):
                 self.label = gr.Dropdown(
-                    studio.every_label(), value=EVERY_CLASS, label=say("class"), filterable=False, elem_id="class",
-                    visible=bool(studio.classes(studio.first)),
+                    ui.all_labels(), value=EVERY_CLASS, label=localized("class"), filterable=False, elem_id="class",
+                    visible=bool(ui.classes(ui.first)),
                 )  # fmt: skip
                 with gr.Row(elem_id="seed-row", equal_height=True):
                     self.seed = gr.Number(
-                        FIRST_SEED, label=say("seed"), precision=0, minimum=0, maximum=SEED_END - 1, elem_id="seed",
+                        FIRST_SEED, label=localized("seed"), precision=0, minimum=0, maximum=SEED_END - 1, elem_id="seed",
                         min_width=80,
                     )  # fmt: skip
-                    dice = gr.Button(say("roll"), elem_id="dice", min_width=64, scale=0)
-                    back = gr.Button(say("back"), elem_id="back", min_width=64, scale=0)
+                    dice = gr.Button(localized("roll"), elem_id="dice", min_width=64, scale=0)
+                    back = gr.Button(localized("back"), elem_id="back", min_width=64, scale=0)
                 self.count = gr.Slider(
-                    1, MAX_PICTURES, FIRST_COUNT, step=1, precision=0, label=say("pictures"), buttons=[], elem_id="count"
+                    1, MAX_PICTURES, FIRST_COUNT, step=1, precision=0, label=localized("pictures"), buttons=[], elem_id="count"
                 )
                 self.truncation = gr.Slider(
-                    0, 3, 0, step=0.1, label=say("truncation"), info=say("truncation_info"), buttons=[], elem_id="truncation"
+                    0,
+                    3,
+                    0,
+                    step=0.1,
+                    label=localized("truncation"),
+                    info=localized("truncation_info"),
+                    buttons=[],
+                    elem_id="truncation",
                 )
                 self.precision = gr.Radio(
-                    [(say(name), name) for name in PRECISIONS],
+                    [(localized(name), name) for name in PRECISIONS],
                     value="exact",
-                    label=say("precision"),
-                    info=say("precision_info"),
+                    label=localized("precision"),
+                    info=localized("precision_info"),
                     elem_id="precision",
                 )
-                button = gr.Button(say("draw"), variant="primary", elem_id="draw")
+                button = gr.Button(localized("draw"), variant="primary", elem_id="draw")
             with gr.Column(elem_classes=["sheet"], min_width=300):
                 self.report = gr.Markdown(elem_id="report")
-                self.gallery = studio.gallery("gallery")
-                gr.Markdown(say("hint"), elem_classes=["note"])
+                self.gallery = ui.gallery("gallery")
+                gr.Markdown(localized("hint"), elem_classes=["note"])
                 self.link = gr.Textbox(
-                    label=say("link"), interactive=False, buttons=["copy"], elem_id="link", max_lines=1, lines=1
+                    label=localized("link"), interactive=False, buttons=["copy"], elem_id="link", max_lines=1, lines=1
                 )
         self.used = gr.State([FIRST_SEED])
-        self.inputs = [studio.bundle, self.label, self.seed, self.count, self.truncation, self.precision]
+        self.inputs = [ui.bundle, self.label, self.seed, self.count, self.truncation, self.precision]
 
         events: Any = [button.click, self.seed.submit, self.count.release, self.truncation.release]
         drawn = gr.on(
@@ -72,23 +79,23 @@ class Generate:
             self.inputs,
             [self.gallery, self.report],
             api_name="generate",
-            **studio.one_at_a_time(self.report),
+            **ui.one_at_a_time(self.report),
         )
-        self.address(drawn)
-        self.address(
+        self.update_address(drawn)
+        self.update_address(
             dice.click(
                 self.surprise, [*self.inputs, self.used], [self.seed, self.gallery, self.report, self.used],
-                api_name="surprise", **studio.one_at_a_time(self.report),
+                api_name="surprise", **ui.one_at_a_time(self.report),
             )
         )  # fmt: skip
-        self.address(
+        self.update_address(
             back.click(
                 self.last_used, [*self.inputs, self.used], [self.seed, self.gallery, self.report, self.used],
-                api_name="last_used", **studio.one_at_a_time(self.report),
+                api_name="last_used", **ui.one_at_a_time(self.report),
             )
         )  # fmt: skip
 
-    def address(self, event: Any) -> None:
+    def update_address(self, event: Any) -> None:
         event.then(None, self.inputs, self.link, js=_ADDRESS, api_visibility="private")
 
     def generate(
@@ -97,24 +104,24 @@ class Generate:
         """Draw `count` pictures (1 to 64) of consecutive seeds, the first one `seed` (0 to 4294967295).
 
         `label` is a class of the bundle, or "each in turn"; truncation 0 is off; precision is "exact" or "fast". Returns PNG
-        files with captions, and how many, how fast, on what.
+        files with captions, and a line with count, time and engine.
         """
-        with self._studio.answering():
-            wish = Wish(bundle=bundle, label=label, truncation=truncation, precision=precision)
-            drawing = draw(wish, seeds_from(seed, count), self._studio.shelf, self._studio.album)
-        return self._studio.hung(drawing, bundle), drawing.report
+        with self._ui.errors_shown():
+            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation, precision=precision)
+            result = draw_images(settings, consecutive_seeds(seed, count), self._ui.bundle_store, self._ui.image_store)
+        return self._ui.gallery_value(result, bundle), result.report
 
     def surprise(
         self, bundle: str, label: str, seed: int | None, count: int, truncation: float, precision: str, used: list[int]
     ) -> tuple[int, Any, str, list[int]]:
-        """Roll the dice for a seed and draw from it. Returns the seed, PNG files with captions, and how it was drawn."""
-        fresh = roll()
-        kept = [*(used or []), seed if seed is not None else FIRST_SEED][-50:]
-        return fresh, *self.generate(bundle, label, fresh, count, truncation, precision), kept
+        """Draw from a random seed. Returns the seed, PNG files with captions, and how it was drawn."""
+        fresh = random_seed()
+        history = [*(used or []), seed if seed is not None else FIRST_SEED][-50:]
+        return fresh, *self.generate(bundle, label, fresh, count, truncation, precision), history
 
     def last_used(
         self, bundle: str, label: str, seed: int | None, count: int, truncation: float, precision: str, used: list[int]
     ) -> tuple[int, Any, str, list[int]]:
-        """Go back to the seed before the last roll."""
-        before = used[-1] if used else FIRST_SEED
-        return before, *self.generate(bundle, label, before, count, truncation, precision), list(used or [])[:-1]
+        """Go back to the previous seed."""
+        previous = used[-1] if used else FIRST_SEED
+        return previous, *self.generate(bundle, label, previous, count, truncation, precision), list(used or [])[:-1]

@@ -1,14 +1,14 @@
-// The page: what the controls ask for goes to the worker, what it draws is hung up.
+// The page: sends what the controls ask for to the worker, and shows what it draws.
 
-import { between, latent, MIN_TRUNCATION, SEED_END } from "./latents.js";
+import { interpolate, latent, MIN_TRUNCATION, SEED_END } from "./latents.js";
 import { toCanvas, toPng } from "./png.js";
-import { say, switchLanguage, translate } from "./words.js";
+import { localized, switchLanguage, translatePage } from "./texts.js";
 
 const MAX_PICTURES = 64;
 const $ = (id) => document.getElementById(id);
 const worker = new Worker("worker.js", { type: "module" });
 const waiting = new Map();
-let asked = 0;
+let requests = 0;
 let about = null;
 let picked = [];
 
@@ -20,23 +20,23 @@ worker.onmessage = ({ data: { id, result, error } }) => {
 
 function ask(action, rest) {
   return new Promise((resolve, reject) => {
-    waiting.set(++asked, { resolve, reject });
-    worker.postMessage({ id: asked, action, ...rest });
+    waiting.set(++requests, { resolve, reject });
+    worker.postMessage({ id: requests, action, ...rest });
   });
 }
 
 function state(key, more = "", kind = "") {
-  $("state").textContent = `${say(key)} ${more}`.trim();
+  $("state").textContent = `${localized(key)} ${more}`.trim();
   $("state").className = kind;
 }
 
-const clamp = (text, low, high, otherwise) => {
+const clamp = (text, low, high, fallback) => {
   const value = Number(text);
-  return text === null || text === "" || Number.isNaN(value) ? otherwise : Math.min(Math.max(value, low), high);
+  return text === null || text === "" || Number.isNaN(value) ? fallback : Math.min(Math.max(value, low), high);
 };
 
-// What the controls say, brought into range.
-function wish() {
+// The values of the controls, clamped to their ranges.
+function readControls() {
   const count = Math.round(clamp($("count").value, 1, MAX_PICTURES, 24));
   const seed = Math.floor(clamp($("seed").value, 0, SEED_END - count, 0));
   const typed = clamp($("truncation").value, 0, 3, 0);
@@ -50,7 +50,7 @@ function labelOf(seed, label) {
 }
 
 async function draw() {
-  const { bundle, seed, count, label, truncation } = wish();
+  const { bundle, seed, count, label, truncation } = readControls();
   const seeds = Array.from({ length: count }, (_, i) => seed + i);
   const { size, distribution } = about.latent;
   const z = new Float32Array(count * size);
@@ -66,15 +66,15 @@ async function draw() {
 
 function picture(pixels, index, seed, label, truncation) {
   const canvas = toCanvas(pixels, index, about.image);
-  const caption = about.classes ? `${say("seed")} ${seed} · ${about.classes[label]}` : `${say("seed")} ${seed}`;
+  const caption = about.classes ? `${localized("seed")} ${seed} · ${about.classes[label]}` : `${localized("seed")} ${seed}`;
   const button = document.createElement("button");
   button.className = "print";
   button.dataset.seed = seed;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", caption);
-  const words = document.createElement("span");
-  words.textContent = caption;
-  button.append(canvas, words);
+  const text = document.createElement("span");
+  text.textContent = caption;
+  button.append(canvas, text);
   button.addEventListener("click", (event) => (event.shiftKey ? pick(button, seed) : save(canvas, seed, label, truncation)));
   return button;
 }
@@ -100,10 +100,10 @@ function pick(button, seed) {
 }
 
 async function morph() {
-  const { bundle, label } = wish();
+  const { bundle, label } = readControls();
   const { size, distribution } = about.latent;
   const [a, b] = picked.map((seed) => latent(seed, size, distribution));
-  const z = between(a, b, $("way").value / 100, distribution);
+  const z = interpolate(a, b, $("way").value / 100, distribution);
   const pixels = await ask("draw", { name: bundle, z, labels: [labelOf(picked[0], label) ?? 0] });
   const canvas = toCanvas(pixels, 0, about.image);
   canvas.setAttribute("role", "img");
@@ -122,8 +122,8 @@ async function open(query = new URLSearchParams()) {
     state(damaged ? "damaged" : "failed", damaged ? "" : error.message, "fail");
     return;
   }
-  const every = new Option(say("each"), "");
-  every.dataset.say = "each";
+  const every = new Option(localized("each"), "");
+  every.dataset.text = "each";
   $("class").replaceChildren(every, ...(about.classes ?? []).map((name, label) => new Option(name, label)));
   $("class-row").hidden = !about.classes;
   const wanted = (about.classes ?? []).indexOf(query.get("class"));
@@ -133,12 +133,12 @@ async function open(query = new URLSearchParams()) {
   $("morph").hidden = true;
   await draw();
   const verdict = await ask("verify", { name: $("bundle").value });
-  const figures = `(${(100 * verdict.share).toFixed(3)} %, max ${verdict.most})`;
+  const figures = `(${(100 * verdict.share).toFixed(3)} %, max ${verdict.maxStep})`;
   state(verdict.pass ? "verified" : "differs", figures, verdict.pass ? "pass" : "fail");
 }
 
 async function start() {
-  translate();
+  translatePage();
   const query = new URLSearchParams(location.search);
   const names = await (await fetch("bundles.json")).json();
   $("bundle").replaceChildren(...names.map((name) => new Option(name, name)));

@@ -1,7 +1,7 @@
 // The seed contract in JavaScript: z(seed) = numpy.random.RandomState(seed).standard_normal(size) as float32.
 //
 // Sources: Matsumoto and Nishimura 1998 (MT19937, init_genrand); NumPy's legacy Gaussian, which is Marsaglia's polar method with
-// the second number kept for later. NumPy freezes this stream (NEP 19), so it can be written down once.
+// the second number kept for the next call. NumPy freezes this stream (NEP 19), so it can be reimplemented here.
 
 const WORDS = 624;
 const SHIFT = 397;
@@ -44,14 +44,14 @@ class MersenneTwister {
 class RandomState {
   constructor(seed) {
     this.stream = new MersenneTwister(seed);
-    this.kept = null;
+    this.spare = null;
   }
 
   gauss() {
-    if (this.kept !== null) {
-      const kept = this.kept;
-      this.kept = null;
-      return kept;
+    if (this.spare !== null) {
+      const spare = this.spare;
+      this.spare = null;
+      return spare;
     }
     let x, y, square;
     do {
@@ -60,7 +60,7 @@ class RandomState {
       square = x * x + y * y;
     } while (square >= 1 || square === 0);
     const factor = Math.sqrt((-2 * Math.log(square)) / square);
-    this.kept = factor * x;
+    this.spare = factor * x;
     return factor * y;
   }
 
@@ -88,7 +88,7 @@ export function latent(seed, size, distribution = "normal", truncation = 0) {
 }
 
 // From a (t = 0) to b (t = 1) along the sphere (Shoemake 1985); straight for uniform latents and for (nearly) equal directions.
-export function between(a, b, t, distribution = "normal") {
+export function interpolate(a, b, t, distribution = "normal") {
   const straight = () => a.map((value, i) => (1 - t) * value + t * b[i]);
   if (distribution !== "normal") return straight();
   const dot = (p, q) => p.reduce((sum, value, i) => sum + value * q[i], 0);

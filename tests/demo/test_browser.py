@@ -274,11 +274,11 @@ def test_the_first_picture_comes_within_three_seconds(browser: Any, demo: Demo) 
 
 
 def test_axe_finds_nothing_serious(browser: Any, demo: Demo, tmp_path: Path) -> None:
-    from demo.web_demo import installed
+    from demo.web_demo import install_node_modules
     from gansample.errors import BackendUnavailable
 
     try:
-        axe = (installed(tmp_path) / "axe-core" / "axe.min.js").read_text()
+        axe = (install_node_modules(tmp_path) / "axe-core" / "axe.min.js").read_text()
     except BackendUnavailable as reason:
         pytest.skip(f"NOT RUN: {reason}")
     for scheme in ("light", "dark"):

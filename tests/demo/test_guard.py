@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from demo.app import build_page
-from demo.bundle_store import Shelf
+from demo.bundle_store import BundleStore
 from demo.guard import MAX_BODY_BYTES
-from demo.image_store import private_album
+from demo.image_store import private_image_store
 from demo.launch import public_endpoints
 from gansample.bundle.open import open_bundle
 from tests.support.run_demo import Demo, collected_event_loops, serve_demo
@@ -111,8 +111,8 @@ def test_what_is_private_cannot_be_called_by_name(demo: Demo, route: str, name: 
 
 
 def test_every_private_function_is_closed(tiny_bundle: Path) -> None:
-    with private_album() as album, collected_event_loops():
-        page = build_page(Shelf([open_bundle(tiny_bundle)]), album)
+    with private_image_store() as image_store, collected_event_loops():
+        page = build_page(BundleStore([open_bundle(tiny_bundle)]), image_store)
         private = {fn.api_name for fn in page.fns.values() if fn.api_visibility != "public"}
         assert private
         assert not private & public_endpoints(page)

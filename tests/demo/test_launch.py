@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from demo.app import build_page
-from demo.bundle_store import Shelf, find_bundles
-from demo.image_store import Album, private_album
+from demo.bundle_store import BundleStore, find_bundles
+from demo.image_store import ImageStore, private_image_store
 from demo.launch import launch, running
 from gansample.bundle.open import open_bundle
 from gansample.errors import ArtefactError, UsageError
@@ -119,21 +119,21 @@ def test_the_environment_opens_nothing(tiny_bundle: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv(f"GRADIO_{name}", "True")
     monkeypatch.setenv("GRADIO_ALLOWED_PATHS", "/")
     monkeypatch.setenv("GRADIO_NUM_WORKERS", "2")
-    with private_album() as album, collected_event_loops():
-        page = build_page(Shelf([open_bundle(tiny_bundle)]), album)
-        with running(page, album):
+    with private_image_store() as image_store, collected_event_loops():
+        page = build_page(BundleStore([open_bundle(tiny_bundle)]), image_store)
+        with running(page, image_store):
             assert page.server_name == "127.0.0.1"
-            assert page.allowed_paths == [str(album.folder)]
+            assert page.allowed_paths == [str(image_store.folder)]
             opened = ("share", "mcp_server", "run_history", "ssr_mode", "analytics_enabled", "enable_monitoring", "pwa")
             assert [name for name in opened if getattr(page, name)] == []
             assert getattr(page, "_static_worker_pool", None) is None
 
 
 def test_a_taken_port_is_said_so(tiny_bundle: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, private_album() as album, collected_event_loops():
-        page = build_page(Shelf([open_bundle(tiny_bundle)]), album)
+    with socket.create_server(("127.0.0.1", 0)) as taken, private_image_store() as image_store, collected_event_loops():
+        page = build_page(BundleStore([open_bundle(tiny_bundle)]), image_store)
         with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{taken.getsockname()[1]}"):
-            launch(page, album, port=taken.getsockname()[1])
+            launch(page, image_store, port=taken.getsockname()[1])
 
 
 def test_bundles_are_found_newest_first_and_a_damaged_one_is_left_out(
@@ -145,18 +145,18 @@ def test_bundles_are_found_newest_first_and_a_damaged_one_is_left_out(
         if name == "broken":
             manifest.write_text(manifest.read_text().replace("tanh", "tahn"))
         os.utime(manifest, (1000 - age, 1000 - age))
-    shelf = Shelf(find_bundles(roots))
-    assert shelf.names == ["new", "old", "models/new"]
+    bundle_store = BundleStore(find_bundles(roots))
+    assert bundle_store.names == ["new", "old", "models/new"]
     assert "not shown" in capfd.readouterr().err
     with pytest.raises(ArtefactError, match="no bundle under"):
         find_bundles((tmp_path / "nothing",))
 
 
 def test_the_album_stays_under_its_quota_and_is_private() -> None:
-    with private_album() as album:
-        assert album.folder.parent.stat().st_mode & 0o077 == 0
-        small = Album(album.folder, quota_bytes=250)
+    with private_image_store() as image_store:
+        assert image_store.folder.parent.stat().st_mode & 0o077 == 0
+        small = ImageStore(image_store.folder, quota_bytes=250)
         draws = [small.keep({"a.png": bytes(60), "b.png": bytes(40)}) for _ in range(4)]
         assert [path.exists() for draw in draws for path in draw] == [False] * 4 + [True] * 4
-        folder = album.folder
+        folder = image_store.folder
     assert not folder.exists()

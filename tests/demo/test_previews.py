@@ -9,11 +9,11 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from demo.bundle_store import Shelf
-from demo.image_store import private_album
+from demo.bundle_store import BundleStore
+from demo.image_store import private_image_store
 from demo.previews import find_previews
 from demo.tabs.about import About
-from demo.ui import Studio
+from demo.ui import Ui
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.outputs.png import encode_png
 from tests.support.run_demo import collected_event_loops
@@ -45,8 +45,8 @@ def runs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def about(trained: Bundle, runs: Path) -> Iterator[About]:
-    with private_album() as album, collected_event_loops(), gr.Blocks():
-        yield About(Studio(Shelf([trained], runs), album))
+    with private_image_store() as image_store, collected_event_loops(), gr.Blocks():
+        yield About(Ui(BundleStore([trained], runs), image_store))
 
 
 def test_they_are_found_by_the_digest_of_the_weights(trained: Bundle, tiny_bundle: Path, runs: Path) -> None:

@@ -40,7 +40,7 @@ def test_requirements_are_exact_and_without_torch(space: Path) -> None:
 def test_nothing_of_this_machine_is_in_it(space: Path) -> None:
     names = {path.relative_to(space).as_posix() for path in space.rglob("*")}
     assert not [name for name in names if "__pycache__" in name]
-    assert {"app.py", "demo/app.py", "gansample/sampler.py", "bundles/tiny/bundle.json"} <= names
+    assert {"app.py", "demo/app.py", "gansample/sampling/sampler.py", "bundles/tiny/bundle.json"} <= names
     for path in space.rglob("*"):
         if path.suffix in (".py", ".md", ".txt"):
             assert str(Path.home()) not in path.read_text()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.web_demo import SOURCES, installed, write_web_demo
+from demo.web_demo import SOURCES, install_node_modules, write_web_demo
 from gansample import open_sampler
 from gansample.errors import BackendUnavailable, OutputError
 from gansample.latents import latents, slerp
@@ -88,10 +88,10 @@ def shown(page: Any, index: int) -> np.ndarray:
 
 
 NODE = """
-import {{ latent, between }} from {path!r};
+import {{ latent, interpolate }} from {path!r};
 const cases = {cases};
 const z = cases.map(([seed, size, kind, t]) => [...latent(seed, size, kind, t)]);
-const way = [...between(latent(1, 64), latent(7, 64), 0.3)];
+const way = [...interpolate(latent(1, 64), latent(7, 64), 0.3)];
 console.log(JSON.stringify({{ z, way }}));
 """
 
@@ -230,7 +230,7 @@ def test_another_models_goldens_are_noticed(site: Path, browser: Any, url: str) 
 
 @pytest.mark.browser
 def test_axe_finds_nothing_serious(browser: Any, url: str, tmp_path: Path) -> None:
-    axe = (installed(tmp_path) / "axe-core" / "axe.min.js").read_text()
+    axe = (install_node_modules(tmp_path) / "axe-core" / "axe.min.js").read_text()
     for scheme in ("light", "dark"):
         context = browser.new_context(color_scheme=scheme, bypass_csp=True)
         page = context.new_page()

@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from demo.app import build_page
-from demo.bundle_store import Shelf
-from demo.image_store import private_album
+from demo.bundle_store import BundleStore
+from demo.image_store import private_image_store
 from demo.launch import running
 from demo.limits import Limits, Rate
 from gansample.bundle.open import open_bundle
@@ -31,12 +31,14 @@ class Demo:
 
 @contextmanager
 def serve_demo(bundles: Sequence[Path], password: str | None = None, limits: Limits = GENEROUS) -> Iterator[Demo]:
-    shelf = Shelf([open_bundle(path) for path in bundles])
-    with private_album() as album, contextlib.ExitStack() as stack:
+    bundle_store = BundleStore([open_bundle(path) for path in bundles])
+    with private_image_store() as image_store, contextlib.ExitStack() as stack:
         with collected_event_loops():
-            url = stack.enter_context(running(build_page(shelf, album), album, password=password, limits=limits))
-        yield Demo(url.rstrip("/"), album.folder)
-    shelf.close()
+            url = stack.enter_context(
+                running(build_page(bundle_store, image_store), image_store, password=password, limits=limits)
+            )
+        yield Demo(url.rstrip("/"), image_store.folder)
+    bundle_store.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-// Everything the page says, in English and in Simplified Chinese.
+// Every text of the page, in English and in Simplified Chinese.
 
 const ENGLISH = {
   title: "One seed, one picture.",
@@ -43,14 +43,14 @@ const CHINESE = {
 
 let chinese = navigator.language.toLowerCase().startsWith("zh");
 
-export const say = (key) => (chinese ? CHINESE : ENGLISH)[key];
+export const localized = (key) => (chinese ? CHINESE : ENGLISH)[key];
 
-export function translate(root = document) {
+export function translatePage(root = document) {
   document.documentElement.lang = chinese ? "zh-CN" : "en";
-  for (const element of root.querySelectorAll("[data-say]")) element.textContent = say(element.dataset.say);
+  for (const element of root.querySelectorAll("[data-text]")) element.textContent = localized(element.dataset.text);
 }
 
 export function switchLanguage() {
   chinese = !chinese;
-  translate();
+  translatePage();
 }
