@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from gansample.cli.exit_codes import end, one_line
+from gansample.cli.log import log_to_stderr as log_to_stderr
 from gansample.system.signals import Stopped
 
 # Typer carries its own copy of Click and does not name this base class in public.
