@@ -84,10 +84,10 @@ serve: $(READY)  ## answer HTTP requests on 127.0.0.1:8000 (PORT=...)
 test: $(READY) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the tests
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --dist loadfile
 
-# Exit status 4 from the report (make shows it as an error) says that something did not run: that is no pass.
-test-gpu: $(READY)  ## check and time the GPU backends on this machine's GPU, write docs/gpu-report.md
+# Exit status 4 (make shows it as an error) says that something did not run: that is no pass.
+test-gpu: $(READY)  ## check and time every backend on this machine's GPU, write docs/gpu-report.md
 	@$(if $(and $(strip $(VENV)),$(filter gpu,$(EXTRA))),$(PY) -m pip install --quiet --disable-pip-version-check -e '.[trt]')
-	@$(PY) -m export.gpu_report $(BUNDLE)
+	@$(PY) -m gansample.cli.gan verify $(BUNDLE) --report docs/gpu-report.md
 
 lint: $(READY)  ## check style and the import rules
 	@$(PY) -m ruff format --check .

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export import gpu_report
 from gansample.bundle.fidelity import GATES, compare
 from gansample.bundle.open import Bundle, open_bundle
+from gansample.cli import gan
 from gansample.errors import ArtefactError, BackendUnavailable, ParityError
 from gansample.latents import latents
 from gansample.runtimes import cuda_device, open_runner
 from gansample.runtimes.tensorrt.engine_cache import EngineCache
+from gansample.sampling import verify_report
 from tests.support.fake_gpu import FakeCudaRuntime, FakeGpu, FakeTensorRT
 from tests.support.real_bindings import Double, load_cuda_runtime, load_tensorrt
 
@@ -293,13 +294,14 @@ def test_a_plan_that_lies_in_the_bundle_is_never_used(machine: SimpleNamespace, 
     assert machine.trt.builds == 2
 
 
-def test_the_gpu_report_tells_what_ran_and_what_did_not(
+def test_the_report_says_what_ran_on_the_gpu_and_what_did_not(
     machine: SimpleNamespace, half_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu_report, "_SECONDS", 0.0)
+    monkeypatch.setattr(verify_report, "SPEED_SECONDS", 0.0)
     out = tmp_path / "docs" / "gpu-report.md"
-    with pytest.raises(BackendUnavailable, match=r"cuda onnx-fp32, cuda onnx-fp16 did not run on this GPU: see "):
-        gpu_report.app([str(half_bundle.path), "--out", str(out)], standalone_mode=False)
+    command = ["verify", str(half_bundle.path), "--report", str(out)]
+    with pytest.raises(BackendUnavailable, match=r"onnx-fp32 on cuda, onnx-fp16 on cuda did not run on this machine: see: "):
+        gan.app(command, standalone_mode=False)
     report = out.read_text()
     assert "- GPU: NVIDIA Fake 9000\n" in report
     assert "| cuda | onnx-fp32 | NOT RUN | – |" in report
@@ -308,8 +310,8 @@ def test_the_gpu_report_tells_what_ran_and_what_did_not(
     assert "cuda onnx-fp32, NOT RUN: the onnxruntime" in report
     machine.trt.wrong_pictures = True
     shutil.rmtree(machine.cache)
-    with pytest.raises(ParityError, match="tensorrt onnx-fp32, tensorrt onnx-fp16 failed on this GPU"):
-        gpu_report.app([str(half_bundle.path), "--out", str(out)], standalone_mode=False)
+    with pytest.raises(ParityError, match="onnx-fp32, onnx-fp16 does not draw PyTorch's pictures here"):
+        gan.app(command, standalone_mode=False)
     assert "| tensorrt | onnx-fp32 | FAIL | – |" in out.read_text()
 
 

@@ -16,6 +16,9 @@ from gansample.errors import BackendUnavailable, ParityError
 from gansample.runtimes import GPU_BACKENDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gansample.bundle.open import Bundle
     from gansample.sampling.verify import Check
 
 app = typer.Typer(
@@ -43,6 +46,9 @@ def verify(
     signed: Annotated[
         Path | None, typer.Option(metavar="KEY.pub", help="Also demand that the holder of this key signed every file.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Also measure speed and memory, and write all of it down.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -50,10 +56,11 @@ def verify(
     """Check that a bundle still draws PyTorch's pictures, on this machine.
 
     Every file's digest first, then every variant that can run here, on the CPU and on a GPU, against the goldens in the bundle.
-    Exit code 3: a file is damaged, or not signed by KEY. 4: nothing could run. 6: a variant draws other pictures.
+    Exit code 3: a file is damaged, or not signed by KEY. 4: nothing could run (with --report: something could not).
+    6: a variant draws other pictures.
     """
     from gansample.bundle.open import open_bundle
-    from gansample.sampling.verify import check_digests, check_variants
+    from gansample.sampling.verify import check_digests
 
     started = time.perf_counter()
     opened = open_bundle(bundle)
@@ -63,13 +70,13 @@ def verify(
         check_signature(opened.path, signed)
         opened = open_bundle(opened.path)  # what was read before may not be what was signed
     files = check_digests(opened)
-    checks = list(check_variants(opened, threads, lambda message: print(f"  {message}", file=sys.stderr)))
+    checks = list(_checks(opened, threads, report))
     failed = [check for check in checks if check.verdict == "FAIL"]
     ran = [check for check in checks if check.verdict != "NOT RUN"]
     verdict = "FAIL" if failed else "PASS" if ran else "NOT RUN"
     seconds = time.perf_counter() - started
     if as_json:
-        report = {
+        document = {
             "bundle": str(opened.path),
             "model_sha256": opened.sha256,
             "verdict": verdict,
@@ -78,16 +85,43 @@ def verify(
             "variants": [check.to_dict() for check in checks],
             "seconds": round(seconds, 3),
         }
-        print(json.dumps(report))
+        print(json.dumps(document))
     else:
         by = f", signed by the holder of {signed}" if signed is not None else ""
         print(f"{opened.spec.name}: {files} files as they were exported{by} ({opened.path}, {seconds:.1f} s)")
         print("\n".join(dict.fromkeys(_check_words(check) for check in checks)))  # all that no GPU runs is one line
     if failed:
         names = ", ".join(check.variant.name for check in failed)
-        raise ParityError(f"{names} does not draw PyTorch's pictures here", "do not use it here, see: gan doctor")
+        hint = "gan doctor" if report is None else str(report)
+        raise ParityError(f"{names} does not draw PyTorch's pictures here", f"do not use it here, see: {hint}")
+    if report is not None and (missing := [check for check in checks if check.verdict == "NOT RUN"]):
+        names = ", ".join(f"{check.variant.name} on {check.backend}" for check in missing)
+        raise BackendUnavailable(f"{names} did not run on this machine", f"see: {report}")
     if not ran:
         raise BackendUnavailable("no variant of this bundle can run here, nothing was verified", "see: gan doctor")
+
+
+def _checks(bundle: "Bundle", threads: int | None, report: Path | None) -> "Iterator[Check]":
+    """The checks of every variant; with a report, measured as well and written down."""
+    from gansample.sampling.verify import check_variants
+
+    def say(message: str) -> None:
+        print(f"  {message}", file=sys.stderr)
+
+    checks = check_variants(bundle, threads, say)
+    if report is None:
+        yield from checks
+        return
+    from gansample.sampling.verify_report import markdown, measure
+    from gansample.system.atomic import cannot_write, write_atomic
+
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(report, error) from error
+    rows = list(measure(bundle, checks, threads, say))
+    write_atomic(report, markdown(bundle, rows).encode())
+    yield from (row.check for row in rows)
 
 
 def _check_words(check: "Check") -> str:

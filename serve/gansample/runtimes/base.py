@@ -3,10 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, GansampleError
+from gansample.types import Labels, Latents
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 Say = Callable[[str], None]  # hears, one line at a time, what takes long
 
@@ -26,6 +32,17 @@ class ClosingRunner:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def run_batched(
+    run: Callable[[Latents, Labels | None], npt.NDArray[Pixel]], z: Latents, label: Labels | None, batch: int
+) -> npt.NDArray[Pixel]:
+    """What `run` draws for latents (N, nz) and labels (N,), `batch` at a time, as one array (N, …)."""
+    parts = [
+        run(z[start : start + batch], label[start : start + batch] if label is not None else None)
+        for start in range(0, len(z), batch)
+    ]
+    return np.concatenate(parts)
 
 
 Port = tuple[str, list[int]]  # element type and the sizes after the batch

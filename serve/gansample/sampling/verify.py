@@ -1,15 +1,14 @@
 """Does this bundle still draw PyTorch's pictures, on this machine? Without PyTorch: against the goldens it carries.
 
-Digests come first, of every file. Then every variant that can run here draws the goldens at several batch sizes and goes
+Every file's digest is checked first. Then every variant that can run here draws the goldens at several batch sizes and goes
 through the same gate as at export, on the CPU and on every GPU backend. What cannot run is NOT RUN with its reason, and never
 a pass.
 """
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
 
 from gansample.bundle.fidelity import GATES, Fidelity, Verdict, compare
 from gansample.bundle.goldens import Goldens, read_goldens
@@ -17,27 +16,30 @@ from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, ParityError
 from gansample.runtimes import GPU_BACKENDS, Say, open_runner, silent
-from gansample.types import Images, Runner
+from gansample.runtimes.base import run_batched
+from gansample.types import Runner
 
 BATCHES = {1: 16, 2: 16, 3: 18, 17: 34, 64: 64}  # batch size -> goldens drawn at that size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What became of one variant on this machine."""
+    """The verdict on one variant on this machine."""
 
     variant: Variant
     backend: str
     """What really ran, for example onnxruntime-cpu; the wanted runtime where nothing did."""
     verdict: Verdict
-    reasons: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
     """Why it is not PASS."""
-    by_batch: dict[int, Fidelity]
+    by_batch: dict[int, Fidelity] = field(default_factory=dict)
+    open_seconds: float | None = None
+    """How long opening took; None where it did not open. TensorRT may have built an engine in that time."""
 
     @property
     def worst(self) -> Fidelity | None:
         """The batch size that came out worst; None where nothing was drawn."""
-        return min(self.by_batch.values(), key=lambda seen: seen.psnr_db) if self.by_batch else None
+        return worst_of(self.by_batch)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -51,6 +53,10 @@ class Check:
         }
 
 
+def worst_of(by_batch: dict[int, Fidelity]) -> Fidelity | None:
+    return min(by_batch.values(), key=lambda seen: seen.psnr_db) if by_batch else None
+
+
 def check_digests(bundle: Bundle) -> int:
     """Read every file that the bundle lists and return how many; ArtefactError names the first that is not as it was."""
     for name in bundle.files:
@@ -59,56 +65,50 @@ def check_digests(bundle: Bundle) -> int:
 
 
 def check_variants(bundle: Bundle, threads: int | None = None, say: Say = silent) -> Iterator[Check]:
-    """Check one variant after the other, as the bundle lists them; then the ONNX variants on CUDA and TensorRT.
+    """Check every variant in the bundle's order on the CPU, then every ONNX variant on CUDA and on TensorRT.
 
-    say  hears what takes long, such as TensorRT building an engine.
+    threads  processor threads, all cores by default.
+    say      is told what takes long, such as TensorRT building an engine.
 
     Raises ArtefactError for a bundle without goldens (a lone .onnx file), or a file that is damaged.
     """
     goldens = read_goldens(bundle)
     for variant in bundle.variants:
-        try:
-            runner = open_runner(bundle, threads=threads, variant=variant.name)
-        except BackendUnavailable as reason:
-            yield Check(variant=variant, backend=variant.runtime, verdict="NOT RUN", reasons=(str(reason),), by_batch={})
-            continue
-        with runner:
-            yield check_runner(runner, goldens, variant)
+        yield _check(bundle, "auto", variant, goldens, threads, say)
     for backend in GPU_BACKENDS:
         for variant in bundle.variants:
             if variant.runtime == "onnxruntime":
-                yield _check_on_gpu(bundle, backend, variant, goldens, say)
+                yield _check(bundle, backend, variant, goldens, threads, say)
 
 
-def _check_on_gpu(bundle: Bundle, backend: str, variant: Variant, goldens: Goldens, say: Say) -> Check:
-    """One ONNX variant on a GPU backend; pictures that TensorRT's own check before first use rejects are a FAIL."""
+def _check(bundle: Bundle, backend: str, variant: Variant, goldens: Goldens, threads: int | None, say: Say) -> Check:
+    """One variant on one backend; an engine that TensorRT's own check before first use rejects is a FAIL."""
+    wanted = backend if backend != "auto" else variant.runtime
+    started = time.perf_counter()
     try:
-        runner = open_runner(bundle, backend, variant=variant.name, say=say)
+        runner = open_runner(bundle, backend, threads=threads, variant=variant.name, say=say)
     except BackendUnavailable as reason:
-        return Check(variant=variant, backend=backend, verdict="NOT RUN", reasons=(str(reason),), by_batch={})
+        return Check(variant=variant, backend=wanted, verdict="NOT RUN", reasons=(str(reason),))
     except ParityError as failure:
-        return Check(variant=variant, backend=backend, verdict="FAIL", reasons=(str(failure),), by_batch={})
+        return Check(variant=variant, backend=wanted, verdict="FAIL", reasons=(str(failure),))
+    seconds = time.perf_counter() - started
     with runner:
-        return check_runner(runner, goldens, variant)
+        return replace(check_runner(runner, goldens, variant), open_seconds=seconds)
 
 
 def check_runner(runner: Runner, goldens: Goldens, variant: Variant) -> Check:
-    """Draw the goldens at every batch size and judge them by the gate of the variant's precision."""
-    gate = GATES[variant.precision]
-    by_batch = {batch: compare(_draw(runner, goldens, n, batch), goldens.images[:n]) for batch, n in BATCHES.items()}
-    broken = tuple(f"batch {batch}: {failure}" for batch, seen in by_batch.items() for failure in gate.failures(seen))
+    """Draw the goldens at every batch size and compare them by the gate of the variant's precision."""
+    by_batch = {}
+    for batch, n in BATCHES.items():
+        label = goldens.label[:n] if goldens.label is not None else None
+        by_batch[batch] = compare(run_batched(runner.run, goldens.z[:n], label, batch), goldens.images[:n])
+    broken = gate_failures(by_batch, variant)
     return Check(
         variant=variant, backend=runner.backend, verdict="FAIL" if broken else "PASS", reasons=broken, by_batch=by_batch
     )
 
 
-def _draw(runner: Runner, goldens: Goldens, n: int, batch: int) -> Images:
-    n = min(n, len(goldens.z))
-    label = goldens.label
-    parts = [
-        runner.run(
-            goldens.z[start : min(start + batch, n)], label[start : min(start + batch, n)] if label is not None else None
-        )
-        for start in range(0, n, batch)
-    ]
-    return np.concatenate(parts)
+def gate_failures(by_batch: dict[int, Fidelity], variant: Variant) -> tuple[str, ...]:
+    """Every bound of the variant's gate that a batch size breaks."""
+    gate = GATES[variant.precision]
+    return tuple(f"batch {batch}: {failure}" for batch, seen in by_batch.items() for failure in gate.failures(seen))
