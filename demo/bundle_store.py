@@ -1,14 +1,17 @@
 """The bundles the page offers: found on disk, chosen by name, opened on first use."""
 
-import sys
+import logging
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from demo.previews import RUNS
 from gansample.bundle.open import MANIFEST, PLACES, Bundle, open_bundle
 from gansample.errors import ArtefactError, UsageError
 from gansample.sampling.sampler import Sampler, open_sampler
+
+logger = logging.getLogger(__name__)
 
 
 def find_bundles(roots: Sequence[Path] = PLACES) -> list[Bundle]:
@@ -24,13 +27,26 @@ def find_bundles(roots: Sequence[Path] = PLACES) -> list[Bundle]:
     bundles = []
     for manifest in manifests:
         try:
-            bundles.append(open_bundle(manifest.parent.absolute()))
+            bundles.append(open_bundle(manifest.parent))
         except ArtefactError as error:
-            print(f"not shown: {error}", file=sys.stderr)
+            logger.warning("not shown: %s", error)
     if not bundles:
         places = " or ".join(f"{root}/" for root in roots)
         raise ArtefactError(f"no bundle under {places}", "make one with `make train export`, or pass --bundle FOLDER")
     return bundles
+
+
+def open_folders(paths: Sequence[Path]) -> dict[str, Bundle]:
+    """Open bundles to be copied, by folder name. Raises UsageError for a single file, or for two folders of the same name."""
+    opened: dict[str, Bundle] = {}
+    for bundle in map(open_bundle, paths):
+        name = bundle.path.absolute().name
+        if not bundle.path.is_dir():
+            raise UsageError(f"{bundle.path} is a single file", "pass the bundle's folder")
+        if name in opened:
+            raise UsageError(f"{opened[name].path} and {bundle.path} have the same name", "leave one out, or rename a folder")
+        opened[name] = bundle
+    return opened
 
 
 class BundleStore:
@@ -40,8 +56,8 @@ class BundleStore:
     """
 
     def __init__(self, bundles: Sequence[Bundle], runs: Path = RUNS) -> None:
-        self.runs = runs.absolute()  # the page moves to an empty working directory
-        self.bundles: Mapping[str, Bundle] = _named(bundles)
+        self.runs = runs.absolute()  # the page changes to an empty working directory
+        self.bundles: Mapping[str, Bundle] = _by_name([replace(each, path=each.path.absolute()) for each in bundles])
         self._samplers: dict[tuple[str, str], Sampler] = {}
         self._opening = threading.Lock()
 
@@ -75,12 +91,16 @@ class BundleStore:
             self._samplers.clear()
 
 
-def _named(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
-    """Bundles by folder name; a name already taken gets its parent folder in front."""
+def _by_name(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
+    """Bundles by folder name; a name already taken gets its parent folder in front. Raises UsageError for a duplicate."""
     named: dict[str, Bundle] = {}
     for bundle in bundles:
         name = bundle.path.name
-        if name in named:
+        if name in named and named[name].path != bundle.path:
             name = f"{bundle.path.parent.name}/{name}"
-        named.setdefault(name, bundle)
+        if name in named:
+            raise UsageError(
+                f"{named[name].path} and {bundle.path} would both be {name!r}", "leave one out, or rename a folder"
+            )
+        named[name] = bundle
     return named

@@ -11,7 +11,8 @@ import typer
 
 import demo
 import gansample
-from gansample.bundle.open import EMBEDDED, open_bundle
+from demo.bundle_store import open_folders
+from gansample.bundle.open import EMBEDDED
 from gansample.cli import console
 from gansample.errors import OutputError
 from gansample.system.atomic import folder_atomic
@@ -63,12 +64,14 @@ if __name__ == "__main__":
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def space(
-    out: Annotated[Path, typer.Argument(help="The folder to write.")] = Path("dist/space"),
-    bundle: Annotated[list[Path] | None, typer.Option(help="A bundle to include (may be repeated; default: fashion).")] = None,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")] = Path("dist/space"),
+    bundle: Annotated[
+        list[Path] | None, typer.Option(metavar="FOLDER", help="A bundle to include (may be repeated; default: fashion).")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing folder.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
 ) -> None:
     """Write a folder that runs as a Gradio Space: app, requirements, code, bundles, card."""
     write_space(out, bundle or [EMBEDDED / "fashion"], force=force)
@@ -77,14 +80,14 @@ def space(
 
 
 def write_space(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
-    """Raises OutputError if `out` exists and `force` is not set, ArtefactError for a path that is not a bundle."""
+    """Raises OutputError if `out` exists and `force` is not set, and what `open_folders` raises."""
     if out.exists() and not force:
         raise OutputError(f"{out} exists", "pass --force to replace it")
-    opened = [open_bundle(path) for path in bundles]
+    opened = open_folders(bundles)
     with folder_atomic(out) as folder:
-        for found in opened:
-            shutil.copytree(found.path, folder / "bundles" / found.path.name, ignore=_unneeded)
-        names = ", ".join(found.spec.name for found in opened)
+        for name, found in opened.items():
+            shutil.copytree(found.path, folder / "bundles" / name, ignore=_unneeded)
+        names = ", ".join(found.spec.name for found in opened.values())
         (folder / "README.md").write_text(CARD.format(gradio=version("gradio"), bundles=names))
         (folder / "app.py").write_text(APP)
         (folder / "requirements.txt").write_text(_requirements())

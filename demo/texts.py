@@ -30,14 +30,15 @@ ENGLISH: Mapping[str, str] = {
     "exact": "exact",
     "fast": "fast",
     "link": "Link to this view",
-    "hint": "Click a picture to enlarge it. Its neighbours then wait under Explore; of two, the way from one to the other.",
+    "hint": "Click a picture to enlarge it. Explore then shows its neighbours and, "
+    "once you have clicked two, the interpolation between them.",
     "neighbours": "Neighbours",
     "neighbours_info": "Variations of one picture, each as likely as any other.",
     "centre": "Seed in the middle",
-    "radius": "How far they stray",
+    "radius": "Radius",
     "vary": "Show neighbours",
     "morph": "From one to another",
-    "morph_info": "Along the sphere on which latents live; the slider shows the way, the film keeps it.",
+    "morph_info": "Spherical interpolation of the latents: the slider shows any point of it, the film all of it.",
     "from": "From seed",
     "to": "To seed",
     "way": "Share of the way",
@@ -49,12 +50,12 @@ ENGLISH: Mapping[str, str] = {
     "mix_seeds": "Seeds",
     "add": "Add up",
     "contact_info": "Seeds 0 to 99. Click one to use it.",
-    "check": "Check here, now",
+    "check": "Check on this machine",
     "fidelity_info": "What PyTorch drew in float64 at export, what each engine draws on this machine, and their difference, "
-    "amplified. The verdict is the one of gan verify.",
+    "amplified. The verdict is that of gan verify.",
     "receipts": "How it was trained, and its receipts",
     "learned": "Share of the training",
-    "previews": "Pictures from during the training are not part of a bundle, and its run is not on this machine: the run's own "
+    "previews": "Previews of the training are not part of a bundle, and its run is not on this machine: the run's own "
     "`report.html` has them, with a slider.",
 }
 CHINESE: Mapping[str, str] = {
@@ -81,14 +82,14 @@ CHINESE: Mapping[str, str] = {
     "exact": "精确",
     "fast": "快速",
     "link": "此视图的链接",
-    "hint": "点击图片可放大。它的邻居随后出现在“探索”里；点过两张，还有从一张到另一张的途中。",
+    "hint": "点击图片可放大。“探索”随后显示与它邻近的图；点过两张后，还显示两者之间的插值。",
     "neighbours": "邻近的图",
     "neighbours_info": "同一张图的变体，每一个都与其他图同样可能。",
     "centre": "中心种子",
-    "radius": "偏离多远",
+    "radius": "半径",
     "vary": "显示邻居",
     "morph": "从一张到另一张",
-    "morph_info": "沿着隐变量所在的球面；滑块显示途中的图，影片把全程保存下来。",
+    "morph_info": "隐变量的球面插值：滑块显示其中任意一点，影片保存全程。",
     "from": "起始种子",
     "to": "目标种子",
     "way": "走过的比例",
@@ -104,7 +105,7 @@ CHINESE: Mapping[str, str] = {
     "fidelity_info": "导出时 PyTorch 以 float64 画的图、各引擎在本机画的图，以及放大后的差异。结论与 gan verify 相同。",
     "receipts": "训练方式与检验记录",
     "learned": "训练进度",
-    "previews": "训练途中的图不属于模型包，这台机器上也没有它的训练目录：那里的 `report.html` 有这些图，带滑块。",
+    "previews": "训练预览图不属于模型包，这台机器上也没有它的训练目录：那里的 `report.html` 有这些图，带滑块。",
 }
 
 LANGUAGES = gr.I18n(**{"en": dict(ENGLISH), "zh-CN": dict(CHINESE), "zh": dict(CHINESE)})

@@ -1,6 +1,6 @@
 """What all tabs share: bundles, drawn images, the generator dropdown, and how every event reports errors and waits its turn."""
 
-import sys
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +15,8 @@ from gansample.bundle.open import Bundle
 from gansample.errors import GansampleError, UsageError
 
 PIXEL_ART = 64  # pictures up to this many pixels wide are enlarged with hard edges: every pixel is the generator's own
+
+logger = logging.getLogger(__name__)
 
 
 class Ui:
@@ -75,7 +77,7 @@ class Ui:
         except UsageError as error:
             raise gr.Error(str(error), print_exception=False) from error
         except GansampleError as error:
-            print(f"demo: {error}", file=sys.stderr)
+            logger.error("%s", error)
             raise gr.Error(
                 "this generator cannot draw just now; whoever runs the page can read why in its log",
                 print_exception=False,

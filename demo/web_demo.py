@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import typer
 
 import gansample
+from demo.bundle_store import open_folders
 from gansample.bundle.goldens import read_goldens
-from gansample.bundle.open import EMBEDDED, REFERENCE, Bundle, open_bundle
+from gansample.bundle.open import EMBEDDED, REFERENCE, Bundle
 from gansample.cli import console
 from gansample.errors import BackendUnavailable, OutputError
 from gansample.system.atomic import folder_atomic
@@ -30,12 +31,14 @@ GOLDENS = 8  # that the page verifies
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def web_demo(
-    out: Annotated[Path, typer.Argument(help="The folder to write.")] = Path("dist/web-demo"),
-    bundle: Annotated[list[Path] | None, typer.Option(help="A bundle to show (may be repeated; default: fashion).")] = None,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")] = Path("dist/web-demo"),
+    bundle: Annotated[
+        list[Path] | None, typer.Option(metavar="FOLDER", help="A bundle to show (may be repeated; default: fashion).")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing folder.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
 ) -> None:
     """Write a static page that draws in the visitor's browser."""
     write_web_demo(out, bundle or [EMBEDDED / "fashion"], force=force)
@@ -44,10 +47,12 @@ def web_demo(
 
 
 def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
-    """Raises OutputError if `out` exists and `force` is not set, BackendUnavailable without npm or a network."""
+    """Raises OutputError if `out` exists and `force` is not set, BackendUnavailable without npm or a network, and what
+    `open_folders` raises.
+    """
     if out.exists() and not force:
         raise OutputError(f"{out} exists", "pass --force to replace it")
-    opened = {path.name: open_bundle(path) for path in bundles}
+    opened = open_folders(bundles)
     with tempfile.TemporaryDirectory() as packages, folder_atomic(out) as folder:
         runtime = install_node_modules(Path(packages)) / "onnxruntime-web" / "dist"
         (folder / "ort").mkdir()

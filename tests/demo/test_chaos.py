@@ -46,7 +46,7 @@ def damage(path: Path) -> None:
 
 
 def test_a_bundle_damaged_while_it_is_served_stops_nobody_else(
-    demo: Demo, worn: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    demo: Demo, worn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = connect(demo.url, tmp_path)
     assert generate(client, "worn") == ["seed 7", "seed 8", "seed 9"]
@@ -57,7 +57,7 @@ def test_a_bundle_damaged_while_it_is_served_stops_nobody_else(
         generate(client, "worn", "fast")  # opened only now
     with pytest.raises(gradio_client.exceptions.AppError, match=UNAVAILABLE):
         client.predict("worn", api_name="/check")
-    assert "golden.npz" in capfd.readouterr().err, "the log says which file"
+    assert "golden.npz" in caplog.text, "the log says which file"
     assert generate(client, "tiny") == ["seed 7", "seed 8", "seed 9"]
 
 

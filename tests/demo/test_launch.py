@@ -68,6 +68,8 @@ def test_help_needs_no_gradio() -> None:
         (["--bundle", "absent"], {}, 3, "no bundle at"),
         (["--port", "0"], {}, 2, "--port"),
         (["--bundle", "tiny", "--no-auth"], {}, 2, "add --share"),
+        (["--bundle", "tiny", "--tunnel-server", "tunnel.test:7000"], {}, 2, "add --share"),
+        (["--bundle", "tiny", "--bundle", "./tiny"], {}, 2, "would both be 'tiny'"),
         (["--bundle", "tiny", "--share", "--tunnel-server", "nowhere"], {}, 2, "HOST:PORT"),
         (["--bundle", "tiny"], {"GRADIO_VIBE_MODE": "1"}, 2, "GRADIO_VIBE_MODE"),
     ],
@@ -106,7 +108,7 @@ def test_without_a_network_the_page_goes_on_and_says_why_there_is_no_link(tmp_pa
         why = read_until(process, "no public link: (.*)")[1]
         assert time.monotonic() - started < 30
         assert why.startswith("no network: cannot reach cdn-media.huggingface.co (")
-        assert url in read_until(process, "the page goes on at .*")[0]
+        assert url in read_until(process, "the page is still available at .*")[0]
         for way in ("ssh -L", "make space", "--tunnel-server"):
             read_until(process, way)
         assert urllib.request.urlopen(url, timeout=20).status == 200
@@ -136,9 +138,7 @@ def test_a_taken_port_is_said_so(tiny_bundle: Path) -> None:
             launch(page, image_store, port=taken.getsockname()[1])
 
 
-def test_bundles_are_found_newest_first_and_a_damaged_one_is_left_out(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_bundles_are_found_newest_first_and_a_damaged_one_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     roots = (tmp_path / "artifacts", tmp_path / "models")
     for age, (root, name) in enumerate([(roots[0], "new"), (roots[1], "old"), (roots[1], "new"), (roots[0], "broken")]):
         manifest = make_tiny_bundle(root / name) / "bundle.json"
@@ -147,7 +147,7 @@ def test_bundles_are_found_newest_first_and_a_damaged_one_is_left_out(
         os.utime(manifest, (1000 - age, 1000 - age))
     bundle_store = BundleStore(find_bundles(roots))
     assert bundle_store.names == ["new", "old", "models/new"]
-    assert "not shown" in capfd.readouterr().err
+    assert "not shown" in caplog.text
     with pytest.raises(ArtefactError, match="no bundle under"):
         find_bundles((tmp_path / "nothing",))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from demo.space import write_space
-from gansample.errors import OutputError
+from gansample.errors import OutputError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,14 @@ def test_nothing_of_this_machine_is_in_it(space: Path) -> None:
 def test_an_existing_folder_is_kept(space: Path, tiny_bundle: Path) -> None:
     with pytest.raises(OutputError, match="--force"):
         write_space(space, [tiny_bundle])
+
+
+def test_what_cannot_be_copied_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a single file"):
+        write_space(tmp_path / "space", [tiny_bundle / "generator.onnx"])
+    with pytest.raises(UsageError, match="have the same name"):
+        write_space(tmp_path / "space", [tiny_bundle, tiny_bundle / "bundle.json"])
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.slow
