@@ -1,41 +1,77 @@
 # One command per verb; CI calls the same ones. `make` alone lists them.
 #
-#   VENV=          use the python3 on PATH as it is and install nothing (for a machine without a package index)
-#   PYTHON=...     the interpreter that creates the environment, 3.11 or newer
+#   ARGS="..."       options for the verb's program: make train ARGS="--seed 3" (`python -m train --help` lists them)
+#   VENV=            use the python3 on PATH as it is and install nothing (for a machine without a package index)
+#   PYTHON=...       the interpreter that creates the environment, 3.11 or newer
+#   TORCH_INDEX=...  where PyTorch for CPUs comes from, if it answers; empty: from the usual index
 
-VENV   ?= .venv
-PYTHON ?= python3
-EXTRA  := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+VENV        ?= .venv
+PYTHON      ?= python3
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+EXTRA       := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-ifeq ($(strip $(VENV)),)
-PY    := $(PYTHON)
-READY :=
-else
-PY    := $(VENV)/bin/python
-READY := $(VENV)/.ready-$(EXTRA)
-endif
+PY     := $(if $(strip $(VENV)),$(VENV)/bin/python,$(PYTHON))
+PIP     = $(PY) -m pip install $$(test -t 2 || echo -qq) --disable-pip-version-check --no-compile
+LOCKED  = $(PIP) -c requirements.lock
+COMPILE = $(PY) -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true  # pip would use one core, and compile their tests as well
 
 N     ?= 64
 OUT   ?= out.png
 SHARE ?= 0
 PORT  ?= 8000
+ARGS  ?=
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help setup bindings lock train export sample demo space web-demo serve test test-gpu lint types check bench clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Each takes options for its program: make train ARGS="--seed 3". What a verb needs is installed into .venv first.'
 
-setup: $(READY)  ## create .venv with the locked versions (every other command does this by itself)
+# What is installed, in steps: `draw` is the package with its engine, and each verb adds its dependency group of pyproject.toml.
+ready = $(if $(strip $(VENV)),$(VENV)/.ready-$(1)-$(EXTRA))
 
-$(VENV)/.ready-$(EXTRA): pyproject.toml requirements.lock
+setup: $(call ready,dev)  ## install everything now (each other verb installs what it needs by itself)
+
+$(VENV)/.ready-pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Setting up $(VENV) ($(EXTRA)): a few minutes the first time"
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install -qq --disable-pip-version-check --upgrade -c requirements.lock pip
-	@$(PY) -m pip install -qq -c requirements.lock --group dev -e '.[$(EXTRA)]'
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(LOCKED) --upgrade pip
 	@touch $@
+
+# $(call install,SET,WHAT IT IS FOR,ARGUMENTS OF PIP): says how much is coming, and how long it took. `make lock` has the figures.
+define install
+	@echo "Setting up $(2): $$(sed -n 's/^# $(1): //p' requirements.lock)$(if $(filter gpu,$(EXTRA)), and CUDA)"
+	@start=$$(date +%s); $(LOCKED) $(3) && { $(COMPILE); echo "Set up $(2) in $$(($$(date +%s) - start)) s"; }
+	@touch $@
+endef
+
+$(VENV)/.ready-draw-$(EXTRA): pyproject.toml requirements.lock | $(VENV)/.ready-pip
+	$(call install,draw,gansample,-e '.[$(EXTRA)]')
+
+$(VENV)/.ready-export-$(EXTRA): $(VENV)/.ready-draw-$(EXTRA)
+	$(if $(and $(TORCH_INDEX),$(filter cpu,$(EXTRA))),$(torch-for-cpus))
+	$(call install,export,train and export,--group export)
+
+$(VENV)/.ready-serve-$(EXTRA): $(VENV)/.ready-draw-$(EXTRA)
+	$(call install,serve,serve,--group serve)
+
+$(VENV)/.ready-demo-$(EXTRA): $(VENV)/.ready-draw-$(EXTRA)
+	$(call install,demo,demo,--group demo)
+
+$(VENV)/.ready-dev-$(EXTRA): $(foreach set,export serve demo,$(VENV)/.ready-$(set)-$(EXTRA))
+	$(call install,dev,tests and benchmarks,--group dev)
+
+# Elsewhere PyTorch brings CUDA. Where the index does not answer within seconds, the usual one serves.
+define torch-for-cpus
+	@if $(PY) -c 'import signal, sys, urllib.request as u; signal.alarm(4); u.urlopen(sys.argv[1], timeout=3)' \
+	    $(TORCH_INDEX)/torch/ >/dev/null 2>&1; \
+	  then echo "PyTorch for CPUs comes from $(TORCH_INDEX)" && $(LOCKED) --no-deps --index-url $(TORCH_INDEX) torch; \
+	  else echo "$(TORCH_INDEX) does not answer: PyTorch comes from the usual index"; fi
+endef
 
 # TensorRT's and CUDA's Python bindings without their gigabytes of libraries, both majors side by side: tests check our calls
 # against them on machines that have no GPU. And Triton's server itself, which NVIDIA ships inside of pytriton with its Python backend
@@ -44,67 +80,67 @@ BINDINGS := $(if $(strip $(VENV)),$(VENV)/bindings,$(shell $(PYTHON) -c 'import 
 
 bindings: $(BINDINGS)/.ready  ## install what GPU code, Triton's models and manifests are tested against
 
-$(BINDINGS)/.ready: tests/support/bindings.lock | $(READY)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/tensorrt-10 \
+$(BINDINGS)/.ready: tests/support/bindings.lock | $(call ready,draw)
+	@$(PIP) --no-deps --upgrade --target $(BINDINGS)/tensorrt-10 \
 	  $$(grep '^tensorrt.*==10' tests/support/bindings.lock)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/tensorrt-11 \
+	@$(PIP) --no-deps --upgrade --target $(BINDINGS)/tensorrt-11 \
 	  $$(grep '^tensorrt.*==11' tests/support/bindings.lock)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/cuda \
+	@$(PIP) --no-deps --upgrade --target $(BINDINGS)/cuda \
 	  $$(grep '^cuda' tests/support/bindings.lock)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/triton \
+	@$(PIP) --no-deps --upgrade --target $(BINDINGS)/triton \
 	  $$(grep '^nvidia-pytriton\|^numpy' tests/support/bindings.lock)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BINDINGS)/kserve \
+	@$(PIP) --no-deps --upgrade --target $(BINDINGS)/kserve \
 	  $$(grep '^kserve' tests/support/bindings.lock)
 	@touch $@
 
-lock: $(READY)  ## write requirements.lock anew from what is installed
-	$(PY) -m pip freeze --all --exclude-editable | sed 's/+cpu$$//' | grep -v '^setuptools==' > requirements.lock
+lock: $(call ready,dev)  ## write requirements.lock anew from what is installed
+	@$(PY) -m tests.support.lock
 
-train: $(READY)  ## train a DCGAN on the embedded digits (at most 3 minutes on 2 cores)
-	@$(PY) -m train
+train: $(call ready,export)  ## train a DCGAN on the embedded digits (at most 3 minutes on 2 cores)
+	@$(PY) -m train $(ARGS)
 
-export: $(READY)  ## turn the newest training run into a verified bundle under artifacts/
-	@$(PY) -m export --force
+export: $(call ready,export)  ## turn the newest training run into a verified bundle under artifacts/
+	@$(PY) -m export --force $(ARGS)
 
-sample: $(READY)  ## draw N pictures into OUT (make sample N=16 OUT=few.png)
-	@$(PY) -m gansample --n $(N) --force $(OUT)
+sample: $(call ready,draw)  ## draw N pictures into OUT (make sample N=16 OUT=few.png)
+	@$(PY) -m gansample --n $(N) --force $(ARGS) $(OUT)
 
-demo: $(READY)  ## open the demo page (SHARE=1 for a public link)
-	@$(PY) -m demo $(if $(filter 1,$(SHARE)),--share)
+demo: $(call ready,demo)  ## open the demo page (SHARE=1 for a public link)
+	@$(PY) -m demo $(if $(filter 1,$(SHARE)),--share) $(ARGS)
 
-space: $(READY)  ## write a Hugging Face Space into dist/space (BUNDLE=...)
-	@$(PY) -m demo.space --force $(if $(BUNDLE),--bundle $(BUNDLE)) dist/space
+space: $(call ready,demo)  ## write a Hugging Face Space into dist/space (BUNDLE=...)
+	@$(PY) -m demo.space --force $(if $(BUNDLE),--bundle $(BUNDLE)) $(ARGS) dist/space
 
-web-demo: $(READY)  ## write a page for any static host into dist/web-demo (BUNDLE=...)
-	@$(PY) -m demo.web_demo --force $(if $(BUNDLE),--bundle $(BUNDLE)) dist/web-demo
+web-demo: $(call ready,demo)  ## write a page for any static host into dist/web-demo (BUNDLE=...)
+	@$(PY) -m demo.web_demo --force $(if $(BUNDLE),--bundle $(BUNDLE)) $(ARGS) dist/web-demo
 
-serve: $(READY)  ## answer HTTP requests on 127.0.0.1:8000 (PORT=...)
-	@$(PY) -m gansample.cli.gan serve --port $(PORT)
+serve: $(call ready,serve)  ## answer HTTP requests on 127.0.0.1:8000 (PORT=...)
+	@$(PY) -m gansample.cli.gan serve --port $(PORT) $(ARGS)
 
-test: $(READY) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the tests
-	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --dist loadfile
+test: $(call ready,dev) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the tests
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 # Exit status 4 (make shows it as an error) says that something did not run: that is no pass.
-test-gpu: $(READY)  ## check and time every backend on this machine's GPU, write docs/gpu-report.md
-	@$(if $(and $(strip $(VENV)),$(filter gpu,$(EXTRA))),$(PY) -m pip install --quiet --disable-pip-version-check -e '.[trt]')
-	@$(PY) -m gansample.cli.gan verify $(BUNDLE) --report docs/gpu-report.md
+test-gpu: $(call ready,export)  ## check and time every backend on this machine's GPU, write docs/gpu-report.md
+	@$(if $(and $(strip $(VENV)),$(filter gpu,$(EXTRA))),$(LOCKED) 'gansample[trt]')
+	@$(PY) -m gansample.cli.gan verify $(BUNDLE) --report docs/gpu-report.md $(ARGS)
 
-lint: $(READY)  ## check style and the import rules
+lint: $(call ready,dev)  ## check style and the import rules
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(if $(strip $(VENV)),$(VENV)/bin/)hadolint deploy/Containerfile.*
 	@PYTHONPATH=. $(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
-types: $(READY)  ## check the types
+types: $(call ready,dev)  ## check the types
 	@$(PY) -m mypy
 
 check: lint types  ## lint and types
 
-bench: $(READY)  ## measure this project beside its peers on this machine
-	@$(PY) -m benchmarks $(if $(WEIGHTS),--weights $(WEIGHTS))
+bench: $(call ready,dev)  ## measure this project beside its peers on this machine
+	@$(PY) -m benchmarks $(ARGS)
 	@$(PY) -m benchmarks.training
-	@$(PY) -m benchmarks.sampling $(if $(WEIGHTS),--weights $(WEIGHTS))
-	@$(PY) -m benchmarks.service $(if $(PEERS),--peers $(PEERS))
+	@$(PY) -m benchmarks.sampling
+	@$(PY) -m benchmarks.service
 	@$(PY) -m benchmarks.scale
 	@$(PY) -m benchmarks.readme
 

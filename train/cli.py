@@ -98,6 +98,10 @@ def train(
         if dry_run:
             print(json.dumps(plan.to_dict(), indent=1))
             return
+        if tensorboard:
+            from train.show.tensorboard import check_installed
+
+            check_installed()
         run = RunFolder.create(out, f"{plan.name}-{plan.preset}") if first else None
     console.share_processor()
     from train.run import run_training

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gansample.errors import BackendUnavailable
 from tests.support.tiny_training import tiny_judge, tiny_run
 from train.show.tensorboard import FOLDER, TensorBoard
 
@@ -54,3 +55,12 @@ def test_what_was_written_after_the_checkpoint_is_taken_back(tmp_path: Path) -> 
     resumed.close()
     curve = [(point.step, point.value) for point in read(tmp_path).Scalars("losses/value")]
     assert curve == [(100, -1.0), (200, -1.0), (300, -0.5), (400, -0.5), (500, -0.5)]
+
+
+def test_a_missing_package_is_said_before_anything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from train.cli import app
+
+    monkeypatch.setattr("train.show.tensorboard.find_spec", lambda name: None)
+    with pytest.raises(BackendUnavailable, match=r"tensorboard is not installed: .* -m pip install"):
+        app(["--tensorboard", "--out", str(tmp_path / "run")], standalone_mode=False)
+    assert not (tmp_path / "run").exists()

@@ -6,14 +6,26 @@ The horizontal axis is images seen, as everywhere; TensorBoard calls it a step.
 """
 
 import io
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gansample.errors import BackendUnavailable
+
 FOLDER = "tensorboard"
 _NOT_CURVES = ("event", "step", "images_seen", "images", "time")
+
+
+def check_installed() -> None:
+    """Raises BackendUnavailable where the package is missing: `make train` installs it for nobody who did not ask."""
+    if find_spec("tensorboard") is None:
+        raise BackendUnavailable(
+            "tensorboard is not installed", f"{sys.executable} -m pip install -c requirements.lock tensorboard"
+        )
 
 
 class TensorBoard:
@@ -25,6 +37,7 @@ class TensorBoard:
     """
 
     def __init__(self, run: Path, real: Mapping[str, Any], resumed_at: int | None = None) -> None:
+        check_installed()
         from torch.utils.tensorboard.writer import SummaryWriter  # late: importing it takes a second
 
         purge = resumed_at + 1 if resumed_at is not None else None
