@@ -16,10 +16,11 @@ def open_contestant(name: str, bundle: Path, weights: Path | None, batch: int, t
     if name == "onnxruntime-plain-export":
         return _plain_export(bundle / "plain.onnx", batch, threads)
     from gansample.bundle.open import open_bundle
-    from gansample.runtimes import open_runner
+    from gansample.runtimes.open import open_runner
 
     opened = open_bundle(bundle / "bundle")
-    runner = open_runner(opened, "auto", threads, name)
+    variant = opened.variant(name)
+    runner = open_runner(opened, variant.runtime, variant, threads)
     z = latents(range(batch), opened.spec.latent_size)
     return lambda: runner.run(z, None)
 

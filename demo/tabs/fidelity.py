@@ -15,7 +15,8 @@ from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, ParityError
 from gansample.outputs.png import encode_png
-from gansample.runtimes import GPU_BACKENDS, open_runner
+from gansample.runtimes.backends import GPU_BACKENDS
+from gansample.runtimes.open import open_runner
 from gansample.sampling.verify import check_runner
 from gansample.types import Images
 
@@ -61,13 +62,13 @@ class FidelityTab:
 def _engines(bundle: Bundle) -> list[tuple[Variant, str]]:
     """(variant, backend): every variant on its own runtime, then the ONNX ones on a GPU, as `gan verify` does."""
     on_gpu = [(variant, backend) for backend in GPU_BACKENDS for variant in bundle.variants if variant.runtime == "onnxruntime"]
-    return [*((variant, "auto") for variant in bundle.variants), *on_gpu]
+    return [*((variant, variant.runtime) for variant in bundle.variants), *on_gpu]
 
 
 def _check_engine(bundle: Bundle, variant: Variant, backend: str, goldens: Goldens) -> tuple[str, Images | None]:
     """Table cells with the verdict and its figures, and the first SHOWN pictures if the engine runs here."""
     try:
-        runner = open_runner(bundle, backend, variant=variant.name)
+        runner = open_runner(bundle, backend, variant)
     except BackendUnavailable as reason:
         return f"NOT RUN: {_table_cell(reason)} | | | |", None
     except ParityError as failure:

@@ -18,7 +18,7 @@ from export.variants.base import Say
 from gansample.bundle.open import open_bundle
 from gansample.bundle.spec import Spec
 from gansample.errors import ParityError
-from gansample.runtimes import open_runner
+from gansample.runtimes.open import open_runner
 
 # Third parties warn about each other's deprecations while they are imported or traced.
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -77,7 +77,7 @@ def test_every_variant_opens_from_the_bundle_and_draws_the_goldens(built: tuple[
     z = latents(range(64), 12)
     gold = np.load(built[1] / "golden.npz")["images"].astype(int)
     for variant in bundle.variants:
-        with open_runner(bundle, variant=variant.name) as runner:
+        with open_runner(bundle, variant.runtime, variant) as runner:
             assert runner.variant == variant.name
             assert np.abs(runner.run(z, None) - gold).mean() < (2.0 if variant.precision == "int8" else 0.5)
 

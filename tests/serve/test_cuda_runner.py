@@ -16,8 +16,10 @@ from gansample.bundle.open import open_bundle
 from gansample.cli.gansample import app
 from gansample.errors import BackendUnavailable, ParityError
 from gansample.latents import latents
-from gansample.runtimes import cuda_device, open_runner
+from gansample.runtimes import cuda_device
 from gansample.runtimes.onnxruntime_cuda import PROVIDER_OPTIONS
+from gansample.runtimes.open import open_runner
+from gansample.types import Runner
 from tests.support.make_tiny_bundle import LATENT, make_tiny_bundle
 
 # Spelled as in libonnxruntime_providers_cuda.so of onnxruntime-gpu 1.31.1, read with `strings`.
@@ -83,6 +85,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_bundle(tmp_path_factory.mktemp("cuda") / "tiny")
 
 
+def opened(folder: Path, backend: str) -> Runner:
+    bundle = open_bundle(folder)
+    return open_runner(bundle, backend, bundle.variant("onnx-fp32"))
+
+
 def _reference(folder: Path, z: Any, label: Any = None) -> Any:
     session = RealSession((folder / "generator.onnx").read_bytes(), providers=["CPUExecutionProvider"])
     return session.run(["images"], {"z": z} if label is None else {"z": z, "label": label})[0]
@@ -91,7 +98,7 @@ def _reference(folder: Path, z: Any, label: Any = None) -> Any:
 @pytest.mark.parametrize("n", [0, 1, 3, 17, 64, 300])
 def test_it_draws_the_reference_pictures_at_every_batch_size(cuda: SimpleNamespace, tiny: Path, n: int) -> None:
     z = latents(range(n), LATENT)
-    with open_runner(open_bundle(tiny), "cuda") as runner:
+    with opened(tiny, "cuda") as runner:
         assert (runner.backend, runner.variant) == ("onnxruntime-cuda", "onnx-fp32")
         assert np.array_equal(runner.run(z, None), _reference(tiny, z))
         assert np.array_equal(runner.run(z[::-1], None), _reference(tiny, np.ascontiguousarray(z[::-1])))
@@ -100,12 +107,12 @@ def test_it_draws_the_reference_pictures_at_every_batch_size(cuda: SimpleNamespa
 def test_a_conditional_generator_takes_its_labels(cuda: SimpleNamespace, tmp_path: Path) -> None:
     folder = make_tiny_bundle(tmp_path / "named", classes=("a", "b", "c"))
     z, label = latents(range(5), LATENT), np.arange(5) % 3
-    with open_runner(open_bundle(folder), "cuda") as runner:
+    with opened(folder, "cuda") as runner:
         assert np.array_equal(runner.run(z, label), _reference(folder, z, label))
 
 
 def test_every_batch_size_has_its_own_graph_and_its_tensors_stay(cuda: SimpleNamespace, tiny: Path) -> None:
-    with open_runner(open_bundle(tiny), "cuda") as runner:
+    with opened(tiny, "cuda") as runner:
         for n in (1, 2, 4, 3, 4, 1):
             runner.run(latents(range(n), LATENT), None)
     assert set(cuda.graph_ids) == {1, 2, 4}
@@ -120,14 +127,14 @@ def test_the_options_exist_and_are_the_honest_ones() -> None:
 
 def test_a_graph_that_repeats_its_first_picture_is_caught(cuda: SimpleNamespace, tiny: Path) -> None:
     cuda.repeats = True
-    with open_runner(open_bundle(tiny), "cuda") as runner, pytest.raises(ParityError, match="same pictures for different"):
+    with opened(tiny, "cuda") as runner, pytest.raises(ParityError, match="same pictures for different"):
         runner.run(latents([1], LATENT), None)
 
 
 def test_another_provider_than_asked_for_is_an_error(cuda: SimpleNamespace, tiny: Path) -> None:
     cuda.providers = []
     with pytest.raises(BackendUnavailable, match="on CPUExecutionProvider instead of CUDA: pip install --force-reinstall"):
-        open_runner(open_bundle(tiny), "cuda")
+        opened(tiny, "cuda")
 
 
 def test_a_library_that_does_not_load_is_one_line(cuda: SimpleNamespace, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +143,7 @@ def test_a_library_that_does_not_load_is_one_line(cuda: SimpleNamespace, tiny: P
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
     with pytest.raises(BackendUnavailable, match=r"cannot run .*tiny on CUDA \(.*fallback is disabled\): pip install"):
-        open_runner(open_bundle(tiny), "cuda")
+        opened(tiny, "cuda")
 
 
 def test_the_cpu_wheel_is_named_with_the_command_that_replaces_it(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +151,7 @@ def test_the_cpu_wheel_is_named_with_the_command_that_replaces_it(tiny: Path, mo
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("onnxruntime-gpu is installed here")
     with pytest.raises(BackendUnavailable, match=r"CUDA: pip uninstall -y onnxruntime && pip install 'gansample\[gpu\]'"):
-        open_runner(open_bundle(tiny), "cuda")
+        opened(tiny, "cuda")
 
 
 @pytest.mark.parametrize("backend", ["cuda", "tensorrt"])
@@ -164,4 +171,4 @@ def test_tensorrt_absent_is_named_with_its_pip_line(tiny: Path, monkeypatch: pyt
         mock.patch.dict("sys.modules", {"tensorrt": None}),
         pytest.raises(BackendUnavailable, match=r"TensorRT is not installed: pip install 'gansample\[trt\]'"),
     ):
-        open_runner(open_bundle(tiny), "tensorrt")
+        opened(tiny, "tensorrt")

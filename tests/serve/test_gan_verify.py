@@ -138,12 +138,12 @@ def test_gpu_backends_are_not_run_without_a_gpu_and_say_why_once(tiny: Path, cap
 
 
 def test_gpu_backends_are_judged_where_there_is_a_gpu(tiny: Path, capsys, monkeypatch) -> None:
-    from gansample.runtimes import open_runner
+    from gansample.runtimes.open import open_runner
 
-    def everything_on_the_cpu(bundle, backend="auto", **options):  # stands in for a GPU that draws the same pictures
+    def everything_on_the_cpu(bundle, backend, variant, threads=None):  # stands in for a GPU that draws the same pictures
         if backend == "tensorrt":
             raise ParityError("the engine draws other pictures", "use another backend")
-        return open_runner(bundle, variant=options["variant"])
+        return open_runner(bundle, variant.runtime, variant)
 
     monkeypatch.setattr("gansample.sampling.verify.open_runner", everything_on_the_cpu)
     code, out, _ = run(capsys, monkeypatch, "verify", str(tiny), "--json")

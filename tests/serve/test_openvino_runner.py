@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gansample import open_sampler
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.errors import ArtefactError, BackendUnavailable, UsageError
 from gansample.latents import latents
-from gansample.runtimes import open_runner
+from gansample.runtimes.open import open_runner
 from gansample.runtimes.openvino_cpu import BLOCK, OpenVinoRunner
 from tests.support.make_tiny_bundle import LATENT, make_tiny_bundle
 
@@ -23,7 +24,7 @@ def test_the_batch_never_changes_a_picture(tmp_path: Path, classes: tuple[str, .
     bundle = open_bundle(make_tiny_bundle(tmp_path / "b", classes=classes))
     n = 2 * BLOCK + 3
     z, label = latents(range(n), LATENT), np.arange(n) % 3 if classes else None
-    with opened(bundle) as runner, open_runner(bundle, "onnxruntime") as reference:
+    with opened(bundle) as runner, open_runner(bundle, "onnxruntime", bundle.variants[0]) as reference:
         together = runner.run(z, label)
         single = [runner.run(z[i : i + 1], label[i : i + 1] if label is not None else None) for i in range(n)]
         assert np.array_equal(together, np.concatenate(single))
@@ -58,13 +59,15 @@ def test_a_precision_that_would_not_run_is_refused(tmp_path: Path) -> None:
         opened(bundle, "fp16")
 
 
-def test_open_runner_never_falls_back(tmp_path: Path) -> None:
+def test_nothing_falls_back(tmp_path: Path) -> None:
     bundle = open_bundle(make_tiny_bundle(tmp_path / "b"))
-    with pytest.raises(BackendUnavailable, match="no variant for openvino"):
-        open_runner(bundle, "openvino")
+    with pytest.raises(BackendUnavailable, match="no exact variant for openvino"):
+        open_sampler(bundle, "openvino")
     with pytest.raises(BackendUnavailable, match="onnx-fp32 runs on onnxruntime, not on openvino"):
-        open_runner(bundle, "openvino", variant="onnx-fp32")
+        open_sampler(bundle, "openvino", variant="onnx-fp32")
     with pytest.raises(ArtefactError, match="no variant 'openvino-int8'"):
-        open_runner(bundle, variant="openvino-int8")
+        open_sampler(bundle, variant="openvino-int8")
     with pytest.raises((BackendUnavailable, UsageError), match="unknown backend"):
-        open_runner(bundle, "magic")
+        open_sampler(bundle, "magic")
+    with pytest.raises(BackendUnavailable, match="onnx-fp32 runs on onnxruntime, not on magic"):
+        open_runner(bundle, "magic", bundle.variants[0])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gansample.bundle.open import Bundle, open_bundle
+from gansample.bundle.open import open_bundle
 from gansample.cli import gan
 from gansample.errors import BackendUnavailable, OutputError, ParityError
 from gansample.runtimes import cuda_device
@@ -56,8 +56,8 @@ def test_a_variant_that_only_draws_the_goldens_right_fails(
     """A batch of 17 beyond the goldens is wrong: the further latents see it."""
     real = verify_report.open_runner
 
-    def opened(bundle: Bundle, backend: str, **options: object):
-        runner, run = (opened := real(bundle, backend, **options)), opened.run
+    def opened(*arguments: object):
+        runner, run = (opened := real(*arguments)), opened.run
 
         def wrong(z: Latents, label: Labels | None) -> Images:
             return run(z, label) ^ np.uint8(0x80 if len(z) == 17 else 0)

@@ -5,9 +5,11 @@ TENSORRT_MAJOR=11 python -m pytest tests/support/contract_tensorrt.py
 """
 
 import json
+import logging
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,14 +22,28 @@ from gansample.bundle.open import Bundle, open_bundle
 from gansample.cli import gan
 from gansample.errors import ArtefactError, BackendUnavailable, ParityError
 from gansample.latents import latents
-from gansample.runtimes import cuda_device, open_runner
+from gansample.runtimes import cuda_device
+from gansample.runtimes.open import open_runner
 from gansample.runtimes.tensorrt.engine_cache import EngineCache
 from gansample.sampling import verify_report
+from gansample.sampling.engine_choice import open_chosen
+from gansample.types import Runner
 from tests.support.fake_gpu import FakeCudaRuntime, FakeGpu, FakeTensorRT
 from tests.support.real_bindings import Double, load_cuda_runtime, load_tensorrt
 
 MAJOR = int(os.environ["TENSORRT_MAJOR"])
 LATENT = 6  # the tiny bundle's
+
+
+class Saying(logging.Handler):
+    """Hands every message that is logged to `hear`."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._hear(record.getMessage())
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +62,9 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machine(real: Any, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def machine(
+    real: Any, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> SimpleNamespace:
     """A machine with a GPU, CUDA and TensorRT, an empty cache, and a bundle."""
     gpu = FakeGpu()
     trt = FakeTensorRT(real, gpu)
@@ -59,12 +77,19 @@ def machine(real: Any, bundles: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(cuda_device, "_DRIVER_VERSION", tmp_path / "no-such-file")
     monkeypatch.setenv("GANSAMPLE_ENGINES", str(tmp_path / "engines"))
     said: list[str] = []
+    monkeypatch.setattr(logging.getLogger("gansample"), "handlers", [Saying(said.append)])
+    caplog.set_level(logging.INFO, "gansample")
     return SimpleNamespace(gpu=gpu, trt=trt, said=said, cache=tmp_path / "engines", bundle=open_bundle(bundles / "tiny"))
+
+
+def reference_of(bundle: Bundle) -> Runner:
+    return open_runner(bundle, "onnxruntime", bundle.variant("onnx-fp32"))
 
 
 def opened(machine: SimpleNamespace, bundle: Bundle | None = None) -> Any:
     machine.said.clear()
-    return open_runner(bundle or machine.bundle, "tensorrt", say=machine.said.append)
+    runner, _ = open_chosen(bundle or machine.bundle, backend="tensorrt", precision="fast")
+    return runner
 
 
 def test_the_bindings_are_those_of_the_version_that_was_asked_for(real: Any) -> None:
@@ -75,7 +100,7 @@ def test_the_bindings_are_those_of_the_version_that_was_asked_for(real: Any) -> 
 @pytest.mark.parametrize("n", [1, 2, 3, 17, 64, 300])
 def test_it_draws_the_reference_pictures_at_every_batch_size(machine: SimpleNamespace, n: int) -> None:
     z = latents(range(n), LATENT)
-    with opened(machine) as runner, open_runner(machine.bundle) as reference:
+    with opened(machine) as runner, reference_of(machine.bundle) as reference:
         assert (runner.backend, runner.variant) == ("tensorrt-gpu", "onnx-fp32")
         assert np.array_equal(runner.run(z, None), reference.run(z, None))
         assert np.array_equal(runner.run(z[::-1], None), reference.run(z[::-1], None))  # the recording, with other latents
@@ -85,7 +110,7 @@ def test_it_draws_the_reference_pictures_at_every_batch_size(machine: SimpleName
 def test_a_conditional_generator_takes_its_labels(machine: SimpleNamespace, bundles: Path) -> None:
     bundle = open_bundle(bundles / "named")
     z, label = latents(range(7), LATENT), np.arange(7) % 3
-    with opened(machine, bundle) as runner, open_runner(bundle) as reference:
+    with opened(machine, bundle) as runner, reference_of(bundle) as reference:
         assert np.array_equal(runner.run(z, label), reference.run(z, label))
     assert machine.trt.config["shapes"]["label"] == ((1,), (64,), (256,))
 
@@ -117,7 +142,7 @@ def half_bundle(bundles: Path) -> Bundle:
 
 def test_the_fp16_variant_is_taken_and_its_layers_are_counted(machine: SimpleNamespace, half_bundle: Bundle) -> None:
     z = latents(range(5), LATENT)
-    with opened(machine, half_bundle) as runner, open_runner(half_bundle) as reference:
+    with opened(machine, half_bundle) as runner, reference_of(half_bundle) as reference:
         assert runner.variant == "onnx-fp16"
         assert not GATES["fp16"].failures(compare(runner.run(z, None), reference.run(z, None)))
     receipt = json.loads(next(machine.cache.glob("*-fp16-*.json")).read_text())["receipt"]
@@ -129,7 +154,7 @@ def test_the_fp16_variant_is_taken_and_its_layers_are_counted(machine: SimpleNam
 
 
 def test_fp32_can_be_asked_for(machine: SimpleNamespace, half_bundle: Bundle) -> None:
-    with open_runner(half_bundle, "tensorrt", variant="onnx-fp32") as runner:
+    with open_runner(half_bundle, "tensorrt", half_bundle.variant("onnx-fp32")) as runner:
         assert runner.variant == "onnx-fp32"
     assert json.loads(next(machine.cache.glob("*-fp32-*.json")).read_text())["receipt"]["layers"]["half"] == 0
 
@@ -251,13 +276,14 @@ def test_a_failed_build_gives_the_logged_reason(machine: SimpleNamespace) -> Non
         opened(machine)
 
 
-def test_ctrl_c_stops_a_build(machine: SimpleNamespace) -> None:
-    def say(message: str) -> None:
+def test_ctrl_c_stops_a_build(machine: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(message: str) -> None:
         if message.startswith("TensorRT: "):
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(logging.getLogger("gansample"), "handlers", [Saying(interrupt)])
     with pytest.raises(KeyboardInterrupt):
-        open_runner(machine.bundle, "tensorrt", say=say)
+        opened(machine)
     assert machine.trt.builds == 0
 
 

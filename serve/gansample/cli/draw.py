@@ -79,13 +79,14 @@ def draw(
                   latents=latents)  # fmt: skip
 
     from gansample.bundle.open import open_bundle
+    from gansample.cli.log import log_to_stderr
     from gansample.cli.progress import Progress
     from gansample.latents import LatentSpace
     from gansample.outputs.base import Job
     from gansample.outputs.metadata import picture_metadata
     from gansample.outputs.open import open_output
     from gansample.outputs.pipeline import draw_into
-    from gansample.runtimes import BACKEND_OF, silent
+    from gansample.runtimes.backends import BACKEND_OF
     from gansample.sampling.classes import parse_classes
     from gansample.sampling.sampler import open_sampler
 
@@ -97,9 +98,9 @@ def draw(
     begun = output.begun() or {}  # what is gone on with is drawn by the engine that began it
     if backend == "auto":
         backend = BACKEND_OF.get(begun.get("backend", ""), backend)
-    say = silent if quiet else _say
+    log_to_stderr("gansample", quiet)
     with open_sampler(
-        model, backend, threads, variant=begun.get("variant"), precision=precision, pictures=len(selection), say=say
+        model, backend, threads, variant=begun.get("variant"), precision=precision, pictures=len(selection)
     ) as sampler:  # fmt: skip
         opened = time.perf_counter()
         upscale = upscale or (_video_scale(spec.height, spec.width) if form.kind in VIDEOS else 1)
@@ -125,10 +126,6 @@ def draw(
         print(json.dumps(report))
     elif not quiet:
         _say_done(report, precision)
-
-
-def _say(message: str) -> None:
-    print(f"gansample: {message}", file=sys.stderr)
 
 
 def _say_done(report: dict[str, Any], precision: str) -> None:

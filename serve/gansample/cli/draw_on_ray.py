@@ -48,7 +48,7 @@ def draw_on_cluster(
     from gansample.ray.resumable_job import begun_job, check_begun
     from gansample.ray.shards import KINDS
     from gansample.ray.store import Store
-    from gansample.runtimes import BACKEND_OF
+    from gansample.runtimes.backends import BACKEND_OF
     from gansample.sampling.classes import parse_classes
     from gansample.sampling.sampler import Engine
 

@@ -13,7 +13,7 @@ import typer
 
 from gansample.cli import console
 from gansample.errors import BackendUnavailable, ParityError
-from gansample.runtimes import GPU_BACKENDS
+from gansample.runtimes.backends import GPU_BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +70,7 @@ def verify(
         check_signature(opened.path, signed)
         opened = open_bundle(opened.path)  # what was read before may not be what was signed
     files = check_digests(opened)
+    console.log_to_stderr("gan")
     checks = list(_checks(opened, threads, report))
     failed = [check for check in checks if check.verdict == "FAIL"]
     ran = [check for check in checks if check.verdict != "NOT RUN"]
@@ -105,10 +106,7 @@ def _checks(bundle: "Bundle", threads: int | None, report: Path | None) -> "Iter
     """The checks of every variant; with a report, measured as well and written down."""
     from gansample.sampling.verify import check_variants
 
-    def say(message: str) -> None:
-        print(f"  {message}", file=sys.stderr)
-
-    checks = check_variants(bundle, threads, say)
+    checks = check_variants(bundle, threads)
     if report is None:
         yield from checks
         return
@@ -119,7 +117,7 @@ def _checks(bundle: "Bundle", threads: int | None, report: Path | None) -> "Iter
         report.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(report, error) from error
-    rows = list(measure(bundle, checks, threads, say))
+    rows = list(measure(bundle, checks, threads))
     write_atomic(report, markdown(bundle, rows).encode())
     yield from (row.check for row in rows)
 

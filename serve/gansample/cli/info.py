@@ -10,7 +10,7 @@ from gansample.bundle.open import ARTIFACTS, MANIFEST, REFERENCE, Bundle, open_b
 from gansample.bundle.spec import parse_json
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import LatentSpace, check_seed, parse_seeds
-from gansample.runtimes import BACKEND_OF
+from gansample.runtimes.backends import BACKEND_OF
 from gansample.sampling.options import WAYS
 from gansample.sampling.selection import Mix
 

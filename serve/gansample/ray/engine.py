@@ -5,7 +5,7 @@ from typing import Any
 
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.errors import ArtefactError, BackendUnavailable
-from gansample.runtimes import GPU_BACKENDS
+from gansample.runtimes.backends import GPU_BACKENDS
 from gansample.sampling.open_verified import open_proven
 from gansample.sampling.sampler import Engine, Sampler
 

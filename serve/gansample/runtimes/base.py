@@ -14,12 +14,6 @@ from gansample.types import Labels, Latents
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
-Say = Callable[[str], None]  # hears, one line at a time, what takes long
-
-
-def silent(message: str) -> None:
-    """Hears and says nothing."""
-
 
 class ClosingRunner:
     """The context manager half of a runner."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ from gansample.bundle.open import Bundle, open_bundle
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import latents
-from gansample.runtimes import Say, silent
 from gansample.sampling.classes import labels_for
 from gansample.types import Images, Runner
 
@@ -29,7 +28,6 @@ def open_sampler(
     variant: str | None = None,
     precision: str = "exact",
     pictures: int | None = None,
-    say: Say = silent,
 ) -> "Sampler":
     """Open a bundle for drawing; without one, the newest under `artifacts/`, else the one in the package.
 
@@ -43,7 +41,8 @@ def open_sampler(
     precision  "exact" draws within one 8-bit step of PyTorch; "fast" takes the quickest variant that passed its gate.
     pictures   how many will be drawn in all, which decides whether an engine that opens slowly pays. None is a few for
                exact, and very many for fast.
-    say        hears what takes long, such as TensorRT building an engine.
+
+    What takes long, such as TensorRT building an engine, is logged by the logger `gansample` at INFO.
 
     Raises ArtefactError for a missing or damaged bundle, BackendUnavailable where `backend` cannot run here.
     """
@@ -52,21 +51,17 @@ def open_sampler(
     if pictures is None:
         pictures = MANY if precision == "fast" else BATCH
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    wishes: dict[str, Any] = {
-        "backend": backend,
-        "variant": variant,
-        "fidelity": precision,
-        "pictures": pictures,
-        "threads": threads,
-        "say": say,
-    }
+
+    def open_one(bundle: Bundle) -> tuple[Runner, str]:
+        return open_chosen(bundle, backend=backend, variant=variant, precision=precision, pictures=pictures, threads=threads)
+
     try:
-        runner, why = open_chosen(opened, **wishes)
+        runner, why = open_one(opened)
     except ArtefactError:
         if (again := open_bundle(opened.path)) == opened:
             raise
         opened = again  # it was exported anew between reading its manifest and its model
-        runner, why = open_chosen(opened, **wishes)
+        runner, why = open_one(opened)
     return Sampler(opened, runner, why)
 
 

@@ -34,7 +34,7 @@ class Speed:
         return self.open_seconds + pictures / self.images_per_second
 
 
-class SpeedBook:
+class SpeedCache:
     """What was measured here before."""
 
     def __init__(self, model_sha256: str, threads: int | None) -> None:

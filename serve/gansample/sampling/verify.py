@@ -15,8 +15,9 @@ from gansample.bundle.goldens import Goldens, read_goldens
 from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, ParityError
-from gansample.runtimes import GPU_BACKENDS, Say, open_runner, silent
+from gansample.runtimes.backends import GPU_BACKENDS
 from gansample.runtimes.base import run_batched
+from gansample.runtimes.open import open_runner
 from gansample.types import Runner
 
 BATCHES = {1: 16, 2: 16, 3: 18, 17: 34, 64: 64}  # batch size -> goldens drawn at that size
@@ -64,33 +65,31 @@ def check_digests(bundle: Bundle) -> int:
     return len(bundle.files)
 
 
-def check_variants(bundle: Bundle, threads: int | None = None, say: Say = silent) -> Iterator[Check]:
+def check_variants(bundle: Bundle, threads: int | None = None) -> Iterator[Check]:
     """Check every variant in the bundle's order on the CPU, then every ONNX variant on CUDA and on TensorRT.
 
     threads  processor threads, all cores by default.
-    say      is told what takes long, such as TensorRT building an engine.
 
     Raises ArtefactError for a bundle without goldens (a lone .onnx file), or a file that is damaged.
     """
     goldens = read_goldens(bundle)
     for variant in bundle.variants:
-        yield _check(bundle, "auto", variant, goldens, threads, say)
+        yield _check(bundle, variant.runtime, variant, goldens, threads)
     for backend in GPU_BACKENDS:
         for variant in bundle.variants:
             if variant.runtime == "onnxruntime":
-                yield _check(bundle, backend, variant, goldens, threads, say)
+                yield _check(bundle, backend, variant, goldens, threads)
 
 
-def _check(bundle: Bundle, backend: str, variant: Variant, goldens: Goldens, threads: int | None, say: Say) -> Check:
+def _check(bundle: Bundle, backend: str, variant: Variant, goldens: Goldens, threads: int | None) -> Check:
     """One variant on one backend; an engine that TensorRT's own check before first use rejects is a FAIL."""
-    wanted = backend if backend != "auto" else variant.runtime
     started = time.perf_counter()
     try:
-        runner = open_runner(bundle, backend, threads=threads, variant=variant.name, say=say)
+        runner = open_runner(bundle, backend, variant, threads)
     except BackendUnavailable as reason:
-        return Check(variant=variant, backend=wanted, verdict="NOT RUN", reasons=(str(reason),))
+        return Check(variant=variant, backend=backend, verdict="NOT RUN", reasons=(str(reason),))
     except ParityError as failure:
-        return Check(variant=variant, backend=wanted, verdict="FAIL", reasons=(str(failure),))
+        return Check(variant=variant, backend=backend, verdict="FAIL", reasons=(str(failure),))
     seconds = time.perf_counter() - started
     with runner:
         return replace(check_runner(runner, goldens, variant), open_seconds=seconds)

@@ -4,6 +4,7 @@ The bundle's few goldens are PyTorch float64's pictures. The further latents are
 on this machine's CPU, which the goldens have shown to be right.
 """
 
+import logging
 import platform
 import statistics
 import time
@@ -18,11 +19,14 @@ from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.open import Bundle
 from gansample.errors import BackendUnavailable, GansampleError
 from gansample.latents import latents
-from gansample.runtimes import BACKEND_OF, GPU_BACKENDS, Say, open_runner, silent
+from gansample.runtimes.backends import BACKEND_OF, GPU_BACKENDS
 from gansample.runtimes.base import run_batched
 from gansample.runtimes.cuda_device import Cuda, require_gpu
+from gansample.runtimes.open import open_runner
 from gansample.sampling.verify import Check, gate_failures, worst_of
 from gansample.types import Images, Labels, Latents, Runner
+
+logger = logging.getLogger(__name__)
 
 FIRST_SEED = 10_000  # far from the goldens, and from the seeds that people draw first
 BATCHES = {1: 32, 2: 64, 3: 66, 17: 136, 64: 1024}  # batch size -> latents compared at that size
@@ -54,29 +58,29 @@ class Measurement:
     """Device memory taken with every batch size of `SPEED_BATCHES` in use; None on a CPU."""
 
 
-def measure(bundle: Bundle, checks: Iterable[Check], threads: int | None = None, say: Say = silent) -> Iterator[Measurement]:
+def measure(bundle: Bundle, checks: Iterable[Check], threads: int | None = None) -> Iterator[Measurement]:
     """Measure every check that passed. A distance beyond the gate, or any error, turns its verdict into FAIL."""
     n, spec = max(BATCHES.values()), bundle.spec
     z = latents(range(FIRST_SEED, FIRST_SEED + n), spec.latent_size, spec.distribution)
     label = np.arange(n) % len(spec.classes) if spec.classes is not None else None
-    with open_runner(bundle, "onnxruntime", threads=threads) as reference:
+    with open_runner(bundle, "onnxruntime", bundle.variant("onnx-fp32"), threads) as reference:
         expected = Expected(z, label, run_batched(reference.run, z, label, 64))
     for check in checks:
         if check.verdict != "PASS":
             yield Measurement(check=check)
             continue
-        say(f"measuring {check.variant.name} on {check.backend}")
+        logger.info("measuring %s on %s", check.variant.name, check.backend)
         try:
-            yield _measure(bundle, check, expected, threads, say)
+            yield _measure(bundle, check, expected, threads)
         except GansampleError as failure:
             yield Measurement(check=replace(check, verdict="FAIL", reasons=(str(failure),)))
 
 
-def _measure(bundle: Bundle, check: Check, expected: Expected, threads: int | None, say: Say) -> Measurement:
+def _measure(bundle: Bundle, check: Check, expected: Expected, threads: int | None) -> Measurement:
     backend = BACKEND_OF[check.backend]
     cuda = Cuda() if backend in GPU_BACKENDS else None
     before, started = cuda.used_bytes() if cuda is not None else 0, time.perf_counter()
-    with open_runner(bundle, backend, threads=threads, variant=check.variant.name, say=say) as runner:
+    with open_runner(bundle, backend, check.variant, threads) as runner:
         seconds = time.perf_counter() - started
         by_batch = {}
         for batch, n in BATCHES.items():

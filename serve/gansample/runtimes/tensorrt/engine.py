@@ -5,14 +5,16 @@ nothing else. TensorRT 11 knows no other way; in 10 it is a flag. TF32 is off: i
 engine must draw the reference's pictures.
 """
 
+import logging
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, BackendUnavailable
-from gansample.runtimes.base import Say
 from gansample.runtimes.tensorrt.layers import LayerCount, count_layers
+
+logger = logging.getLogger(__name__)
 
 OPTIMAL_BATCH = 64  # what the engine is tuned for, where it may be that large
 FLAGS = "strongly typed, TF32 off, detailed verbosity, one profile 1..64..max"
@@ -58,8 +60,8 @@ def make_logger(trt: Any) -> Any:
     return Logger()
 
 
-def build_engine(trt: Any, onnx: bytes, spec: Spec, *, max_batch: int, timings: bytes, say: Say) -> BuiltEngine:
-    """Compile `onnx` for the current GPU and batches 1..max_batch. Takes seconds to minutes; `say` hears the progress.
+def build_engine(trt: Any, onnx: bytes, spec: Spec, *, max_batch: int, timings: bytes) -> BuiltEngine:
+    """Compile `onnx` for the current GPU and batches 1..max_batch. Takes seconds to minutes; the progress is logged.
 
     timings  TensorRT's timing cache from an earlier build, or nothing.
 
@@ -88,7 +90,7 @@ def build_engine(trt: Any, onnx: bytes, spec: Spec, *, max_batch: int, timings: 
         profile.set_shape(name, (1, *rest), (optimal, *rest), (max_batch, *rest))
     if config.add_optimization_profile(profile) < 0:
         raise BackendUnavailable(f"TensorRT refuses batches 1..{max_batch} ({_last(logger)})", "use --backend cuda")
-    monitor = make_monitor(trt, say)
+    monitor = make_monitor(trt)
     config.progress_monitor = monitor
 
     plan = builder.build_serialized_network(network, config)
@@ -99,8 +101,8 @@ def build_engine(trt: Any, onnx: bytes, spec: Spec, *, max_batch: int, timings: 
     return BuiltEngine(plan=bytes(plan), timings=bytes(config.get_timing_cache().serialize()))
 
 
-def make_monitor(trt: Any, say: Say) -> Any:
-    """Tells `say` the build's outer phases, and stops the build when Ctrl-C arrives in the middle of it."""
+def make_monitor(trt: Any) -> Any:
+    """Logs the build's outer phases, and stops the build when Ctrl-C arrives in the middle of it."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -116,7 +118,7 @@ def make_monitor(trt: Any, say: Say) -> Any:
             """False asks TensorRT to stop. An exception must not fly through its C++ frames, so it waits in `interrupted`."""
             try:
                 if phase_name in self._steps:
-                    say(f"TensorRT: {phase_name}, step {step + 1} of {self._steps[phase_name]}")
+                    logger.info("TensorRT: %s, step %d of %d", phase_name, step + 1, self._steps[phase_name])
             except BaseException as error:
                 self.interrupted = error
             return self.interrupted is None

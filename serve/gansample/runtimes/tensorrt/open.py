@@ -1,10 +1,11 @@
 """From a bundle to a running TensorRT engine: cached, or built here and proven before its first use."""
 
+import logging
+
 from gansample.bundle.goldens import check_goldens, read_goldens
 from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import Say
 from gansample.runtimes.cuda_device import Cuda
 from gansample.runtimes.cuda_graphs import MAX_BATCH
 from gansample.runtimes.tensorrt.engine import FLAGS, Engine, build_engine, load_tensorrt
@@ -12,11 +13,13 @@ from gansample.runtimes.tensorrt.engine_cache import CachedEngine, EngineCache, 
 from gansample.runtimes.tensorrt.layers import check_precision
 from gansample.runtimes.tensorrt.runner import TensorRTRunner
 
+logger = logging.getLogger(__name__)
 
-def open_tensorrt(bundle: Bundle, variant: Variant, say: Say, cache: EngineCache | None = None) -> TensorRTRunner:
+
+def open_tensorrt(bundle: Bundle, variant: Variant, cache: EngineCache | None = None) -> TensorRTRunner:
     """The TensorRT runner for one ONNX variant of `bundle`.
 
-    The first time on a GPU, after a new driver or TensorRT, or for a new model, the engine is built (`say` tells why, and the
+    The first time on a GPU, after a new driver or TensorRT, or for a new model, the engine is built (the log says why, and the
     progress), its layers' precision is read back, and it must draw the bundle's goldens; only then it is kept. A plan is
     executable code: none is ever taken from the bundle.
 
@@ -41,9 +44,9 @@ def open_tensorrt(bundle: Bundle, variant: Variant, say: Say, cache: EngineCache
                 reason = str(error)
         case str(why):
             reason = why
-    say(f"building a TensorRT engine, once for this GPU ({reason})")
+    logger.info("building a TensorRT engine, once for this GPU (%s)", reason)
     goldens = read_goldens(bundle)
-    built = build_engine(trt, onnx, bundle.spec, max_batch=MAX_BATCH, timings=cache.load_timings(key), say=say)
+    built = build_engine(trt, onnx, bundle.spec, max_batch=MAX_BATCH, timings=cache.load_timings(key))
     cache.store_timings(key, built.timings)
     engine = Engine(trt, built.plan)
     layers = engine.layers()
@@ -55,5 +58,8 @@ def open_tensorrt(bundle: Bundle, variant: Variant, say: Say, cache: EngineCache
     except BaseException:
         opened.close()
         raise
-    say(f"engine ready: {layers.half} of {layers.layers} layers in half precision, goldens within the {variant.precision} gate")
+    logger.info(
+        "engine ready: %d of %d layers in half precision, goldens within the %s gate",
+        layers.half, layers.layers, variant.precision,
+    )  # fmt: skip
     return opened
