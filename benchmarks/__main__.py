@@ -65,11 +65,11 @@ def prepare(folder: Path, weights: Path | None) -> dict[str, float | None]:
 
     import torch
 
-    from benchmarks.dcgan64 import face
+    from benchmarks.dcgan64 import dcgan64_generator
     from export.build import build_bundle
     from export.parity.verdict import finite
 
-    generator = face(weights)
+    generator = dcgan64_generator(weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(

@@ -28,10 +28,10 @@ def open_contestant(name: str, bundle: Path, weights: Path | None, batch: int, t
 def _torch(name: str, weights: Path | None, batch: int, threads: int) -> Draw:
     import torch
 
-    from benchmarks.dcgan64 import face
+    from benchmarks.dcgan64 import dcgan64_generator
 
     torch.set_num_threads(threads)
-    drawing = face(weights).requires_grad_(False)
+    drawing = dcgan64_generator(weights).requires_grad_(False)
     z = torch.from_numpy(latents(range(batch), 100))
     if name == "torch-compile-fp32":
         compiled = torch.compile(drawing)

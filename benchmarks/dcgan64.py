@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from export.export_model import Face
+from export.export_model import ExportModel
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError
 
@@ -28,7 +28,7 @@ class Generator(nn.Module):
         return pictures
 
 
-def face(weights: Path | None) -> Face:
+def dcgan64_generator(weights: Path | None) -> ExportModel:
     """The generator with the weights of a state dict, or with seeded random weights and settled BatchNorm statistics.
 
     Raises ArtefactError where the file is no state dict of this network.
@@ -47,4 +47,4 @@ def face(weights: Path | None) -> Face:
         with torch.no_grad():
             for _ in range(30):
                 network.train()(torch.randn(64, 100))
-    return Face(network, Spec(name="dcgan64", latent_size=100, height=64, width=64, channels=3))
+    return ExportModel(network, Spec(name="dcgan64", latent_size=100, height=64, width=64, channels=3))

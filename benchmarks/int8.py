@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.dcgan64 import face
-from export.export_model import Face
-from export.graph.to_onnx import onnx_from_face
+from benchmarks.dcgan64 import dcgan64_generator
+from export.export_model import ExportModel, cycled_labels
+from export.graph.to_onnx import export_graph
 from export.importers.load_generator import take
 from export.importers.request import Request
-from export.parity.reference import cycled_labels
 from export.speed import processor_name
 from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS
@@ -40,8 +39,8 @@ JUDGED = range(256)
 
 def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
     """PSNR before rounding to 8 bits, against float32, over latents that nothing was calibrated on; best times in turns."""
-    generator = face(weights)
-    graph = onnx_from_face(generator)
+    generator = dcgan64_generator(weights)
+    graph = export_graph(generator)
     z = latents(JUDGED, 100)
     float_model = openvino_model.read(graph.twin)
     started = time.perf_counter()
@@ -67,7 +66,7 @@ def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
     ]
     kind = "trained weights" if weights else "seeded random weights"
     generators = [_steps("dcgan64", generator, ours, steps)]
-    generators += [_steps(path.parent.name, take(Request(weights=path)).face) for path in others]
+    generators += [_steps(path.parent.name, take(Request(weights=path)).generator) for path in others]
     return {
         "model": f"DCGAN-64, {kind}",
         "rows": rows,
@@ -77,10 +76,10 @@ def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
     }
 
 
-def _steps(name: str, generator: Face, model: Any = None, steps: Any = None) -> dict[str, Any]:
+def _steps(name: str, generator: ExportModel, model: Any = None, steps: Any = None) -> dict[str, Any]:
     """What each step brought to one generator, and what remains with its activations unquantised."""
     _say(name)
-    graph = onnx_from_face(generator)
+    graph = export_graph(generator)
     if model is None:
         model, steps = tuned(generator, graph, _say)
     spec = generator.spec

@@ -60,10 +60,10 @@ def _prepare(folder: Path, weights: Path | None) -> Path:
     import torch
 
     from benchmarks.__main__ import prepare
-    from benchmarks.dcgan64 import face
+    from benchmarks.dcgan64 import dcgan64_generator
 
     prepare(folder, weights)
-    torch.save(face(weights).network.state_dict(), folder / "weights.pth")
+    torch.save(dcgan64_generator(weights).network.state_dict(), folder / "weights.pth")
     return folder / "bundle"
 
 

@@ -20,7 +20,7 @@ from gansample.cli import console
 from gansample.errors import UsageError
 
 if TYPE_CHECKING:
-    from export.export_model import Face
+    from export.export_model import ExportModel
     from export.importers.request import Request
     from export.parity.verdict import ParityReport
     from export.variants import Builder
@@ -109,12 +109,12 @@ def export(
     from export.variants.decisions import MEASURED, Decisions
     from gansample.bundle.open import ARTIFACTS, open_bundle
 
-    face = _face(request, run, None if foreign else name, say)
-    out = out if out is not None else ARTIFACTS / face.spec.name
+    model = _model(request, run, None if foreign else name, say)
+    out = out if out is not None else ARTIFACTS / model.spec.name
     check_replaceable(out, force=force)
     network = features_from_file(features) if features is not None else None
     decided = Decisions.of(open_bundle(like)) if like is not None else MEASURED
-    outcome = build_bundle(face, out, say, _builders(variants, decided), network, compact, decided)
+    outcome = build_bundle(model, out, say, _builders(variants, decided), network, compact, decided)
     say("done")
     if as_json:
         verdicts = {report.variant: report.to_dict() for report in outcome.reports}
@@ -154,14 +154,14 @@ def _request(**options: Any) -> "Request | None":
     return Request(**given) if given else None
 
 
-def _face(request: "Request | None", run: Path | None, name: str | None, say: Callable[[str], None]) -> "Face":
+def _model(request: "Request | None", run: Path | None, name: str | None, say: Callable[[str], None]) -> "ExportModel":
     if request is None:
-        from export.importers.from_run import face_from_run
+        from export.importers.from_run import generator_from_run
 
-        return face_from_run(run, name)
+        return generator_from_run(run, name)
     from export.importers.load_generator import take
 
-    return take(request, say).face
+    return take(request, say).generator
 
 
 def _print_verdict(reports: "tuple[ParityReport, ...]") -> None:

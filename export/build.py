@@ -1,4 +1,4 @@
-"""From a face to a verified bundle: export, draw with both sides, judge, and write only what passed."""
+"""From a generator to a verified bundle: export, draw with both sides, judge, and write only what passed."""
 
 import json
 import platform
@@ -14,13 +14,13 @@ import gansample
 from export.bundle_writer.bom import BOM, bom_bytes
 from export.bundle_writer.report import Judged, LeftOut, model_card, report_html
 from export.bundle_writer.write import npz_bytes, write_bundle
-from export.export_model import Face
+from export.export_model import ExportModel
 from export.graph.compact import compacted, halved
 from export.graph.passes.measure import optimised
-from export.graph.to_onnx import onnx_from_face
+from export.graph.to_onnx import export_graph
 from export.parity.features import Features
 from export.parity.graph_tensors import tensors_of
-from export.parity.reference import Reference, reference_from_face
+from export.parity.reference import Reference, render_reference
 from export.parity.verdict import ParityReport, judge
 from export.speed import measured_speed
 from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def build_bundle(
-    face: Face,
+    generator: ExportModel,
     out: Path,
     say: Callable[[str], None],
     builders: Mapping[str, Builder] = BUILDERS,
@@ -50,7 +50,7 @@ def build_bundle(
     compact: bool = False,
     decided: Decisions = MEASURED,
 ) -> Outcome:
-    """Export `face` into a bundle at `out` and return what became of every variant. Only what passes enters.
+    """Export `generator` into a bundle at `out` and return what became of every variant. Only what passes enters.
 
     builders  variant name -> builder; the first gives the reference.
     features  what distributions are compared in (default: a fixed random network).
@@ -60,13 +60,13 @@ def build_bundle(
     Raises ParityError, and writes only a report, where the reference does not draw the pictures of PyTorch;
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
-    face = compacted(face) if compact else face
+    generator = compacted(generator) if compact else generator
     say("drawing the reference in PyTorch float64")
-    reference = reference_from_face(face, features=features)
+    reference = render_reference(generator, features=features)
     check_pictures(reference)  # before the export: what draws nothing may not even have a graph
     say("exporting to ONNX")
-    graph, passes = optimised(onnx_from_face(face), face.spec, say, decided=decided.passes)
-    shipped = halved(graph, face.spec) if compact else graph
+    graph, passes = optimised(export_graph(generator), generator.spec, say, decided=decided.passes)
+    shipped = halved(graph, generator.spec) if compact else graph
     variants: list[Variant] = []
     judged: list[Judged] = []
     left_out: list[LeftOut] = []
@@ -74,7 +74,7 @@ def build_bundle(
     for name, build in builders.items():
         say(f"{name}: building")
         try:
-            built = build(face, graph if variants else shipped, say)
+            built = build(generator, graph if variants else shipped, say)
         except VariantUnavailable as reason:
             say(f"{name}: NOT RUN, {reason}")
             left_out.append(LeftOut(name=name, verdict="NOT RUN", reasons=(str(reason),)))
@@ -89,21 +89,21 @@ def build_bundle(
                 precision=built.precision,
                 tensors=tensors_of(built.runtime, built.precision, built.files),
             )
-            speed = measured_speed(runner, face.spec) if built.measured_here else {}
+            speed = measured_speed(runner, generator.spec) if built.measured_here else {}
             runtime = f"{built.runtime} {version(built.runtime)}"
             if not built.measured_here:
                 runtime = f"{runner.backend} ({runtime})"
         judged.append(Judged(report=report, speed=speed, runtime=runtime))
         if report.verdict == "FAIL":
             if not variants:
-                refuse(face.spec, judged[0], reference, out)
+                refuse(generator.spec, judged[0], reference, out)
             say(f"{name}: FAIL, left out ({'; '.join(report.failures)})")
             left_out.append(LeftOut(name=name, verdict="FAIL", reasons=report.failures))
             continue
         variants.append(variant_row(built, report, speed, runtime, passes if name == next(iter(builders)) else []))
         files |= built.files
     say("writing the bundle")
-    spec = with_tools(face.spec)
+    spec = with_tools(generator.spec)
     files["report.html"] = report_html(spec, judged, left_out, reference).encode()
     files["README.md"] = model_card(spec, variants).encode()
     files[BOM] = bom_bytes(spec, variants, files)

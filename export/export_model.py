@@ -1,6 +1,6 @@
-"""Any generator behind one face: latents float (N, nz) [+ labels int64 (N,)] in, pictures in 8-bit steps or uint8 out.
+"""What every generator becomes before it is exported: float latents (N, nz) [+ labels int64 (N,)] in, uint8 pictures out.
 
-Everything that judges or exports a generator does it through this module, so what is checked is what is shipped.
+Everything that exports a generator or checks parity does it through this module, so what is checked is what is shipped.
 """
 
 import copy
@@ -37,7 +37,7 @@ class PixelHead(nn.Module):
         return levels.permute(0, 2, 3, 1)
 
 
-class Face(nn.Module):
+class ExportModel(nn.Module):
     """A generator in eval mode with its pixel head.
 
     network  maps z (N, nz) [, label (N,)] to (N, C, H, W) in the spec's value range.
@@ -56,28 +56,35 @@ class Face(nn.Module):
         levels = self.head(self.network(z) if label is None else self.network(z, label))
         return levels.round().to(torch.uint8), levels
 
-    def in_precision(self, dtype: torch.dtype) -> "Face":
+    def in_precision(self, dtype: torch.dtype) -> "ExportModel":
         """A copy that computes in `dtype`; float64 is the reference that everything else is judged by."""
-        return Face(copy.deepcopy(self.network).to(dtype), self.spec)
+        return ExportModel(copy.deepcopy(self.network).to(dtype), self.spec)
+
+
+def cycled_labels(spec: Spec, n: int) -> npt.NDArray[np.int64] | None:
+    """Labels (n,) that go through all classes in turn; None for an unconditional generator."""
+    return np.arange(n, dtype=np.int64) % len(spec.classes) if spec.classes is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What a face drew: the pictures, and their levels before rounding."""
+    """What a generator drew: the pictures, and their levels before rounding."""
 
     images: npt.NDArray[np.uint8]
     levels: npt.NDArray[np.float64]
 
 
 @torch.no_grad()
-def draw(face: Face, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None, batch: int = 64) -> Drawn:
-    """Draw latents float32 (N, nz) with PyTorch in the face's own precision."""
-    dtype = next((p.dtype for p in face.parameters()), torch.float32)
+def draw(
+    generator: ExportModel, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None, batch: int = 64
+) -> Drawn:
+    """Draw latents float32 (N, nz) with PyTorch in the generator's own precision."""
+    dtype = next((p.dtype for p in generator.parameters()), torch.float32)
     images, levels = [], []
     for start in range(0, len(z), batch):
         part = slice(start, start + batch)
         labels = torch.from_numpy(label[part]) if label is not None else None
-        image, level = face(torch.from_numpy(z[part]).to(dtype), labels)
+        image, level = generator(torch.from_numpy(z[part]).to(dtype), labels)
         images.append(image.numpy())
         levels.append(level.double().numpy())
     return Drawn(np.concatenate(images), np.concatenate(levels))

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from export.export_model import cycled_labels
 from gansample.bundle.spec import Spec
 from gansample.latents import latents
 from gansample.types import Runner
@@ -22,8 +23,6 @@ def measured_speed(runner: Runner, spec: Spec, seconds: float = 0.4) -> dict[str
 
 
 def images_per_second(runner: Runner, spec: Spec, batch: int, seconds: float) -> float:
-    from export.parity.reference import cycled_labels
-
     z, label = latents(range(batch), spec.latent_size, spec.distribution), cycled_labels(spec, batch)
     for _ in range(2):  # the first runs allocate and settle
         runner.run(z, label)
@@ -38,8 +37,6 @@ def images_per_second(runner: Runner, spec: Spec, batch: int, seconds: float) ->
 
 def speedup(before: Runner, after: Runner, spec: Spec, batch: int = 64, seconds: float = 1.0) -> float:
     """How many times faster `after` draws. Both take turns and the best run of each counts: neighbours only ever add time."""
-    from export.parity.reference import cycled_labels
-
     z, label = latents(range(batch), spec.latent_size, spec.distribution), cycled_labels(spec, batch)
     best = {before: float("inf"), after: float("inf")}
     for runner in best:

@@ -15,9 +15,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from export.export_model import Face, draw
+from export.export_model import ExportModel, cycled_labels, draw
 from export.graph.to_onnx import ExportedGraph, graph_from_twin
-from export.parity.reference import cycled_labels
 from gansample.bundle.fidelity import GATES, compare
 from gansample.bundle.spec import Spec
 from gansample.errors import ParityError
@@ -27,12 +26,12 @@ SEEDS = 256
 LARGE = 1024  # numbers; smaller tensors are not worth a node
 
 
-def compacted(face: Face) -> Face:
-    """The face with BatchNorm folded into its weights and those rounded to half precision, with what that changed noted.
+def compacted(generator: ExportModel) -> ExportModel:
+    """The generator with BatchNorm folded into its weights and those rounded to half precision, with what that changed noted.
 
     Raises ParityError where the pictures change by more than a half-precision variant may change them.
     """
-    network = copy.deepcopy(face.network).float().eval()
+    network = copy.deepcopy(generator.network).float().eval()
     for module in network.modules():
         if isinstance(module, nn.Sequential):
             _fold(module)
@@ -40,10 +39,10 @@ def compacted(face: Face) -> Face:
         for parameter in network.parameters():
             if parameter.numel() >= LARGE:
                 parameter.copy_(parameter.half().float())
-    receipt = _receipt(face, Face(network, face.spec))
-    document = face.spec.to_dict()
+    receipt = _receipt(generator, ExportModel(network, generator.spec))
+    document = generator.spec.to_dict()
     document["provenance"] = {**document["provenance"], "weights": receipt}
-    return Face(network, Spec.from_dict(document, face.spec.name))
+    return ExportModel(network, Spec.from_dict(document, generator.spec.name))
 
 
 def halved(graph: ExportedGraph, spec: Spec) -> ExportedGraph:
@@ -66,10 +65,10 @@ def halved(graph: ExportedGraph, spec: Spec) -> ExportedGraph:
     return graph_from_twin(twin, spec)
 
 
-def _receipt(trained: Face, rounded: Face) -> dict[str, Any]:
+def _receipt(trained: ExportModel, rounded: ExportModel) -> dict[str, Any]:
     spec = trained.spec
     z, label = latents(range(SEEDS), spec.latent_size, spec.distribution), cycled_labels(spec, SEEDS)
-    wanted, found = (draw(face.in_precision(torch.float64), z, label) for face in (trained, rounded))
+    wanted, found = (draw(generator.in_precision(torch.float64), z, label) for generator in (trained, rounded))
     fidelity = compare(found.images, wanted.images)
     if failures := GATES["fp16"].failures(fidelity):
         raise ParityError(

@@ -12,8 +12,8 @@ import onnx
 import onnxruntime
 from onnx import NodeProto, numpy_helper
 
+from export.export_model import cycled_labels
 from export.graph.half import COMPUTES, MAX_HALF, half_nodes, weights_of
-from export.parity.reference import cycled_labels
 from gansample.bundle.spec import Spec
 from gansample.latents import latents
 

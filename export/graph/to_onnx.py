@@ -1,4 +1,4 @@
-"""A face as one self-contained ONNX file: dynamic batch, uint8 NHWC output, the spec in its metadata, sealed."""
+"""A generator as one self-contained ONNX file: dynamic batch, uint8 NHWC output, the spec in its metadata, sealed."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import torch
 
-from export.export_model import Face, draw
+from export.export_model import ExportModel, draw
 from gansample.bundle import seal
 from gansample.bundle.spec import ONNX_METADATA_KEY, Spec
 from gansample.errors import ArtefactError
@@ -28,12 +28,12 @@ class ExportedGraph:
     """The same graph that also gives `levels`, the float pictures before rounding; for measuring, never shipped."""
 
 
-def onnx_from_face(face: Face) -> ExportedGraph:
+def export_graph(generator: ExportModel) -> ExportedGraph:
     """Export with torch's dynamo exporter, clean up, add metadata and seal.
 
     Raises ArtefactError where PyTorch cannot trace the network, or not for every batch size.
     """
-    spec = face.spec
+    spec = generator.spec
     # Batch 2, because an example of size 1 would be specialised into the graph.
     example: tuple[torch.Tensor, ...] = (torch.zeros(2, spec.latent_size),)
     batch = torch.export.Dim("N", min=1, max=MAX_BATCH)
@@ -47,7 +47,7 @@ def onnx_from_face(face: Face) -> ExportedGraph:
             logging.getLogger(chatty).setLevel(logging.ERROR)
         try:
             program = torch.onnx.export(
-                face,
+                generator,
                 example,
                 dynamo=True,
                 opset_version=OPSET,
@@ -70,7 +70,7 @@ def onnx_from_face(face: Face) -> ExportedGraph:
     assert program is not None
     twin = program.model_proto
     is_free = bool(twin.graph.input[0].type.tensor_type.shape.dim[0].dim_param)
-    if not is_free and _draws_different_pictures(face):  # PyTorch says nothing when it unrolls a loop
+    if not is_free and _draws_different_pictures(generator):  # PyTorch says nothing when it unrolls a loop
         raise ArtefactError(
             "the generator's forward runs over its pictures one by one, which fixes their number",
             "let it draw the batch at once",
@@ -79,10 +79,10 @@ def onnx_from_face(face: Face) -> ExportedGraph:
     return graph_from_twin(twin, spec)
 
 
-def _draws_different_pictures(face: Face) -> bool:
+def _draws_different_pictures(generator: ExportModel) -> bool:
     """Whether two latents give two pictures; where they do not, the generator has collapsed, and is told so later."""
-    label = np.zeros(2, np.int64) if face.spec.classes is not None else None
-    first, second = draw(face, latents(range(2), face.spec.latent_size, face.spec.distribution), label).levels
+    label = np.zeros(2, np.int64) if generator.spec.classes is not None else None
+    first, second = draw(generator, latents(range(2), generator.spec.latent_size, generator.spec.distribution), label).levels
     return not np.array_equal(first, second)
 
 

@@ -1,4 +1,4 @@
-"""A stranger's module behind the one face that everything else knows: z (N, nz) [, label (N,)] -> (N, C, H, W)."""
+"""A stranger's module behind the one generator that everything else knows: z (N, nz) [, label (N,)] -> (N, C, H, W)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

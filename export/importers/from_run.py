@@ -1,15 +1,15 @@
-"""A training run of this project as a face, with its provenance."""
+"""A training run of this project as a generator, with its provenance."""
 
 from pathlib import Path
 
-from export.export_model import Face
+from export.export_model import ExportModel
 from gansample.bundle.spec import Spec
 from train.checkpoint import load_generator, newest_run
 
 PROVENANCE = ("config", "data", "seed", "step", "images_seen", "finished", "metrics", "versions")
 
 
-def face_from_run(run: Path | None = None, name: str | None = None) -> Face:
+def generator_from_run(run: Path | None = None, name: str | None = None) -> ExportModel:
     """The generator of a run folder (the newest under runs/ without one).
 
     name  what the bundle is called, instead of its data.
@@ -29,4 +29,4 @@ def face_from_run(run: Path | None = None, name: str | None = None) -> Face:
         classes=tuple(info["classes"]) if info["classes"] is not None else None,
         provenance={"checkpoint_sha256": loaded.sha256, **{key: info[key] for key in PROVENANCE if key in info}},
     )
-    return Face(loaded.generator, spec)
+    return ExportModel(loaded.generator, spec)

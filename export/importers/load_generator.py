@@ -1,4 +1,4 @@
-"""Any generator -> a face. Reads, finds out how it is called, measures what it draws, and says all of it."""
+"""Any generator -> a generator. Reads, finds out how it is called, measures what it draws, and says all of it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from export.export_model import Face
+from export.export_model import ExportModel
 from export.importers.batch_statistics import batch_norms, recalibrate
 from export.importers.call_signature import Called, CallForm
 from export.importers.checks import batch_independent, find_range, judge_pictures, judge_statistics, refuse_random
@@ -42,12 +42,12 @@ class Loaded(NamedTuple):
 
 
 class Taken(NamedTuple):
-    face: Face
+    generator: ExportModel
     findings: Findings
 
 
 def take(request: Request, say: Callable[[str], None] = lambda text: None) -> Taken:
-    """The generator that `request` names, as a face with everything that was found out about it.
+    """The generator that `request` names, as a generator with everything that was found out about it.
 
     Raises ArtefactError where it is no generator, is damaged or cannot be exported; UsageError where more must be said.
     """
@@ -84,7 +84,7 @@ def take(request: Request, say: Callable[[str], None] = lambda text: None) -> Ta
             "findings": findings.to_list(),
         },
     )
-    return Taken(Face(called, spec), findings)
+    return Taken(ExportModel(called, spec), findings)
 
 
 def _loaded(request: Request, findings: Findings) -> Loaded:

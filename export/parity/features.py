@@ -102,8 +102,8 @@ def features_from_file(path: Path) -> Features:
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         raise ArtefactError(f"ONNX Runtime refuses {path} ({error})", "--features needs an ONNX file") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    face = (len(inputs), len(outputs), inputs[0].type, len(inputs[0].shape), len(outputs[0].shape))
-    if face not in ((1, 1, "tensor(uint8)", 4, 2), (1, 1, "tensor(float)", 4, 2)):
+    form = (len(inputs), len(outputs), inputs[0].type, len(inputs[0].shape), len(outputs[0].shape))
+    if form not in ((1, 1, "tensor(uint8)", 4, 2), (1, 1, "tensor(float)", 4, 2)):
         shapes = ", ".join(f"{port.type} {port.shape}" for port in (*inputs, *outputs))
         raise ArtefactError(
             f"{path} is no feature network (it has {shapes})",

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from export.export_model import Face
+from export.export_model import ExportModel
 
 LATENTS = 8  # enough to tell layers apart; every tensor of the graph is kept for them
 AGREE_DB = 150.0  # float32 itself; anything closer is called this
@@ -43,12 +43,12 @@ class Divergence:
 
 
 def first_divergence(
-    face: Face,
+    generator: ExportModel,
     tensors: Mapping[str, npt.NDArray[Any]],
     z: npt.NDArray[np.float32],
     label: npt.NDArray[np.int64] | None,
 ) -> Divergence:
-    """Compare the layers of `face` (float64) with the tensors that a variant's graph holds for the same latents.
+    """Compare the layers of `generator` (float64) with the tensors that a variant's graph holds for the same latents.
 
     tensors  name -> (N, …), in any layout that keeps the order of the elements.
     """
@@ -59,7 +59,7 @@ def first_divergence(
             by_size.setdefault(flat.shape[1], []).append(flat)
     layers = [
         Layer(name, max((_snr_db(output, tensor) for tensor in by_size.get(output.shape[1], [])), default=0.0))
-        for name, output in torch_layers(face, z, label).items()
+        for name, output in torch_layers(generator, z, label).items()
     ]
     return Divergence(tuple(layers), _largest_drop(layers))
 
@@ -77,10 +77,10 @@ def _largest_drop(layers: list[Layer]) -> str:
 
 @torch.no_grad()
 def torch_layers(
-    face: Face, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None
+    generator: ExportModel, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Output (N, P) of every leaf module in the order they ran, and last the levels before rounding; all float64."""
-    face = face.in_precision(torch.float64)
+    generator = generator.in_precision(torch.float64)
     outputs: dict[str, npt.NDArray[np.float64]] = {}
 
     def keep(name: str) -> Any:
@@ -91,11 +91,11 @@ def torch_layers(
 
         return hook
 
-    for name, module in face.network.named_modules():
+    for name, module in generator.network.named_modules():
         if not any(module.children()):
             module.register_forward_hook(keep(f"{name or 'network'} ({type(module).__name__})"))
     labels = torch.from_numpy(label) if label is not None else None
-    levels = face(torch.from_numpy(z).double(), labels)[1]
+    levels = generator(torch.from_numpy(z).double(), labels)[1]
     outputs["levels before rounding"] = levels.reshape(len(z), -1).numpy()
     return outputs
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from export.export_model import Drawn, Face, draw
+from export.export_model import Drawn, ExportModel, cycled_labels, draw
 from export.parity.distribution import DistributionTest
 from export.parity.features import Features, random_features
 from gansample.bundle.fidelity import Fidelity, compare, psnr_db
@@ -26,7 +26,7 @@ TRUNCATIONS = (0.1, 1.0)  # nearly the mean picture, and the strongest truncatio
 class Reference:
     """Latents and what PyTorch float64 draws for them. The plain seeds come first, then the stress conditions."""
 
-    face: Face
+    generator: ExportModel
     """In float64, for whoever needs more pictures, or the layers between."""
     seeds: range
     z: npt.NDArray[np.float32]
@@ -42,22 +42,22 @@ class Reference:
     distribution: DistributionTest
 
     def draw(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None) -> Drawn:
-        return draw(self.face, z, label)
+        return draw(self.generator, z, label)
 
 
-def reference_from_face(face: Face, seeds: range = range(SEEDS), features: Features | None = None) -> Reference:
+def render_reference(generator: ExportModel, seeds: range = range(SEEDS), features: Features | None = None) -> Reference:
     """Draw the reference pictures; a conditional generator cycles through all its classes.
 
     features  what the distributions are compared in (default: the fixed random network of `export.features`).
 
     Raises ArtefactError where the network does not draw in float64.
     """
-    spec = face.spec
+    spec = generator.spec
     z, conditions = judged_latents(spec, seeds)
     label = cycled_labels(spec, len(z))
-    face64, face32 = face.in_precision(torch.float64), face.in_precision(torch.float32)
+    generator64, generator32 = generator.in_precision(torch.float64), generator.in_precision(torch.float32)
     try:
-        gold = draw(face64, z, label)
+        gold = draw(generator64, z, label)
     except RuntimeError as error:  # what PyTorch raises where precisions meet
         reason = " ".join(str(error).split())[:120]
         raise ArtefactError(
@@ -66,13 +66,13 @@ def reference_from_face(face: Face, seeds: range = range(SEEDS), features: Featu
     started = time.perf_counter()
     # The floor needs other latents, and float32 is the torch that people compare with.
     others = range(seeds.stop, seeds.stop + len(seeds))
-    floor = draw(face32, latents(others, spec.latent_size, spec.distribution), cycled_labels(spec, len(others)))
+    floor = draw(generator32, latents(others, spec.latent_size, spec.distribution), cycled_labels(spec, len(others)))
     rate = len(others) / (time.perf_counter() - started)
     few = slice(0, min(NOISE, len(seeds)))
-    float32 = draw(face32, z[few], label[few] if label is not None else None)
+    float32 = draw(generator32, z[few], label[few] if label is not None else None)
     features = features if features is not None else random_features(spec.channels)
     return Reference(
-        face=face64,
+        generator=generator64,
         seeds=seeds,
         z=z,
         label=label,
@@ -105,10 +105,6 @@ def judged_latents(spec: Spec, seeds: range) -> tuple[npt.NDArray[np.float32], d
     ends = np.cumsum([len(group) for group in groups.values()])
     rows = {name: slice(int(end) - len(groups[name]), int(end)) for name, end in zip(groups, ends, strict=True)}
     return np.concatenate(list(groups.values())), rows
-
-
-def cycled_labels(spec: Spec, n: int) -> npt.NDArray[np.int64] | None:
-    return np.arange(n, dtype=np.int64) % len(spec.classes) if spec.classes is not None else None
 
 
 def levels_psnr_db(levels: npt.NDArray[np.generic], reference: npt.NDArray[np.float64]) -> float:

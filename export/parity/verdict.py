@@ -171,7 +171,7 @@ def _batches_agree(drawn: Sequence[Images], plain: Images) -> Fidelity:
 
 
 def _worst_class(plain: Images, reference: Reference) -> tuple[str, float] | None:
-    classes = reference.face.spec.classes
+    classes = reference.generator.spec.classes
     if classes is None or reference.label is None:
         return None
     errors, label = mean_square_steps(plain, reference.gold.images[: len(plain)]), reference.label[: len(plain)]
@@ -188,7 +188,7 @@ def _divergence(tensors: Tensors, drawn: Images, reference: Reference) -> Diverg
     few = slice(0, min(LATENTS, len(drawn)))
     z, label, gold = reference.z[few], reference.label[few] if reference.label is not None else None, reference.gold.images[few]
     seen = tensors(z, label)
-    divergence = first_divergence(reference.face, seen, z, label)
+    divergence = first_divergence(reference.generator, seen, z, label)
     apart, fused = (compare(images, gold).psnr_db for images in (seen["images"], drawn[few]))
     if apart > fused + FUSED_DB:
         first = f"a fused kernel of the runtime: {fused:.0f} dB as it runs, {apart:.0f} dB with every layer kept apart"

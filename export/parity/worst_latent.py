@@ -76,7 +76,7 @@ def hunt(
     for i in range(rounds):
         share = 0.5 ** (i + 1)
         parent = np.repeat(np.arange(len(z)), CHILDREN)
-        child = _redrawn(z[parent], share, stream, reference.face.spec.distribution)
+        child = _redrawn(z[parent], share, stream, reference.generator.spec.distribution)
         child_label = label[parent] if label is not None else None
         theirs = draws(child, child_label).astype(np.uint8, copy=False)
         ours = reference.draw(child, child_label).images

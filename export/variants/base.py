@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.export_model import Face
+from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
 from gansample.bundle.spec import Precision, Runtime
 from gansample.types import Labels, Latents, Runner
@@ -44,5 +44,5 @@ class BuiltVariant:
     """What each pass brought, in figures; travels in bundle.json."""
 
 
-Builder = Callable[[Face, ExportedGraph, Say], BuiltVariant]
+Builder = Callable[[ExportModel, ExportedGraph, Say], BuiltVariant]
 """Builds a variant, telling `say` each step that takes a while. Raises VariantUnavailable."""

@@ -10,11 +10,10 @@ from typing import Any
 
 import onnx
 
-from export.export_model import Face
+from export.export_model import ExportModel, cycled_labels
 from export.graph.half import COMPUTES, cast_to_half
 from export.graph.half_range import Peak, measure_peaks
 from export.graph.to_onnx import ExportedGraph, finish
-from export.parity.reference import cycled_labels
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
 from export.variants.onnx_fp32 import levels_of
 from export.variants.trt_operators import TABLE_VERSION, trt_obstacles
@@ -36,9 +35,9 @@ class HalfEmulator(OnnxRuntimeRunner):
     backend = "onnxruntime-cpu emulating fp16"
 
 
-def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
     """The fp16 variant of `graph`. Raises VariantUnavailable where no layer's values fit into a half."""
-    twin, spec = onnx.load_from_string(graph.twin), face.spec
+    twin, spec = onnx.load_from_string(graph.twin), generator.spec
     peaks = measure_peaks(twin, spec, CALIBRATION_SEEDS[:PEAK_LATENTS])
     wide = [peak for peak in peaks if not peak.fits]
     if not any(peak.fits for peak in peaks if peak.op in COMPUTES):

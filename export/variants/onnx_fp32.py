@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from export.export_model import Face
+from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
 from export.variants.base import BuiltVariant, Draws, Say
 from gansample.bundle.open import REFERENCE
@@ -16,13 +16,13 @@ from gansample.types import Labels, Latents
 NAME = "onnx-fp32"
 
 
-def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
     return BuiltVariant(
         name=NAME,
         runtime="onnxruntime",
         precision="fp32",
         files={REFERENCE: graph.model},
-        open=lambda: OnnxRuntimeRunner(graph.model, face.spec, source=REFERENCE),
+        open=lambda: OnnxRuntimeRunner(graph.model, generator.spec, source=REFERENCE),
         levels=levels_of(graph.twin),
     )
 

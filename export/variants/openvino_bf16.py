@@ -6,7 +6,7 @@ and as fast as that), so they are rewritten as phase convolutions first (brgconv
 
 import onnx
 
-from export.export_model import Face
+from export.export_model import ExportModel
 from export.graph.passes.measure import proven
 from export.graph.passes.phase_convolution import phase_convolution
 from export.graph.passes.rewrite import apply
@@ -22,19 +22,19 @@ NAME = "openvino-bf16"
 FILE = "variants/openvino-bf16.onnx"
 
 
-def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
     twin = onnx.load_from_string(graph.twin)
     rewrites = phase_convolution(twin)
     error = proven("phase convolution", twin, rewrites) if rewrites else 0.0
-    phased = graph_from_twin(apply(twin, rewrites), face.spec) if rewrites else graph
+    phased = graph_from_twin(apply(twin, rewrites), generator.spec) if rewrites else graph
 
     def opened() -> OpenVinoRunner:
-        return OpenVinoRunner(phased.model, None, face.spec, precision="bf16", variant=NAME, source=FILE)
+        return OpenVinoRunner(phased.model, None, generator.spec, precision="bf16", variant=NAME, source=FILE)
 
-    float32 = OpenVinoRunner(graph.model, None, face.spec, precision="fp32", variant="openvino-fp32", source=REFERENCE)
+    float32 = OpenVinoRunner(graph.model, None, generator.spec, precision="fp32", variant="openvino-fp32", source=REFERENCE)
     try:
         with float32 as before, opened() as after:
-            gain = speedup(before, after, face.spec)
+            gain = speedup(before, after, generator.spec)
     except BackendUnavailable as reason:
         raise VariantUnavailable(str(reason)) from None
     layers = openvino_model.layers_by_precision(openvino_model.read(phased.twin), "bf16")

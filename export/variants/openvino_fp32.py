@@ -1,6 +1,6 @@
 """The reference graph in OpenVINO, float32: no file of its own, and the fastest exact way to draw on a CPU."""
 
-from export.export_model import Face
+from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
 from export.variants import openvino_model
 from export.variants.base import BuiltVariant, Say
@@ -10,12 +10,12 @@ from gansample.runtimes.openvino_cpu import OpenVinoRunner
 NAME = "openvino-fp32"
 
 
-def build(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
     return BuiltVariant(
         name=NAME,
         runtime="openvino",
         precision="fp32",
         files={REFERENCE: graph.model},
-        open=lambda: OpenVinoRunner(graph.model, None, face.spec, precision="fp32", variant=NAME, source=REFERENCE),
+        open=lambda: OpenVinoRunner(graph.model, None, generator.spec, precision="fp32", variant=NAME, source=REFERENCE),
         levels=openvino_model.levels_of(openvino_model.read(graph.twin)),
     )

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import onnx
 
-from export.export_model import Face
+from export.export_model import ExportModel, cycled_labels
 from export.graph.passes.equalise import equalised
 from export.graph.passes.latent_matmul import latent_matmul
 from export.graph.passes.rewrite import apply
 from export.graph.to_onnx import ExportedGraph
-from export.parity.reference import cycled_labels, judged_latents
+from export.parity.reference import judged_latents
 from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
 from export.variants.decisions import KEEP_FLOAT
@@ -36,14 +36,14 @@ MARGIN = 3.0  # dB above the gate for a single picture: the search for the worst
 CALIBRATED_ON = 256  # latents, and 32 stretched ones; more move the fidelity by less than 0.1 dB
 
 
-def build(face: Face, graph: ExportedGraph, say: Say, float_layers: Sequence[str] | None = None) -> BuiltVariant:
+def build(generator: ExportModel, graph: ExportedGraph, say: Say, float_layers: Sequence[str] | None = None) -> BuiltVariant:
     """The int8 variant of `graph`; float_layers as for `tuned`. Raises VariantUnavailable without openvino or nncf."""
     openvino_model.openvino()
     try:
         import nncf
     except ImportError:
         raise VariantUnavailable("nncf is not installed (pip install nncf)") from None
-    model, steps = tuned(face, graph, say, float_layers)
+    model, steps = tuned(generator, graph, say, float_layers)
     notes: dict[str, Any] = {"quantised_by": f"nncf {nncf.__version__}", "calibrated_on": CALIBRATED_ON, "steps": steps}
     xml, weights = openvino_model.to_bytes(openvino_model.without_levels(model))
     return BuiltVariant(
@@ -51,7 +51,7 @@ def build(face: Face, graph: ExportedGraph, say: Say, float_layers: Sequence[str
         runtime="openvino",
         precision="int8",
         files=dict(zip(FILES, (xml, weights), strict=True)),
-        open=lambda: OpenVinoRunner(xml, weights, face.spec, precision="int8", variant=NAME, source=FILES[0]),
+        open=lambda: OpenVinoRunner(xml, weights, generator.spec, precision="int8", variant=NAME, source=FILES[0]),
         levels=openvino_model.levels_of(model, HINTS["int8"]),
         notes=notes,
     )
@@ -70,7 +70,7 @@ def _plain(float_model: Any, z: Latents, label: Labels | None) -> Any:
 
 
 def tuned(
-    face: Face, graph: ExportedGraph, say: Say, float_layers: Sequence[str] | None = None
+    generator: ExportModel, graph: ExportedGraph, say: Say, float_layers: Sequence[str] | None = None
 ) -> tuple[Any, list[dict[str, Any]]]:
     """The int8 model with both outputs, and what each step brought: PSNR before rounding against float32, other latents.
 
@@ -83,11 +83,11 @@ def tuned(
     from export.variants.int8.with_nncf import without_idle_quantisers
 
     # Tails take part, so that ranges reach as far as they do.
-    z, conditions = judged_latents(face.spec, CALIBRATION_SEEDS[:CALIBRATED_ON])
+    z, conditions = judged_latents(generator.spec, CALIBRATION_SEEDS[:CALIBRATED_ON])
     z, label = z[: conditions["tails"].stop], None
-    tested = latents(CALIBRATION_SEEDS[-64:], face.spec.latent_size, face.spec.distribution)
-    if face.spec.classes is not None:
-        label = cycled_labels(face.spec, len(z))
+    tested = latents(CALIBRATION_SEEDS[-64:], generator.spec.latent_size, generator.spec.distribution)
+    if generator.spec.classes is not None:
+        label = cycled_labels(generator.spec, len(z))
     tested_label = label[:64] if label is not None else None
     twin = onnx.load_from_string(graph.twin)
     # As a matrix product the first layer costs so little that it can stay float32, and the latents are never rounded.
@@ -97,9 +97,9 @@ def tuned(
     model = _plain(float_model, z, label)
     if not list(quantised_layers(model)):
         raise VariantUnavailable("NNCF quantises none of this generator's layers")
-    tails, conditions = judged_latents(face.spec, CALIBRATION_SEEDS[-64:])
+    tails, conditions = judged_latents(generator.spec, CALIBRATION_SEEDS[-64:])
     tails = tails[conditions["tails"]]
-    tails_label = cycled_labels(face.spec, len(tails))
+    tails_label = cycled_labels(generator.spec, len(tails))
     wanted_tails = draw(float_model, tails, tails_label, "f32")
     steps: list[dict[str, Any]] = []
 

@@ -12,9 +12,9 @@ from torch import nn
 
 from export.build import build_bundle
 from export.bundle_writer.write import write_bundle
-from export.export_model import Face, draw
-from export.graph.to_onnx import ExportedGraph, finish, onnx_from_face
-from export.parity.reference import reference_from_face
+from export.export_model import ExportModel, draw
+from export.graph.to_onnx import ExportedGraph, export_graph, finish
+from export.parity.reference import render_reference
 from export.parity.verdict import judge
 from export.variants import onnx_fp32
 from gansample.bundle.fidelity import GATES, Fidelity, compare
@@ -52,26 +52,26 @@ class SmallGenerator(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def face() -> Face:
-    return Face(SmallGenerator(), SPEC)
+def generator() -> ExportModel:
+    return ExportModel(SmallGenerator(), SPEC)
 
 
 @pytest.fixture(scope="module")
-def graph(face: Face) -> ExportedGraph:
-    return onnx_from_face(face)
+def graph(generator: ExportModel) -> ExportedGraph:
+    return export_graph(generator)
 
 
 @pytest.fixture(scope="module")
-def bundle(face: Face, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(generator: ExportModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("artifacts") / "small"
-    build_bundle(face, folder, lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
+    build_bundle(generator, folder, lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
     return folder
 
 
-def test_the_bundle_draws_what_pytorch_draws(bundle: Path, face: Face) -> None:
+def test_the_bundle_draws_what_pytorch_draws(bundle: Path, generator: ExportModel) -> None:
     with open_sampler(bundle) as sampler:
         drawn = sampler.sample(range(200))
-    gold = draw(face.in_precision(torch.float64), latents(range(200), 5)).images
+    gold = draw(generator.in_precision(torch.float64), latents(range(200), 5)).images
     assert GATES["fp32"].failures(compare(drawn, gold)) == []
 
 
@@ -108,9 +108,9 @@ def test_the_graph_is_what_the_design_says(bundle: Path) -> None:
     assert str(Path.cwd()).encode() not in model.SerializeToString(), "no path of the exporting machine leaves it"
 
 
-def test_goldens_are_float64s_pictures(bundle: Path, face: Face) -> None:
+def test_goldens_are_float64s_pictures(bundle: Path, generator: ExportModel) -> None:
     with np.load(bundle / "golden.npz") as golden:
-        gold = draw(face.in_precision(torch.float64), latents(golden["seeds"].tolist(), 5)).images
+        gold = draw(generator.in_precision(torch.float64), latents(golden["seeds"].tolist(), 5)).images
         assert np.array_equal(golden["images"], gold)
         assert len(golden["seeds"]) == 64
 
@@ -123,11 +123,11 @@ def test_the_report_shows_both_sides(bundle: Path) -> None:
 
 
 def test_the_same_generator_gives_the_same_file(graph: ExportedGraph) -> None:
-    assert onnx_from_face(Face(SmallGenerator(), SPEC)).model == graph.model
+    assert export_graph(ExportModel(SmallGenerator(), SPEC)).model == graph.model
 
 
 def test_one_perturbed_weight_fails_and_writes_nothing(
-    face: Face, graph: ExportedGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    generator: ExportModel, graph: ExportedGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = onnx.load_from_string(graph.model)
     weight = next(init for init in model.graph.initializer if init.name.endswith("grow.2.weight"))
@@ -136,25 +136,25 @@ def test_one_perturbed_weight_fails_and_writes_nothing(
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     perturbed = finish(model, SPEC)
     assert seal_holds(perturbed), "only the pictures can tell"
-    monkeypatch.setattr("export.build.onnx_from_face", lambda face: ExportedGraph(perturbed, graph.twin))
+    monkeypatch.setattr("export.build.export_graph", lambda generator: ExportedGraph(perturbed, graph.twin))
     with pytest.raises(ParityError, match="does not draw PyTorch's pictures"):
-        build_bundle(face, tmp_path / "out", lambda step: None)
+        build_bundle(generator, tmp_path / "out", lambda step: None)
     assert [path.name for path in tmp_path.iterdir()] == ["out.failed.html"], "a report, and no bundle"
     assert "grow.2 (ConvTranspose2d)" in (tmp_path / "out.failed.html").read_text()
 
 
-def test_comparing_nothing_is_a_failure(face: Face) -> None:
-    reference = reference_from_face(face, range(16))
+def test_comparing_nothing_is_a_failure(generator: ExportModel) -> None:
+    reference = render_reference(generator, range(16))
     with pytest.raises(ValueError, match="comparison of nothing"):
         judge(lambda z, label: z, None, reference, variant="none", precision="fp32", batches={})
     assert GATES["fp32"].failures(compare(np.empty((0, 1, 1, 1), np.uint8), np.empty((0, 1, 1, 1), np.uint8)))
 
 
-def test_a_picture_that_depends_on_its_batch_fails(face: Face) -> None:
-    reference = reference_from_face(face, range(16))
+def test_a_picture_that_depends_on_its_batch_fails(generator: ExportModel) -> None:
+    reference = render_reference(generator, range(16))
 
     def fickle(z: np.ndarray, label: object) -> np.ndarray:
-        images = draw(reference.face, z).images
+        images = draw(reference.generator, z).images
         images[0, 0, 0, 0] ^= len(z) > 1  # one step in one channel: inside the gate, but not the same picture
         return images
 
@@ -207,14 +207,14 @@ def test_pixels_round_half_to_even(value_range: ValueRange, x: float, level: int
             return torch.full((len(z), 1, 1, 1), x, dtype=z.dtype)
 
     spec = Spec(name="c", latent_size=1, height=1, width=1, channels=1, value_range=value_range)
-    face = Face(Constant(), spec)
-    assert int(draw(face, np.zeros((1, 1), np.float32)).images.item()) == level
+    generator = ExportModel(Constant(), spec)
+    assert int(draw(generator, np.zeros((1, 1), np.float32)).images.item()) == level
 
 
 def test_a_conditional_generator_keeps_its_classes(tmp_path: Path) -> None:
     spec = Spec(name="pets", latent_size=5, height=8, width=8, channels=1, classes=("ant", "bee", "cat"))
     network = SmallGenerator(channels=1, classes=3)
-    build_bundle(Face(network, spec), tmp_path / "pets", lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
+    build_bundle(ExportModel(network, spec), tmp_path / "pets", lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
     with open_sampler(tmp_path / "pets") as sampler, np.load(tmp_path / "pets" / "golden.npz") as golden:
         drawn = sampler.sample(golden["seeds"].tolist(), labels=golden["label"].tolist())
         assert GATES["fp32"].failures(compare(drawn, golden["images"])) == []
@@ -234,7 +234,7 @@ class Broken(SmallGenerator):
 @pytest.mark.parametrize(("network", "words"), [(Collapsed(), "same picture for every latent"), (Broken(), "draws NaN")])
 def test_unusable_generators_are_refused(network: nn.Module, words: str, tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=words):
-        build_bundle(Face(network, SPEC), tmp_path / "out", lambda step: None)
+        build_bundle(ExportModel(network, SPEC), tmp_path / "out", lambda step: None)
     assert not (tmp_path / "out").exists()
 
 

@@ -10,10 +10,10 @@ from onnx import TensorProto
 from torch import nn
 
 from export.build import build_bundle
-from export.export_model import Face, draw
+from export.export_model import ExportModel, draw
 from export.graph.compact import compacted, halved
 from export.graph.passes.measure import optimised
-from export.graph.to_onnx import onnx_from_face
+from export.graph.to_onnx import export_graph
 from export.variants import BUILDERS
 from gansample.bundle.open import open_bundle
 from gansample.bundle.spec import Spec
@@ -27,19 +27,19 @@ from train.model.networks import Generator
 SPEC = Spec(name="small", latent_size=8, height=16, width=16, channels=1, classes=("a", "b"))
 
 
-def face() -> Face:
+def generator() -> ExportModel:
     torch.manual_seed(0)
     generator = Generator(latent_size=8, image_size=16, channels=1, width=16, classes=2)
     for parameter in generator.parameters():
         if parameter.dim() > 1:
             nn.init.normal_(parameter, 0, 0.1)
     recompute_statistics(generator, LatentSpace(size=8, class_shares=(0.5, 0.5)))
-    return Face(generator, SPEC)
+    return ExportModel(generator, SPEC)
 
 
 def test_folding_is_exact_in_float64() -> None:
-    original = face().in_precision(torch.float64)
-    folded = compacted(face())
+    original = generator().in_precision(torch.float64)
+    folded = compacted(generator())
     assert not [layer for layer in folded.modules() if isinstance(layer, nn.BatchNorm2d)]
     z, label = latents(range(64), 8), np.arange(64) % 2
     difference = draw(folded.in_precision(torch.float64), z, label).levels - draw(original, z, label).levels
@@ -50,8 +50,8 @@ def test_folding_is_exact_in_float64() -> None:
 
 
 def test_large_tensors_are_stored_in_half_and_not_one_value_changes() -> None:
-    rounded = compacted(face())
-    graph, _ = optimised(onnx_from_face(rounded), rounded.spec, lambda step: None)
+    rounded = compacted(generator())
+    graph, _ = optimised(export_graph(rounded), rounded.spec, lambda step: None)
     small = halved(graph, rounded.spec)
     assert len(small.model) < 0.65 * len(graph.model)
     tensors = onnx.load_from_string(small.model).graph.initializer
@@ -68,12 +68,12 @@ def test_large_tensors_are_stored_in_half_and_not_one_value_changes() -> None:
 
 def test_a_compact_bundle_passes_and_verifies(tmp_path: Path) -> None:
     reference = {"onnx-fp32": BUILDERS["onnx-fp32"]}
-    outcome = build_bundle(face(), tmp_path / "compact", lambda step: None, reference, compact=True)
+    outcome = build_bundle(generator(), tmp_path / "compact", lambda step: None, reference, compact=True)
     assert [report.verdict for report in outcome.reports] == ["PASS"]
     bundle = open_bundle(tmp_path / "compact")
     assert bundle.spec.provenance["weights"]["stored"] == "fp16"
     assert next(check_variants(bundle)).verdict == "PASS"
-    build_bundle(face(), tmp_path / "full", lambda step: None, reference)
+    build_bundle(generator(), tmp_path / "full", lambda step: None, reference)
     full, compact = ((tmp_path / name / "generator.onnx").stat().st_size for name in ("full", "compact"))
     assert compact < 0.65 * full
 
@@ -81,7 +81,7 @@ def test_a_compact_bundle_passes_and_verifies(tmp_path: Path) -> None:
 @pytest.mark.parametrize("factor", [1e-6, 1e7])
 def test_weights_that_half_precision_cannot_hold_are_refused(factor: float) -> None:
     """Too small, and their digits are gone; too large, and they are infinite. The layer after makes up for it in float32."""
-    original = face()
+    original = generator()
     first, second = (layer for layer in original.network.layers if isinstance(layer, nn.ConvTranspose2d))
     norm = original.network.layers[5]
     with torch.no_grad():

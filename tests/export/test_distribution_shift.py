@@ -98,7 +98,7 @@ def test_the_random_network_never_changes() -> None:
 
 
 def feature_file(path: Path, elem_type: int, shape: list[str | int], output: list[str | int]) -> Path:
-    """A network that means over everything but batch and channels, with the declared face."""
+    """A network that means over everything but batch and channels, with the declared generator."""
     planes = elem_type == TensorProto.FLOAT
     axes = numpy_helper.from_array(np.array([2, 3] if planes else [1, 2]), "axes")
     nodes = [

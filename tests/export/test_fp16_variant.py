@@ -12,10 +12,10 @@ import torch
 from onnx import TensorProto
 from torch import Tensor, nn
 
-from export.export_model import Drawn, Face, draw
+from export.export_model import Drawn, ExportModel, draw
 from export.graph.half import cast_to_half, half_nodes
 from export.graph.half_range import measure_peaks
-from export.graph.to_onnx import ExportedGraph, onnx_from_face
+from export.graph.to_onnx import ExportedGraph, export_graph
 from export.parity.reference import levels_psnr_db
 from export.variants import onnx_fp16
 from export.variants.base import VariantUnavailable
@@ -48,31 +48,31 @@ class Deconvolutions(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def small() -> tuple[Face, ExportedGraph]:
+def small() -> tuple[ExportModel, ExportedGraph]:
     return _exported(1.0)
 
 
 @pytest.fixture(scope="module")
-def loud() -> tuple[Face, ExportedGraph]:
+def loud() -> tuple[ExportModel, ExportedGraph]:
     """The same pictures, but the second layer's values pass 65,504 and the third's weights vanish below the smallest half."""
     return _exported(1e6)
 
 
-def _exported(gain: float) -> tuple[Face, ExportedGraph]:
+def _exported(gain: float) -> tuple[ExportModel, ExportedGraph]:
     torch.manual_seed(0)
-    face = Face(Deconvolutions(gain), SPEC)
-    return face, onnx_from_face(face)
+    generator = ExportModel(Deconvolutions(gain), SPEC)
+    return generator, export_graph(generator)
 
 
-def _gold(face: Face, z: np.ndarray) -> Drawn:
-    return draw(face.in_precision(torch.float64), z)
+def _gold(generator: ExportModel, z: np.ndarray) -> Drawn:
+    return draw(generator.in_precision(torch.float64), z)
 
 
 def _silent(message: str) -> None:
     pass
 
 
-def test_the_variant_passes_its_gate_and_its_file_has_the_same_face(small: tuple[Face, ExportedGraph]) -> None:
+def test_the_variant_passes_its_gate_and_its_file_has_the_same_generator(small: tuple[ExportModel, ExportedGraph]) -> None:
     built = onnx_fp16.build(*small, _silent)
     z = latents(range(256), SPEC.latent_size)
     with built.open() as runner:
@@ -83,7 +83,7 @@ def test_the_variant_passes_its_gate_and_its_file_has_the_same_face(small: tuple
     assert not built.measured_here
 
 
-def test_convolutions_compute_in_half_and_the_head_in_float32(small: tuple[Face, ExportedGraph]) -> None:
+def test_convolutions_compute_in_half_and_the_head_in_float32(small: tuple[ExportModel, ExportedGraph]) -> None:
     model = onnx.load_from_string(onnx_fp16.build(*small, _silent).files[onnx_fp16.FILE])
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
     types = {v.name: v.type.tensor_type.elem_type for v in [*inferred.value_info, *inferred.input, *inferred.output]}
@@ -97,29 +97,29 @@ def test_convolutions_compute_in_half_and_the_head_in_float32(small: tuple[Face,
     assert casts == 3, "one down behind the input, one up before the head, one to uint8"
 
 
-def test_the_emulation_rounds_what_torch_rounds(small: tuple[Face, ExportedGraph]) -> None:
+def test_the_emulation_rounds_what_torch_rounds(small: tuple[ExportModel, ExportedGraph]) -> None:
     """Two independent half computations with float32 sums are nearer to each other than either is to float64.
 
     torch's own half kernels sum as the processor at hand can, some of them in half: so torch rounds here and sums in float32.
     """
-    face, graph = small
+    generator, graph = small
     z = latents(range(64), SPEC.latent_size)
     session = onnxruntime.InferenceSession(cast_to_half(onnx.load_from_string(graph.twin), emulate=True).SerializeToString())
     emulated = session.run(["levels"], {"z": z})[0]
-    network: Any = copy.deepcopy(face.in_precision(torch.float32).network)
+    network: Any = copy.deepcopy(generator.in_precision(torch.float32).network)
     for parameter in network.parameters():
         parameter.data = parameter.data.half().float()
     for layer in (network.first, network.second, network.third):
         layer.register_forward_hook(lambda layer, taken, given: given.half().float())
     with torch.no_grad():
-        torch_half = face.head(network.features(torch.from_numpy(z).half().float()).mul(3).tanh())
-    gold = _gold(face, z).levels
+        torch_half = generator.head(network.features(torch.from_numpy(z).half().float()).mul(3).tanh())
+    gold = _gold(generator, z).levels
     ours, theirs = levels_psnr_db(emulated, gold), levels_psnr_db(torch_half.numpy(), gold)
     assert abs(ours - theirs) < 1.0
     assert levels_psnr_db(emulated, torch_half.double().numpy()) > ours + 3
 
 
-def test_every_half_result_of_the_emulation_is_a_half(small: tuple[Face, ExportedGraph]) -> None:
+def test_every_half_result_of_the_emulation_is_a_half(small: tuple[ExportModel, ExportedGraph]) -> None:
     twin = onnx.load_from_string(small[1].twin)
     emulation = cast_to_half(twin, emulate=True)
     names = [node.output[0] for node in half_nodes(twin)]
@@ -129,7 +129,7 @@ def test_every_half_result_of_the_emulation_is_a_half(small: tuple[Face, Exporte
         assert np.array_equal(values, values.astype(np.float16).astype(np.float32))
 
 
-def test_the_peak_of_every_layer_is_recorded_under_its_own_name(small: tuple[Face, ExportedGraph]) -> None:
+def test_the_peak_of_every_layer_is_recorded_under_its_own_name(small: tuple[ExportModel, ExportedGraph]) -> None:
     peaks = {peak.layer: peak for peak in measure_peaks(onnx.load_from_string(small[1].twin), SPEC, range(32))}
     with torch.no_grad():
         z = latents(range(32), SPEC.latent_size)
@@ -141,20 +141,20 @@ def test_the_peak_of_every_layer_is_recorded_under_its_own_name(small: tuple[Fac
     assert peaks["first"].headroom == pytest.approx(65_504 / float(first), rel=1e-4)
 
 
-def test_layers_that_leave_the_range_keep_float32(loud: tuple[Face, ExportedGraph]) -> None:
+def test_layers_that_leave_the_range_keep_float32(loud: tuple[ExportModel, ExportedGraph]) -> None:
     said: list[str] = []
-    face, graph = loud
-    built = onnx_fp16.build(face, graph, said.append)
+    generator, graph = loud
+    built = onnx_fp16.build(generator, graph, said.append)
     kept = built.notes["kept_float32"]
     assert {"second", "third"} <= set(kept)
     assert "first" not in kept
     assert f"{len(kept)} of {len(built.notes['peaks'])} nodes keep float32" in said[0]
     z = latents(range(64), SPEC.latent_size)
     with built.open() as runner:
-        assert not GATES["fp16"].failures(compare(runner.run(z, None), _gold(face, z).images))
+        assert not GATES["fp16"].failures(compare(runner.run(z, None), _gold(generator, z).images))
 
 
-def test_without_that_the_same_generator_breaks(loud: tuple[Face, ExportedGraph]) -> None:
+def test_without_that_the_same_generator_breaks(loud: tuple[ExportModel, ExportedGraph]) -> None:
     """Or the test above would pass with nothing kept."""
     z = latents(range(8), SPEC.latent_size)
     session = onnxruntime.InferenceSession(cast_to_half(onnx.load_from_string(loud[1].twin), emulate=True).SerializeToString())
@@ -162,17 +162,17 @@ def test_without_that_the_same_generator_breaks(loud: tuple[Face, ExportedGraph]
     assert not np.allclose(broken, _gold(loud[0], z).levels, atol=10)
 
 
-def test_a_generator_without_anything_to_gain_is_not_run(small: tuple[Face, ExportedGraph]) -> None:
+def test_a_generator_without_anything_to_gain_is_not_run(small: tuple[ExportModel, ExportedGraph]) -> None:
     class Waves(nn.Module):
         def forward(self, z: Tensor) -> Tensor:
             return z.repeat(1, 48).sin().reshape(-1, 3, 16, 16)
 
-    face = Face(Waves(), SPEC)
+    generator = ExportModel(Waves(), SPEC)
     with pytest.raises(VariantUnavailable, match="no layer of this generator gains from half precision"):
-        onnx_fp16.build(face, onnx_from_face(face), _silent)
+        onnx_fp16.build(generator, export_graph(generator), _silent)
 
 
-def test_the_receipt_says_what_was_executed(small: tuple[Face, ExportedGraph]) -> None:
+def test_the_receipt_says_what_was_executed(small: tuple[ExportModel, ExportedGraph]) -> None:
     notes = onnx_fp16.build(*small, _silent).notes
     assert notes["executed"]["gpu"].startswith("NOT RUN")
     assert "computes it in float32" in notes["executed"]["file"]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from export.graph.to_onnx import onnx_from_face
+from export.graph.to_onnx import export_graph
 from export.importers.load_generator import Taken, take
 from export.importers.request import Request
-from export.parity.reference import reference_from_face
+from export.parity.reference import render_reference
 from export.parity.verdict import judge
 from export.variants.onnx_fp32 import levels_of
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
@@ -21,9 +21,9 @@ BATCHES = {1: 4, 2: 8, 3: 9, 17: 64}  # the distribution is judged over all 64
 
 
 def verdict(taken: Taken) -> str:
-    face = taken.face
-    graph, reference = onnx_from_face(face), reference_from_face(face, range(64))
-    with OnnxRuntimeRunner(graph.model, face.spec) as runner:
+    generator = taken.generator
+    graph, reference = export_graph(generator), render_reference(generator, range(64))
+    with OnnxRuntimeRunner(graph.model, generator.spec) as runner:
         report = judge(runner.run, levels_of(graph.twin), reference, variant="onnx-fp32", precision="fp32", batches=BATCHES)
     return report.verdict if not report.failures else "; ".join(report.failures)
 

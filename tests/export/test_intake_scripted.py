@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from export.graph.to_onnx import onnx_from_face
+from export.graph.to_onnx import export_graph
 from export.importers.load_generator import take
 from export.importers.request import Request
-from export.parity.reference import reference_from_face
+from export.parity.reference import render_reference
 from gansample.errors import ArtefactError
 from gansample.latents import latents
 
@@ -132,35 +132,35 @@ def scripted(network: nn.Module, folder: Path) -> Path:
 @pytest.mark.parametrize("kind", [Blocks, Lists, Branches, FixedBatch, OptionalLabel])
 def test_a_scripted_program_draws_what_its_class_draws(kind: type[nn.Module], tmp_path: Path) -> None:
     network = kind()
-    face = take(Request(torchscript=scripted(network, tmp_path))).face
-    z, label = latents(range(16), face.spec.latent_size), None
-    assert (face.spec.height, face.spec.channels) == (16, 3)
+    generator = take(Request(torchscript=scripted(network, tmp_path))).generator
+    z, label = latents(range(16), generator.spec.latent_size), None
+    assert (generator.spec.height, generator.spec.channels) == (16, 3)
     feed = {"z": z}
     if kind is OptionalLabel:
         label = np.arange(16) % 5
         feed["label"] = label
-    levels = onnxruntime.InferenceSession(onnx_from_face(face).twin).run(["levels"], feed)[0]
+    levels = onnxruntime.InferenceSession(export_graph(generator).twin).run(["levels"], feed)[0]
     with torch.no_grad():
         drawn = network(torch.from_numpy(z)) if label is None else network(torch.from_numpy(z), torch.from_numpy(label))
     picture = drawn["image"] if isinstance(drawn, dict) else drawn
-    np.testing.assert_allclose(levels, face.head(picture).numpy(), atol=1e-3)
+    np.testing.assert_allclose(levels, generator.head(picture).numpy(), atol=1e-3)
 
 
 def test_a_file_of_halves_is_called_with_floats(tmp_path: Path) -> None:
-    face = take(Request(torchscript=scripted(Blocks().half(), tmp_path))).face
-    assert {value.dtype for value in face.parameters()} == {torch.float32}
+    generator = take(Request(torchscript=scripted(Blocks().half(), tmp_path))).generator
+    assert {value.dtype for value in generator.parameters()} == {torch.float32}
 
 
 def test_a_loop_over_the_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="one by one, which fixes their number"):
-        onnx_from_face(take(Request(torchscript=scripted(OneByOne(), tmp_path))).face)
+        export_graph(take(Request(torchscript=scripted(OneByOne(), tmp_path))).generator)
 
 
 def test_a_branch_on_computed_values_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="branches on values that it computes"):
-        onnx_from_face(take(Request(torchscript=scripted(Deciding(), tmp_path))).face)
+        export_graph(take(Request(torchscript=scripted(Deciding(), tmp_path))).generator)
 
 
 def test_a_precision_written_into_the_code_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="does not draw in float64"):
-        reference_from_face(take(Request(torchscript=scripted(FixedPrecision(), tmp_path))).face, range(4))
+        render_reference(take(Request(torchscript=scripted(FixedPrecision(), tmp_path))).generator, range(4))

@@ -128,15 +128,15 @@ def off(name: str, network: nn.Module) -> float:
 def test_it_is_recognised_without_its_class(name: str) -> None:
     request = Request(weights=ROOT / name / FILES[name], value_range="sigmoid" if name == SIGMOID else None)
     taken = take(request)
-    assert off(name, taken.face.network) < 1e-5
-    assert taken.face.spec.distribution == ("uniform" if name == "dcgan32-deconv-conv" else "normal")
-    assert taken.face.spec.classes == (tuple("0123456789") if name.startswith("cwgan") else None)
+    assert off(name, taken.generator.network) < 1e-5
+    assert taken.generator.spec.distribution == ("uniform" if name == "dcgan32-deconv-conv" else "normal")
+    assert taken.generator.spec.classes == (tuple("0123456789") if name.startswith("cwgan") else None)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_with_its_class_the_bundle_passes(name: str, tmp_path: Path) -> None:
     taken = take(Request(weights=ROOT / name / FILES[name], generator=f"{SOURCE}:{CLASSES[name]}"))
-    assert off(name, taken.face.network) < 1e-5
-    outcome = build_bundle(taken.face, tmp_path / name, lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
+    assert off(name, taken.generator.network) < 1e-5
+    outcome = build_bundle(taken.generator, tmp_path / name, lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
     assert [report.verdict for report in outcome.reports] == ["PASS"]

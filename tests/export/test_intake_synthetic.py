@@ -22,24 +22,24 @@ def taken(name: str, folder: Path) -> Taken:
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_called_as_its_author_meant(name: str, tmp_path: Path) -> None:
     case = CASES[name]
-    face = taken(name, tmp_path).face
-    form = face.network.form
-    assert (face.spec.channels, face.spec.height, face.spec.width) == case.image
-    assert face.spec.latent_size == case.latent
-    assert face.spec.value_range == case.value_range
-    assert (len(face.spec.classes) if face.spec.classes else None) == case.classes
+    generator = taken(name, tmp_path).generator
+    form = generator.network.form
+    assert (generator.spec.channels, generator.spec.height, generator.spec.width) == case.image
+    assert generator.spec.latent_size == case.latent
+    assert generator.spec.value_range == case.value_range
+    assert (len(generator.spec.classes) if generator.spec.classes else None) == case.classes
     assert (form.label, form.layout) == (case.form, case.layout)
     assert form.batch is None
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_its_pictures_are_its_own(name: str, tmp_path: Path) -> None:
-    """Through the face come the numbers that the author's module gives for the same latents."""
+    """Through the generator come the numbers that the author's module gives for the same latents."""
     case, module = CASES[name], trained_case(name)
     inputs = example(case, 6)
     z, label = latents_of(case, inputs)
     with torch.no_grad():
-        ours = taken(name, tmp_path).face.network(z, label)
+        ours = taken(name, tmp_path).generator.network(z, label)
         theirs = module(*inputs)
     if isinstance(theirs, dict):
         theirs = theirs["image"]

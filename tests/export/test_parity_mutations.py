@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from export.export_model import Face, PixelHead, draw
-from export.graph.to_onnx import onnx_from_face
+from export.export_model import ExportModel, PixelHead, draw
+from export.graph.to_onnx import export_graph
 from export.parity.graph_tensors import onnx_tensors
-from export.parity.reference import Reference, reference_from_face
+from export.parity.reference import Reference, render_reference
 from export.parity.verdict import ParityReport, judge
 from gansample.bundle.spec import Spec
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
@@ -67,12 +67,12 @@ def trained_like() -> Generator:
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    return reference_from_face(Face(trained_like(), SPEC), seeds=range(128))
+    return render_reference(ExportModel(trained_like(), SPEC), seeds=range(128))
 
 
-def judged(face: Face, reference: Reference) -> ParityReport:
-    """The verdict on `face` after the whole way: exported to ONNX, drawn by ONNX Runtime."""
-    graph = onnx_from_face(face)
+def judged(generator: ExportModel, reference: Reference) -> ParityReport:
+    """The verdict on `generator` after the whole way: exported to ONNX, drawn by ONNX Runtime."""
+    graph = export_graph(generator)
     with OnnxRuntimeRunner(graph.model, SPEC, threads=2) as runner:
         return judge(
             runner.run,
@@ -86,7 +86,7 @@ def judged(face: Face, reference: Reference) -> ParityReport:
 
 
 def test_the_generator_itself_passes(reference: Reference) -> None:
-    report = judged(Face(trained_like(), SPEC), reference)
+    report = judged(ExportModel(trained_like(), SPEC), reference)
     assert report.failures == ()
     assert report.divergence is None
     assert {row.batch for row in report.rows} == {1, 3, 64}
@@ -119,7 +119,7 @@ def test_a_mutation_fails_and_its_layer_is_named(mutate: Callable[[Generator], N
     generator = trained_like()
     with torch.no_grad():
         mutate(generator)
-    report = judged(Face(generator, SPEC), reference)
+    report = judged(ExportModel(generator, SPEC), reference)
     assert report.verdict == "FAIL"
     assert report.divergence is not None
     # The exporter folds batch norms into the layer before, so a fault in one may be seen at the other.
@@ -127,7 +127,7 @@ def test_a_mutation_fails_and_its_layer_is_named(mutate: Callable[[Generator], N
     assert any(report.divergence.first.startswith(f"net.{i} ") for i in (first, first - 1)), report.divergence.first
 
 
-class RoundingDown(Face):
+class RoundingDown(ExportModel):
     def forward(self, z: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
         levels = self.head(self.network(z))
         return levels.floor().to(torch.uint8), levels
@@ -146,23 +146,23 @@ def test_rounding_down_fails_and_no_layer_is_blamed(reference: Reference) -> Non
 
 
 def test_a_range_that_is_off_by_one_part_in_256_fails(reference: Reference) -> None:
-    face = Face(trained_like(), SPEC)
-    face.head = HalfStepHigh("tanh")
-    report = judged(face, reference)
+    generator = ExportModel(trained_like(), SPEC)
+    generator.head = HalfStepHigh("tanh")
+    report = judged(generator, reference)
     assert report.verdict == "FAIL"
     assert report.divergence is not None
     assert "pixel head" in report.divergence.first
 
 
 def test_dropout_left_on_fails(reference: Reference) -> None:
-    face = Face(trained_like(), SPEC)
-    face.network.train()
-    for module in face.network.modules():
+    generator = ExportModel(trained_like(), SPEC)
+    generator.network.train()
+    for module in generator.network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()  # only the dropout is at fault
     torch.manual_seed(1)
     report = judge(
-        lambda z, label: draw(face, z, label).images,
+        lambda z, label: draw(generator, z, label).images,
         None,
         reference,
         variant="dropout",
@@ -174,12 +174,12 @@ def test_dropout_left_on_fails(reference: Reference) -> None:
 
 
 def test_batch_statistics_left_on_fail(reference: Reference) -> None:
-    face = Face(trained_like(), SPEC)
-    for module in face.network.modules():
+    generator = ExportModel(trained_like(), SPEC)
+    for module in generator.network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.train()
     report = judge(
-        lambda z, label: draw(face, z, label).images,
+        lambda z, label: draw(generator, z, label).images,
         None,
         reference,
         variant="train-mode",
@@ -192,10 +192,10 @@ def test_batch_statistics_left_on_fail(reference: Reference) -> None:
 
 def test_one_ruined_picture_among_many_fails_though_the_mean_is_fine(reference: Reference) -> None:
     """A thousand good pictures hide one that is garbage from any mean."""
-    face = Face(trained_like(), SPEC)
+    generator = ExportModel(trained_like(), SPEC)
 
     def images(z: np.ndarray, label: np.ndarray | None) -> np.ndarray:
-        drawn = draw(face, z, label).images
+        drawn = draw(generator, z, label).images
         drawn[(z == reference.z[77]).all(axis=1)] ^= 0x80
         return drawn
 

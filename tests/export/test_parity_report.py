@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from export.bundle_writer.pareto import Point, pareto_front, pareto_svg
 from export.bundle_writer.report import Judged, LeftOut, amplified_difference, report_html
-from export.export_model import Face, draw
-from export.parity.reference import Reference, reference_from_face
+from export.export_model import ExportModel, draw
+from export.parity.reference import Reference, render_reference
 from export.parity.verdict import ParityReport, judge
 from gansample.bundle.spec import Spec
 
@@ -77,12 +77,12 @@ class Generator(nn.Module):
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    return reference_from_face(Face(Generator(), SPEC), seeds=range(96))
+    return render_reference(ExportModel(Generator(), SPEC), seeds=range(96))
 
 
-def judged(reference: Reference, face: Face, variant: str, offset: int = 0) -> ParityReport:
+def judged(reference: Reference, generator: ExportModel, variant: str, offset: int = 0) -> ParityReport:
     def images(z: np.ndarray, label: np.ndarray | None) -> np.ndarray:
-        drawn = draw(face, z, label).images
+        drawn = draw(generator, z, label).images
         drawn[(label == 2) if label is not None else slice(0)] ^= np.uint8(offset)
         return drawn
 
@@ -90,8 +90,8 @@ def judged(reference: Reference, face: Face, variant: str, offset: int = 0) -> P
 
 
 def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(reference: Reference) -> None:
-    face = Face(Generator(), SPEC)
-    right, wrong = judged(reference, face, "onnx-fp32"), judged(reference, face, "openvino-fp32", offset=2)
+    generator = ExportModel(Generator(), SPEC)
+    right, wrong = judged(reference, generator, "onnx-fp32"), judged(reference, generator, "openvino-fp32", offset=2)
     assert (right.verdict, wrong.verdict) == ("PASS", "FAIL")
     page = report_html(
         SPEC,
@@ -112,7 +112,7 @@ def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(referenc
 
 
 def test_a_conditional_generator_is_judged_on_all_its_classes_and_the_worst_is_named(reference: Reference) -> None:
-    report = judged(reference, Face(Generator(), SPEC), "openvino-fp32", offset=2)
+    report = judged(reference, ExportModel(Generator(), SPEC), "openvino-fp32", offset=2)
     assert reference.label is not None
     assert set(reference.label.tolist()) == {0, 1, 2}
     assert report.worst_class is not None
@@ -122,7 +122,7 @@ def test_a_conditional_generator_is_judged_on_all_its_classes_and_the_worst_is_n
 
 
 def test_the_search_only_ever_makes_the_worst_latent_worse(reference: Reference) -> None:
-    report = judged(reference, Face(Generator(), SPEC).in_precision(torch.bfloat16), "bf16")
+    report = judged(reference, ExportModel(Generator(), SPEC).in_precision(torch.bfloat16), "bf16")
     assert report.worst.psnr_db <= report.worst.seed_psnr_db
     assert report.worst.searched == 96
     error = np.square(report.worst.drawn.astype(float) - report.worst.gold).mean()

@@ -14,9 +14,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 from torch import nn
 
 from export.bundle_writer.bom import BOM
-from export.export_model import Face
+from export.export_model import ExportModel
 from export.graph.passes.measure import PASSES, optimised
-from export.graph.to_onnx import onnx_from_face
+from export.graph.to_onnx import export_graph
 from export.variants import builders
 from export.variants.decisions import Decisions
 from gansample.bundle.open import Bundle, open_bundle
@@ -102,7 +102,7 @@ def test_decisions_are_read_from_the_bundle_they_made(twice: tuple[Bundle, Bundl
 def test_a_pass_is_kept_as_it_was_decided_whatever_the_stopwatch_says(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     first = nn.Sequential(nn.Unflatten(1, (12, 1, 1)), nn.ConvTranspose2d(12, 8, 4), nn.ReLU())  # a matrix product, really
-    graph = onnx_from_face(Face(nn.Sequential(first, nn.ConvTranspose2d(8, 1, 4, 2, 1), nn.Tanh()), GREY))
+    graph = export_graph(ExportModel(nn.Sequential(first, nn.ConvTranspose2d(8, 1, 4, 2, 1), nn.Tanh()), GREY))
     monkeypatch.setattr("export.graph.passes.measure.speedup", lambda *_: 0.1 if kept else 9.0)
     decided = dict.fromkeys(PASSES, kept)
     optimal, notes = optimised(graph, GREY, lambda step: None, decided=decided)

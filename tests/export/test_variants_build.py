@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from export.build import Outcome, build_bundle
-from export.export_model import Face
+from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
 from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable, onnx_fp32, openvino_fp32, openvino_int8
 from export.variants.base import Say
@@ -24,7 +24,7 @@ from gansample.runtimes.open import open_runner
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
 
 
-def small_face() -> Face:
+def small_generator() -> ExportModel:
     """A DCGAN of 16×16 pictures, width 16, with settled BatchNorm statistics and tails like a trained one's."""
     torch.manual_seed(0)
     layers: list[nn.Module] = []
@@ -35,18 +35,18 @@ def small_face() -> Face:
     with torch.no_grad():
         for _ in range(30):
             network.train()(torch.randn(64, 12))
-    return Face(network, Spec(name="small", latent_size=12, height=16, width=16, channels=3))
+    return ExportModel(network, Spec(name="small", latent_size=12, height=16, width=16, channels=3))
 
 
 @pytest.fixture(scope="module")
-def face() -> Face:
-    return small_face()
+def generator() -> ExportModel:
+    return small_generator()
 
 
 @pytest.fixture(scope="module")
-def built(face: Face, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
+def built(generator: ExportModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
     out = tmp_path_factory.mktemp("bundle") / "small"
-    return build_bundle(face, out, lambda step: None), out
+    return build_bundle(generator, out, lambda step: None), out
 
 
 def test_every_variant_is_in_the_bundle_or_left_out_with_a_reason(built: tuple[Outcome, Path]) -> None:
@@ -82,42 +82,42 @@ def test_every_variant_opens_from_the_bundle_and_draws_the_goldens(built: tuple[
             assert np.abs(runner.run(z, None) - gold).mean() < (2.0 if variant.precision == "int8" else 0.5)
 
 
-def build_with(face: Face, out: Path, builders: Mapping[str, Builder]) -> tuple[Outcome, dict[str, Any]]:
-    outcome = build_bundle(face, out, lambda step: None, builders)
+def build_with(generator: ExportModel, out: Path, builders: Mapping[str, Builder]) -> tuple[Outcome, dict[str, Any]]:
+    outcome = build_bundle(generator, out, lambda step: None, builders)
     return outcome, json.loads((out / "bundle.json").read_text())
 
 
-def test_not_run_and_fail_are_left_out_and_recorded(face: Face, tmp_path: Path) -> None:
-    def absent(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def test_not_run_and_fail_are_left_out_and_recorded(generator: ExportModel, tmp_path: Path) -> None:
+    def absent(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
         raise VariantUnavailable("no such hardware")
 
-    def broken(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
-        other = small_face()
+    def broken(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
+        other = small_generator()
         with torch.no_grad():
             other.network[1].weight.mul_(1.1)  # type: ignore[index, operator, union-attr]
-        from export.graph.to_onnx import onnx_from_face
+        from export.graph.to_onnx import export_graph
 
-        return openvino_fp32.build(other, onnx_from_face(other), say)
+        return openvino_fp32.build(other, export_graph(other), say)
 
-    outcome, document = build_with(face, tmp_path / "b", {"onnx-fp32": onnx_fp32.build, "gone": absent, "wrong": broken})
+    outcome, document = build_with(generator, tmp_path / "b", {"onnx-fp32": onnx_fp32.build, "gone": absent, "wrong": broken})
     assert [(entry.name, entry.verdict) for entry in outcome.left_out] == [("gone", "NOT RUN"), ("wrong", "FAIL")]
     assert document["left_out"][0]["reasons"] == ["no such hardware"]
     assert [row["name"] for row in document["variants"]] == ["onnx-fp32"]
 
 
-def test_a_reference_that_fails_writes_nothing(face: Face, tmp_path: Path) -> None:
-    def wrong(face: Face, graph: ExportedGraph, say: Say) -> BuiltVariant:
-        other = Face(nn.Sequential(face.network, nn.Threshold(0.0, 0.0)), face.spec)
-        from export.graph.to_onnx import onnx_from_face
+def test_a_reference_that_fails_writes_nothing(generator: ExportModel, tmp_path: Path) -> None:
+    def wrong(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
+        other = ExportModel(nn.Sequential(generator.network, nn.Threshold(0.0, 0.0)), generator.spec)
+        from export.graph.to_onnx import export_graph
 
-        return onnx_fp32.build(other, onnx_from_face(other), say)
+        return onnx_fp32.build(other, export_graph(other), say)
 
     with pytest.raises(ParityError, match="does not draw PyTorch's pictures"):
-        build_bundle(face, tmp_path / "b", lambda step: None, {"onnx-fp32": wrong})
+        build_bundle(generator, tmp_path / "b", lambda step: None, {"onnx-fp32": wrong})
     assert not (tmp_path / "b").exists()
 
 
-def test_without_nncf_int8_is_not_run(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nncf_int8_is_not_run(generator: ExportModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "nncf", None)
     with pytest.raises(VariantUnavailable, match="nncf is not installed"):
-        openvino_int8.build(face, ExportedGraph(b"", b""), lambda step: None)
+        openvino_int8.build(generator, ExportedGraph(b"", b""), lambda step: None)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from export.export_model import Face
+from export.export_model import ExportModel
 from export.graph.passes.equalise import equalised, seams
-from export.graph.to_onnx import onnx_from_face
+from export.graph.to_onnx import export_graph
 from gansample.bundle.spec import Spec
 from gansample.latents import latents
 
@@ -26,7 +26,7 @@ def test_equalised_channels_change_no_picture_and_one_range_suits_them() -> None
         nn.ConvTranspose2d(8, 12, 4, 2, 1), nn.LeakyReLU(0.2), nn.Upsample(scale_factor=2),
         nn.Conv2d(12, 1, 3, 1, 1), nn.Tanh(),
     )  # fmt: skip
-    graph = onnx_from_face(Face(network, Spec(name="three", latent_size=6, height=16, width=16, channels=1)))
+    graph = export_graph(ExportModel(network, Spec(name="three", latent_size=6, height=16, width=16, channels=1)))
     twin = onnx.load_from_string(graph.twin)
     assert len(list(seams(twin))) == 2
     z = latents(range(32), 6)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from export.export_model import Face
-from export.graph.to_onnx import onnx_from_face
+from export.export_model import ExportModel
+from export.graph.to_onnx import export_graph
 from export.variants import openvino_model
 from export.variants.int8.keep_float import draw
 from export.variants.int8.layers import quantised_layers
@@ -20,8 +20,10 @@ pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.m
 def test_quantisers_that_no_int8_layer_reads_are_taken_out() -> None:
     """After the last activation, on a looked-up label's way, and doubled around an upsampling; what is left still quantises."""
     torch.manual_seed(0)
-    face = Face(Labelled(), Spec(name="labelled", latent_size=12, height=16, width=16, channels=1, classes=("a", "b", "c")))
-    float_model = openvino_model.read(onnx_from_face(face).twin)
+    generator = ExportModel(
+        Labelled(), Spec(name="labelled", latent_size=12, height=16, width=16, channels=1, classes=("a", "b", "c"))
+    )
+    float_model = openvino_model.read(export_graph(generator).twin)
     z, label = latents(range(64), 12), np.arange(64) % 3
     plain = quantised(float_model, z, label)
     model = without_idle_quantisers(plain, float_model)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from export.build import BUILDERS, build_bundle
-from export.importers.from_run import face_from_run
+from export.importers.from_run import generator_from_run
 from gansample.errors import ArtefactError, UsageError
 from tests.support.make_tiny_bundle import make_tiny_bundle
 from tests.support.tiny_training import tiny_data, tiny_judge, tiny_run
@@ -24,7 +24,7 @@ def digits_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generator of digits that was trained for a second and exported as `make export` does it, by its plain graph."""
     folder = tmp_path_factory.mktemp("evaluate")
     run = tiny_run(folder / "run")
-    build_bundle(face_from_run(run), folder / "bundle", lambda text: None, {"onnx-fp32": BUILDERS["onnx-fp32"]})
+    build_bundle(generator_from_run(run), folder / "bundle", lambda text: None, {"onnx-fp32": BUILDERS["onnx-fp32"]})
     return folder / "bundle"
 
 

@@ -42,7 +42,7 @@ def run_batched(
 Port = tuple[str, list[int]]  # element type and the sizes after the batch
 
 
-def check_face(ports: dict[str, Port], spec: Spec, source: str) -> None:
+def check_io(ports: dict[str, Port], spec: Spec, source: str) -> None:
     """Compare what a graph takes and gives with what the spec promises; ArtefactError on the first difference.
 
     ports  every input and output by name, with its element type as numpy names it and its sizes after the batch.

@@ -6,14 +6,14 @@ import numpy.typing as npt
 
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, Port, check_face, runtime_errors
+from gansample.runtimes.base import ClosingRunner, Port, check_io, runtime_errors
 from gansample.types import Images, Labels, Latents
 
 _NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
 
 
 class OnnxRuntimeRunner(ClosingRunner):
-    """Opens an ONNX model given as bytes (whose digest the caller has checked) and compares its face with `spec`."""
+    """Opens an ONNX model given as bytes (digest already checked) and compares its inputs and outputs with `spec`."""
 
     backend = "onnxruntime-cpu"
 
@@ -31,7 +31,7 @@ class OnnxRuntimeRunner(ClosingRunner):
             options.intra_op_num_threads = threads
         with runtime_errors("ONNX Runtime", source):
             self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        check_face(ports_of(self._session), spec, source)
+        check_io(ports_of(self._session), spec, source)
 
     def run(self, z: Latents, label: Labels | None) -> Images:
         feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
@@ -44,6 +44,6 @@ class OnnxRuntimeRunner(ClosingRunner):
 
 
 def ports_of(session: Any) -> dict[str, Port]:
-    """A session's inputs and outputs by name, as `check_face` takes them."""
+    """A session's inputs and outputs by name, as `check_io` takes them."""
     ports = [*session.get_inputs(), *session.get_outputs()]
     return {port.name: (_NUMPY_NAMES.get(port.type, port.type), list(port.shape[1:])) for port in ports}

@@ -9,7 +9,7 @@ import numpy as np
 
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable, GansampleError
-from gansample.runtimes.base import ClosingRunner, check_face
+from gansample.runtimes.base import ClosingRunner, check_io
 from gansample.runtimes.cuda_graphs import draw_in_lanes, prove_lane
 from gansample.runtimes.onnxruntime_cpu import ports_of
 from gansample.types import Images, Labels, Latents
@@ -27,7 +27,7 @@ REPAIR = "pip install --force-reinstall 'gansample[gpu]'"
 
 
 class OnnxRuntimeCudaRunner(ClosingRunner):
-    """Opens an ONNX model given as bytes (whose digest the caller has checked) and compares its face with `spec`."""
+    """Opens an ONNX model given as bytes (digest already checked) and compares its inputs and outputs with `spec`."""
 
     backend = "onnxruntime-cuda"
 
@@ -53,7 +53,7 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
             raise BackendUnavailable(f"ONNX Runtime cannot run {source} on CUDA ({_last_line(error)})", REPAIR) from error
         if (first := self._session.get_providers()[0]) != PROVIDER:
             raise BackendUnavailable(f"ONNX Runtime runs {source} on {first} instead of CUDA", REPAIR)
-        check_face(ports_of(self._session), spec, source)
+        check_io(ports_of(self._session), spec, source)
         self._lanes: dict[int, _Lane] = {}
         self._turn = threading.Lock()  # a lane's buffers belong to one caller at a time
 

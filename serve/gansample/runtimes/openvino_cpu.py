@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from gansample.bundle.spec import Precision, Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, Port, check_face, runtime_errors
+from gansample.runtimes.base import ClosingRunner, Port, check_io, runtime_errors
 from gansample.types import Images, Labels, Latents
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -26,7 +26,7 @@ HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 
 
 class OpenVinoRunner(ClosingRunner):
-    """Opens an ONNX or IR model given as bytes (whose digests the caller has checked) and compares its face with `spec`.
+    """Opens an ONNX or IR model given as bytes (digests already checked) and compares its inputs and outputs with `spec`.
 
     model      an .onnx file, or the .xml of an OpenVINO IR
     weights    the IR's .bin; None for ONNX
@@ -64,7 +64,7 @@ class OpenVinoRunner(ClosingRunner):
             settings["INFERENCE_NUM_THREADS"] = threads
         with runtime_errors("OpenVINO", source):
             graph = core.read_model(model) if weights is None else core.read_model(model, weights)
-            check_face({port.get_any_name(): _port(port) for port in [*graph.inputs, *graph.outputs]}, spec, source)
+            check_io({port.get_any_name(): _port(port) for port in [*graph.inputs, *graph.outputs]}, spec, source)
             graph.reshape({port.get_any_name(): [BLOCK, *_sizes(port)] for port in graph.inputs})
             self._request: Any = core.compile_model(graph, "CPU", settings).create_infer_request()
 

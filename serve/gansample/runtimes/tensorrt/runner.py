@@ -7,7 +7,7 @@ import numpy as np
 
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, check_face
+from gansample.runtimes.base import ClosingRunner, check_io
 from gansample.runtimes.cuda_device import Buffer, Cuda
 from gansample.runtimes.cuda_graphs import Draw, draw_in_lanes, prove_lane
 from gansample.runtimes.tensorrt.engine import Engine
@@ -26,7 +26,7 @@ class TensorRTRunner(ClosingRunner):
         self._engine, self._spec, self._cuda = engine, spec, cuda
         self._lanes: dict[int, _Lane] = {}
         self._ports = _ports(engine)
-        check_face({name: (str(kind), sizes) for name, (kind, sizes) in self._ports.items()}, spec, "the TensorRT engine")
+        check_io({name: (str(kind), sizes) for name, (kind, sizes) in self._ports.items()}, spec, "the TensorRT engine")
         self._stream = cuda.stream()
         self._turn = threading.Lock()  # a lane's buffers belong to one caller at a time
 
