@@ -82,7 +82,7 @@ def prepare(folder: Path, weights: Path | None) -> dict[str, float | None]:
             verbose=False,
         )
     outcome = build_bundle(generator, folder / "bundle", lambda step: print(step, file=sys.stderr))
-    return {report.variant: finite(report.levels_psnr_db) for report in outcome.reports}
+    return {report.variant: finite(report.unrounded_psnr_db) for report in outcome.reports}
 
 
 def measure(

@@ -22,7 +22,7 @@ from export.importers.request import Request
 from export.speed import processor_name
 from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS
-from export.variants.int8.keep_float import draw
+from export.variants.int8.keep_float import infer_unrounded
 from export.variants.int8.layers import quantised_layers
 from export.variants.int8.with_nncf import quantised
 from export.variants.openvino_int8 import CALIBRATED_ON, tuned
@@ -42,7 +42,7 @@ def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
     generator = dcgan64_generator(weights)
     graph = export_graph(generator)
     z = latents(JUDGED, 100)
-    float_model = openvino_model.read(graph.twin)
+    float_model = openvino_model.read(graph.debug_graph)
     started = time.perf_counter()
     ours, steps = tuned(generator, graph, _say)
     seconds = time.perf_counter() - started
@@ -52,14 +52,14 @@ def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
         "NNCF as it comes": quantised(float_model, calibration, None, bias_correction=True),
         "this recipe": ours,
     }
-    wanted = draw(float_model, z, None, "f32")
+    wanted = infer_unrounded(float_model, z, None, "f32")
     speeds = images_per_second(models)
     rows = [
         {
             "what": name,
             "psnr_db": None
             if model is float_model
-            else round(psnr_db(float(np.square(draw(model, z, None) - wanted).mean())), 2),
+            else round(psnr_db(float(np.square(infer_unrounded(model, z, None) - wanted).mean())), 2),
             "images_per_second": round(speeds[name], 1),
         }
         for name, model in models.items()
@@ -84,10 +84,10 @@ def _steps(name: str, generator: ExportModel, model: Any = None, steps: Any = No
         model, steps = tuned(generator, graph, _say)
     spec = generator.spec
     z, label = latents(JUDGED, spec.latent_size, spec.distribution), cycled_labels(spec, len(JUDGED))
-    wanted = draw(openvino_model.read(graph.twin), z, label, "f32")
+    wanted = infer_unrounded(openvino_model.read(graph.debug_graph), z, label, "f32")
 
     def decibels(drawing: Any) -> float:
-        return round(psnr_db(float(np.square(draw(drawing, z, label) - wanted).mean())), 2)
+        return round(psnr_db(float(np.square(infer_unrounded(drawing, z, label) - wanted).mean())), 2)
 
     weights_only = model.clone()
     for layer in list(quantised_layers(weights_only)):
@@ -108,7 +108,7 @@ def images_per_second(models: Mapping[str, Any], batch: int = 64, rounds: int = 
     for name, model in models.items():
         hint = HINTS["fp32" if name == "OpenVINO float32" else "int8"]
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
-        compiled = core.compile_model(openvino_model.without_levels(model.clone()), "CPU", settings)
+        compiled = core.compile_model(openvino_model.without_unrounded(model.clone()), "CPU", settings)
         requests[name] = compiled.create_infer_request()
         requests[name].infer({"z": z})
     best = dict.fromkeys(models, float("inf"))

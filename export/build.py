@@ -12,7 +12,7 @@ import numpy as np
 
 import gansample
 from export.bundle_writer.bom import BOM, bom_bytes
-from export.bundle_writer.report import Judged, LeftOut, model_card, report_html
+from export.bundle_writer.report import CheckedVariant, ExcludedVariant, model_card, report_html
 from export.bundle_writer.write import npz_bytes, write_bundle
 from export.export_model import ExportModel
 from export.graph.compact import compacted, halved
@@ -21,7 +21,7 @@ from export.graph.to_onnx import export_graph
 from export.parity.features import Features
 from export.parity.graph_tensors import tensors_of
 from export.parity.reference import Reference, render_reference
-from export.parity.verdict import ParityReport, judge
+from export.parity.verdict import ParityReport, check_parity
 from export.speed import measured_speed
 from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable
 from export.variants.decisions import MEASURED, Decisions
@@ -34,11 +34,11 @@ GOLDEN_SEEDS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ExportResult:
     """What became of every variant: the reports of those in the bundle, the reference first, and those left out."""
 
     reports: tuple[ParityReport, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[ExcludedVariant, ...]
 
 
 def build_bundle(
@@ -49,7 +49,7 @@ def build_bundle(
     features: Features | None = None,
     compact: bool = False,
     decided: Decisions = MEASURED,
-) -> Outcome:
+) -> ExportResult:
     """Export `generator` into a bundle at `out` and return what became of every variant. Only what passes enters.
 
     builders  variant name -> builder; the first gives the reference.
@@ -68,8 +68,8 @@ def build_bundle(
     graph, passes = optimised(export_graph(generator), generator.spec, say, decided=decided.passes)
     shipped = halved(graph, generator.spec) if compact else graph
     variants: list[Variant] = []
-    judged: list[Judged] = []
-    left_out: list[LeftOut] = []
+    judged: list[CheckedVariant] = []
+    left_out: list[ExcludedVariant] = []
     files: dict[str, bytes] = {GOLDENS: golden_bytes(reference)}
     for name, build in builders.items():
         say(f"{name}: building")
@@ -77,13 +77,13 @@ def build_bundle(
             built = build(generator, graph if variants else shipped, say)
         except VariantUnavailable as reason:
             say(f"{name}: NOT RUN, {reason}")
-            left_out.append(LeftOut(name=name, verdict="NOT RUN", reasons=(str(reason),)))
+            left_out.append(ExcludedVariant(name=name, verdict="NOT RUN", reasons=(str(reason),)))
             continue
         say(f"{name}: checking parity")
         with built.open() as runner:
-            report = judge(
+            report = check_parity(
                 runner.run,
-                built.levels,
+                built.unrounded,
                 reference,
                 variant=name,
                 precision=built.precision,
@@ -93,12 +93,12 @@ def build_bundle(
             runtime = f"{built.runtime} {version(built.runtime)}"
             if not built.measured_here:
                 runtime = f"{runner.backend} ({runtime})"
-        judged.append(Judged(report=report, speed=speed, runtime=runtime))
+        judged.append(CheckedVariant(report=report, speed=speed, runtime=runtime))
         if report.verdict == "FAIL":
             if not variants:
                 refuse(generator.spec, judged[0], reference, out)
             say(f"{name}: FAIL, left out ({'; '.join(report.failures)})")
-            left_out.append(LeftOut(name=name, verdict="FAIL", reasons=report.failures))
+            left_out.append(ExcludedVariant(name=name, verdict="FAIL", reasons=report.failures))
             continue
         variants.append(variant_row(built, report, speed, runtime, passes if name == next(iter(builders)) else []))
         files |= built.files
@@ -108,10 +108,12 @@ def build_bundle(
     files["README.md"] = model_card(spec, variants).encode()
     files[BOM] = bom_bytes(spec, variants, files)
     write_bundle(out, spec, variants, files, [asdict(entry) for entry in left_out])
-    return Outcome(reports=tuple(entry.report for entry in judged if entry.report.verdict == "PASS"), left_out=tuple(left_out))
+    return ExportResult(
+        reports=tuple(entry.report for entry in judged if entry.report.verdict == "PASS"), left_out=tuple(left_out)
+    )
 
 
-def refuse(spec: Spec, judged: Judged, reference: Reference, out: Path) -> NoReturn:
+def refuse(spec: Spec, judged: CheckedVariant, reference: Reference, out: Path) -> NoReturn:
     """Write the failed reference's report beside the bundle that does not come to be, and raise ParityError."""
     page = out.with_name(f"{out.name}.failed.html")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -141,16 +143,16 @@ def variant_row(
 
 def check_pictures(reference: Reference) -> None:
     """Raise ArtefactError for a generator whose pictures cannot be meant: NaN, or one picture for every latent."""
-    if not np.isfinite(reference.gold.levels).all():
+    if not np.isfinite(reference.pictures.unrounded).all():
         raise ArtefactError("the generator draws NaN", "its weights are damaged or it diverged, use an earlier checkpoint")
-    if (reference.gold.images == reference.gold.images[:1]).all():
+    if (reference.pictures.images == reference.pictures.images[:1]).all():
         raise ArtefactError("the generator draws the same picture for every latent", "it has collapsed, train it again")
 
 
 def golden_bytes(reference: Reference, n: int = GOLDEN_SEEDS) -> bytes:
     """golden.npz: seeds (n,), labels (n,) and the pictures uint8 (n, H, W, C) that PyTorch float64 draws for them."""
     label = reference.label[:n] if reference.label is not None else np.zeros(n, np.int64)
-    return npz_bytes(seeds=np.array(reference.seeds[:n], np.int64), label=label, images=reference.gold.images[:n])
+    return npz_bytes(seeds=np.array(reference.seeds[:n], np.int64), label=label, images=reference.pictures.images[:n])
 
 
 def with_tools(spec: Spec) -> Spec:

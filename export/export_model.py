@@ -15,7 +15,7 @@ from gansample.bundle.spec import Spec, ValueRange
 
 
 class PixelHead(nn.Module):
-    """Network output (N, C, H, W) -> levels (N, H, W, C), 0..255, not yet rounded.
+    """Network output (N, C, H, W) -> pictures before rounding, float (N, H, W, C) in 0..255.
 
     tanh      clip(x, −1, 1) · 127.5 + 127.5
     sigmoid   clip(x, 0, 1) · 255
@@ -29,12 +29,12 @@ class PixelHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         match self.value_range:
             case "tanh":
-                levels = x.clamp(-1, 1) * 127.5 + 127.5
+                unrounded = x.clamp(-1, 1) * 127.5 + 127.5
             case "sigmoid":
-                levels = x.clamp(0, 1) * 255
+                unrounded = x.clamp(0, 1) * 255
             case "bytes":
-                levels = x.clamp(0, 255)
-        return levels.permute(0, 2, 3, 1)
+                unrounded = x.clamp(0, 255)
+        return unrounded.permute(0, 2, 3, 1)
 
 
 class ExportModel(nn.Module):
@@ -48,13 +48,13 @@ class ExportModel(nn.Module):
         self.network, self.spec, self.head = network.eval(), spec, PixelHead(spec.value_range)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(images uint8 (N, H, W, C), levels float (N, H, W, C)): the picture, and the picture before rounding.
+        """(images uint8 (N, H, W, C), unrounded float (N, H, W, C)): the pictures, and the same before rounding.
 
         `torch.round` and ONNX `Round` both round half to even, so do all runtimes. The cast comes last: TensorRT has uint8
         only as a network output.
         """
-        levels = self.head(self.network(z) if label is None else self.network(z, label))
-        return levels.round().to(torch.uint8), levels
+        unrounded = self.head(self.network(z) if label is None else self.network(z, label))
+        return unrounded.round().to(torch.uint8), unrounded
 
     def in_precision(self, dtype: torch.dtype) -> "ExportModel":
         """A copy that computes in `dtype`; float64 is the reference that everything else is judged by."""
@@ -67,24 +67,24 @@ def cycled_labels(spec: Spec, n: int) -> npt.NDArray[np.int64] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """What a generator drew: the pictures, and their levels before rounding."""
+class Rendered:
+    """What PyTorch draws: the pictures, and the same before rounding, in 8-bit steps."""
 
     images: npt.NDArray[np.uint8]
-    levels: npt.NDArray[np.float64]
+    unrounded: npt.NDArray[np.float64]
 
 
 @torch.no_grad()
-def draw(
+def render(
     generator: ExportModel, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None, batch: int = 64
-) -> Drawn:
+) -> Rendered:
     """Draw latents float32 (N, nz) with PyTorch in the generator's own precision."""
     dtype = next((p.dtype for p in generator.parameters()), torch.float32)
-    images, levels = [], []
+    images, unrounded = [], []
     for start in range(0, len(z), batch):
         part = slice(start, start + batch)
         labels = torch.from_numpy(label[part]) if label is not None else None
-        image, level = generator(torch.from_numpy(z[part]).to(dtype), labels)
+        image, float_image = generator(torch.from_numpy(z[part]).to(dtype), labels)
         images.append(image.numpy())
-        levels.append(level.double().numpy())
-    return Drawn(np.concatenate(images), np.concatenate(levels))
+        unrounded.append(float_image.double().numpy())
+    return Rendered(np.concatenate(images), np.concatenate(unrounded))

@@ -25,7 +25,7 @@ COLUMNS = ("latents", "batch", "pictures", "max step", "mean step", "identical",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class CheckedVariant:
     """A variant that ran here, with what it was judged to be; in the bundle or not."""
 
     report: ParityReport
@@ -40,7 +40,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class ExcludedVariant:
     """A variant that is not in the bundle."""
 
     name: str
@@ -49,7 +49,7 @@ class LeftOut:
     reasons: tuple[str, ...]
 
 
-def report_html(spec: Spec, judged: Sequence[Judged], left_out: Sequence[LeftOut], reference: Reference) -> str:
+def report_html(spec: Spec, judged: Sequence[CheckedVariant], left_out: Sequence[ExcludedVariant], reference: Reference) -> str:
     """One self-contained page: verdicts, speed against fidelity, and for every variant its pictures beside PyTorch's."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["db"] = decibels
@@ -87,19 +87,19 @@ def report_html(spec: Spec, judged: Sequence[Judged], left_out: Sequence[LeftOut
     )
 
 
-def _section(entry: Judged, reference: Reference) -> dict[str, Any]:
+def _section(entry: CheckedVariant, reference: Reference) -> dict[str, Any]:
     """What the page tells about one variant."""
     report, worst = entry.report, entry.report.worst
-    gold = reference.gold.images[: len(report.shown)]
-    difference, factor = amplified_difference(report.shown, gold)
-    worst_difference, worst_factor = amplified_difference(worst.drawn[None], worst.gold[None])
+    expected = reference.pictures.images[: len(report.shown)]
+    difference, factor = amplified_difference(report.shown, expected)
+    worst_difference, worst_factor = amplified_difference(worst.drawn[None], worst.expected[None])
     return {
         "report": report,
         "runtime": entry.runtime,
         "speed": entry.speed,
         "gate": GATES[report.precision].describe(),
         "pictures": [
-            ("PyTorch float64", _data_uri(gold)),
+            ("PyTorch float64", _data_uri(expected)),
             (
                 f"{report.variant}, {'as gansample draws it' if entry.speed else 'emulated on this machine'}",
                 _data_uri(report.shown),
@@ -107,7 +107,7 @@ def _section(entry: Judged, reference: Reference) -> dict[str, Any]:
             (f"their difference × {factor}; black is identical", _data_uri(difference)),
         ],
         "worst_pictures": [
-            ("PyTorch float64", _data_uri(worst.gold[None])),
+            ("PyTorch float64", _data_uri(worst.expected[None])),
             (report.variant, _data_uri(worst.drawn[None])),
             (f"difference × {worst_factor}", _data_uri(worst_difference)),
         ],

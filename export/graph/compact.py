@@ -15,8 +15,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from export.export_model import ExportModel, cycled_labels, draw
-from export.graph.to_onnx import ExportedGraph, graph_from_twin
+from export.export_model import ExportModel, cycled_labels, render
+from export.graph.to_onnx import ExportedGraph, from_debug_graph
 from gansample.bundle.fidelity import GATES, compare
 from gansample.bundle.spec import Spec
 from gansample.errors import ParityError
@@ -47,9 +47,9 @@ def compacted(generator: ExportModel) -> ExportModel:
 
 def halved(graph: ExportedGraph, spec: Spec) -> ExportedGraph:
     """The graph with every large tensor that half precision holds exactly stored as float16."""
-    twin = onnx.load_from_string(graph.twin)
+    debug_graph = onnx.load_from_string(graph.debug_graph)
     casts = []
-    for index, tensor in enumerate(twin.graph.initializer):
+    for index, tensor in enumerate(debug_graph.graph.initializer):
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LARGE:
             continue
         values = numpy_helper.to_array(tensor)
@@ -57,18 +57,18 @@ def halved(graph: ExportedGraph, spec: Spec) -> ExportedGraph:
         if not np.array_equal(half.astype(np.float32), values):
             continue
         name = tensor.name
-        twin.graph.initializer[index].CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+        debug_graph.graph.initializer[index].CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
         casts.append(helper.make_node("Cast", [f"{name}.half"], [name], name=f"{name}.float", to=TensorProto.FLOAT))
-    nodes = [*casts, *twin.graph.node]
-    del twin.graph.node[:]
-    twin.graph.node.extend(nodes)
-    return graph_from_twin(twin, spec)
+    nodes = [*casts, *debug_graph.graph.node]
+    del debug_graph.graph.node[:]
+    debug_graph.graph.node.extend(nodes)
+    return from_debug_graph(debug_graph, spec)
 
 
 def _receipt(trained: ExportModel, rounded: ExportModel) -> dict[str, Any]:
     spec = trained.spec
     z, label = latents(range(SEEDS), spec.latent_size, spec.distribution), cycled_labels(spec, SEEDS)
-    wanted, found = (draw(generator.in_precision(torch.float64), z, label) for generator in (trained, rounded))
+    wanted, found = (render(generator.in_precision(torch.float64), z, label) for generator in (trained, rounded))
     fidelity = compare(found.images, wanted.images)
     if failures := GATES["fp16"].failures(fidelity):
         raise ParityError(

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import torch
 
-from export.export_model import ExportModel, draw
+from export.export_model import ExportModel, render
 from gansample.bundle import seal
 from gansample.bundle.spec import ONNX_METADATA_KEY, Spec
 from gansample.errors import ArtefactError
@@ -24,8 +24,8 @@ MAX_BATCH = 65_536
 class ExportedGraph:
     model: bytes
     """The file that ships: z [, label] -> images."""
-    twin: bytes
-    """The same graph that also gives `levels`, the float pictures before rounding; for measuring, never shipped."""
+    debug_graph: bytes
+    """The same graph with a second output `levels`, the float pictures before rounding; for measuring, never shipped."""
 
 
 def export_graph(generator: ExportModel) -> ExportedGraph:
@@ -68,30 +68,36 @@ def export_graph(generator: ExportModel) -> ExportedGraph:
                 f"PyTorch cannot export this generator ({reason})", "see the full reason with --debug"
             ) from error
     assert program is not None
-    twin = program.model_proto
-    is_free = bool(twin.graph.input[0].type.tensor_type.shape.dim[0].dim_param)
+    debug_graph = program.model_proto
+    is_free = bool(debug_graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param)
     if not is_free and _draws_different_pictures(generator):  # PyTorch says nothing when it unrolls a loop
         raise ArtefactError(
             "the generator's forward runs over its pictures one by one, which fixes their number",
             "let it draw the batch at once",
         )
-    _forget_source(twin)
-    return graph_from_twin(twin, spec)
+    _forget_source(debug_graph)
+    return from_debug_graph(debug_graph, spec)
 
 
 def _draws_different_pictures(generator: ExportModel) -> bool:
-    """Whether two latents give two pictures; where they do not, the generator has collapsed, and is told so later."""
-    label = np.zeros(2, np.int64) if generator.spec.classes is not None else None
-    first, second = draw(generator, latents(range(2), generator.spec.latent_size, generator.spec.distribution), label).levels
+    """Whether two latents give two pictures; a generator that has collapsed is reported later, and better."""
+    spec = generator.spec
+    label = np.zeros(2, np.int64) if spec.classes is not None else None
+    first, second = render(generator, latents(range(2), spec.latent_size, spec.distribution), label).unrounded
     return not np.array_equal(first, second)
 
 
-def graph_from_twin(twin: onnx.ModelProto, spec: Spec) -> ExportedGraph:
-    """Both forms of a graph that gives images and levels."""
+def from_debug_graph(debug_graph: onnx.ModelProto, spec: Spec) -> ExportedGraph:
+    """Both forms of a graph that gives `images` and `levels`."""
+    return ExportedGraph(model=finish(without_unrounded(debug_graph), spec), debug_graph=debug_graph.SerializeToString())
+
+
+def without_unrounded(debug_graph: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that gives `images` alone."""
     model = onnx.ModelProto()
-    model.CopyFrom(twin)
+    model.CopyFrom(debug_graph)
     del model.graph.output[1]
-    return ExportedGraph(model=finish(model, spec), twin=twin.SerializeToString())
+    return model
 
 
 def finish(model: onnx.ModelProto, spec: Spec) -> bytes:

@@ -113,11 +113,11 @@ def judge_pictures(images: Tensor, value_range: ValueRange, findings: Findings) 
     images  float (N, C, H, W) in `value_range`, N at least 64.
     """
     low, high = BOUNDS[value_range]
-    levels = (images.clamp(low, high) - low) / (high - low) * 255
+    steps = (images.clamp(low, high) - low) / (high - low) * 255
     if not torch.isfinite(images).all():
         share = float((~torch.isfinite(images)).double().mean())
         raise ArtefactError(f"the generator draws NaN or infinity ({share:.0%} of the pixels)", "use an earlier checkpoint")
-    spread = float(levels.std(0).mean())
+    spread = float(steps.std(0).mean())
     if spread == 0:
         raise ArtefactError(
             "the generator draws the same picture for every latent", "it has collapsed, use an earlier checkpoint"
@@ -125,10 +125,10 @@ def judge_pictures(images: Tensor, value_range: ValueRange, findings: Findings) 
     findings.measured(f"pictures vary by {spread:.1f} of 255 steps from latent to latent")
     if spread < ALIKE:
         findings.warn(f"nearly the same picture for every latent ({spread:.2f} of 255 steps): it has collapsed")
-    edge = float(((levels < 1) | (levels > 254)).double().mean())
+    edge = float(((steps < 1) | (steps > 254)).double().mean())
     if edge > SATURATED:
         findings.warn(f"{edge:.1%} of the pixels are black or white: the output is saturated, or --range is wrong")
-    smooth = smoothness(levels)
+    smooth = smoothness(steps)
     findings.measured(f"neighbouring pixels correlate by {smooth:.2f}")
     if smooth < NOISE:
         findings.warn(

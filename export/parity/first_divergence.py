@@ -95,8 +95,8 @@ def torch_layers(
         if not any(module.children()):
             module.register_forward_hook(keep(f"{name or 'network'} ({type(module).__name__})"))
     labels = torch.from_numpy(label) if label is not None else None
-    levels = generator(torch.from_numpy(z).double(), labels)[1]
-    outputs["levels before rounding"] = levels.reshape(len(z), -1).numpy()
+    unrounded = generator(torch.from_numpy(z).double(), labels)[1]
+    outputs["levels before rounding"] = unrounded.reshape(len(z), -1).numpy()
     return outputs
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from export.export_model import Drawn, ExportModel, cycled_labels, draw
+from export.export_model import ExportModel, Rendered, cycled_labels, render
 from export.parity.distribution import DistributionTest
 from export.parity.features import Features, random_features
 from gansample.bundle.fidelity import Fidelity, compare, psnr_db
@@ -33,7 +33,7 @@ class Reference:
     label: npt.NDArray[np.int64] | None
     conditions: dict[str, slice]
     """Name -> rows of `z`: `seeds`, then tails and truncation extremes."""
-    gold: Drawn
+    pictures: Rendered
     float32: Fidelity
     """PyTorch's own float32 against float64 on the first seeds: no export can be asked to be closer."""
     float32_psnr_db: float
@@ -41,8 +41,8 @@ class Reference:
     float32_images_per_second: float
     distribution: DistributionTest
 
-    def draw(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None) -> Drawn:
-        return draw(self.generator, z, label)
+    def render(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None) -> Rendered:
+        return render(self.generator, z, label)
 
 
 def render_reference(generator: ExportModel, seeds: range = range(SEEDS), features: Features | None = None) -> Reference:
@@ -57,7 +57,7 @@ def render_reference(generator: ExportModel, seeds: range = range(SEEDS), featur
     label = cycled_labels(spec, len(z))
     generator64, generator32 = generator.in_precision(torch.float64), generator.in_precision(torch.float32)
     try:
-        gold = draw(generator64, z, label)
+        expected = render(generator64, z, label)
     except RuntimeError as error:  # what PyTorch raises where precisions meet
         reason = " ".join(str(error).split())[:120]
         raise ArtefactError(
@@ -66,10 +66,10 @@ def render_reference(generator: ExportModel, seeds: range = range(SEEDS), featur
     started = time.perf_counter()
     # The floor needs other latents, and float32 is the torch that people compare with.
     others = range(seeds.stop, seeds.stop + len(seeds))
-    floor = draw(generator32, latents(others, spec.latent_size, spec.distribution), cycled_labels(spec, len(others)))
+    floor = render(generator32, latents(others, spec.latent_size, spec.distribution), cycled_labels(spec, len(others)))
     rate = len(others) / (time.perf_counter() - started)
     few = slice(0, min(NOISE, len(seeds)))
-    float32 = draw(generator32, z[few], label[few] if label is not None else None)
+    float32 = render(generator32, z[few], label[few] if label is not None else None)
     features = features if features is not None else random_features(spec.channels)
     return Reference(
         generator=generator64,
@@ -77,11 +77,11 @@ def render_reference(generator: ExportModel, seeds: range = range(SEEDS), featur
         z=z,
         label=label,
         conditions=conditions,
-        gold=gold,
-        float32=compare(float32.images, gold.images[few]),
-        float32_psnr_db=levels_psnr_db(float32.levels, gold.levels[few]),
+        pictures=expected,
+        float32=compare(float32.images, expected.images[few]),
+        float32_psnr_db=unrounded_psnr_db(float32.unrounded, expected.unrounded[few]),
         float32_images_per_second=rate,
-        distribution=DistributionTest.against(features, gold.images[: len(seeds)], floor.images),
+        distribution=DistributionTest.against(features, expected.images[: len(seeds)], floor.images),
     )
 
 
@@ -107,5 +107,5 @@ def judged_latents(spec: Spec, seeds: range) -> tuple[npt.NDArray[np.float32], d
     return np.concatenate(list(groups.values())), rows
 
 
-def levels_psnr_db(levels: npt.NDArray[np.generic], reference: npt.NDArray[np.float64]) -> float:
-    return psnr_db(float(np.square(levels.astype(np.float64) - reference).mean()))
+def unrounded_psnr_db(unrounded: npt.NDArray[np.generic], reference: npt.NDArray[np.float64]) -> float:
+    return psnr_db(float(np.square(unrounded.astype(np.float64) - reference).mean()))

@@ -14,14 +14,15 @@ import numpy.typing as npt
 
 from export.parity.distribution import Shift
 from export.parity.first_divergence import LATENTS, Divergence, Tensors, first_divergence
-from export.parity.reference import Reference, levels_psnr_db
-from export.parity.worst_latent import WorstLatent, hunt
+from export.parity.reference import Reference, unrounded_psnr_db
+from export.parity.worst_latent import WorstLatent, search_worst_latent
 from gansample.bundle.fidelity import GATES, Fidelity, Gate, Verdict, compare, mean_square_steps, psnr_db
+from gansample.runtimes.base import run_batched
 from gansample.types import Images, Labels, Latents
 
 BATCHES = {1: 64, 2: 64, 3: 66, 17: 68, 64: 1024}  # batch size -> plain seeds compared at that size
 STRESS_BATCH = 64
-LEVELS = 256  # latents compared before rounding: a figure in dB settles long before a thousand
+UNROUNDED_LATENTS = 256  # latents compared before rounding: a figure in dB settles long before a thousand
 FUSED_DB = 6.0  # half the error gone, only because the runtime may not fuse layers
 SHOWN = 36  # pictures a report shows, 6 × 6
 
@@ -43,14 +44,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParityReport:
-    """One variant judged, PASS only if no row, no batch, no searched latent and no distribution fails."""
+    """One variant compared, PASS only if no row, no batch, no searched latent and no distribution fails."""
 
     variant: str
     precision: str
     rows: tuple[Row, ...]
     batches_agree: Fidelity
     """The same latents at different batch sizes, compared with each other."""
-    levels_psnr_db: float | None
+    unrounded_psnr_db: float | None
     """PSNR of the pictures before rounding to 8 bits, which tells near misses apart; None where the runtime hides them."""
     float32_psnr_db: float
     shift: Shift
@@ -80,7 +81,7 @@ class ParityReport:
             "failures": list(self.failures),
             "reference": "PyTorch float64",
             "rows": [row.to_dict() for row in self.rows],
-            "levels_psnr_db": finite(self.levels_psnr_db),
+            "levels_psnr_db": finite(self.unrounded_psnr_db),
             "torch_float32_psnr_db": finite(self.float32_psnr_db),
             "batch_invariant": self.batches_agree.identical == 1,
             "distribution": {**self.shift.to_dict(), "floor": self.floor.to_dict(), "features": self.features},
@@ -90,9 +91,9 @@ class ParityReport:
         }
 
 
-def judge(
-    images: Draws,
-    levels: Draws | None,
+def check_parity(
+    run: Draws,
+    unrounded: Draws | None,
     reference: Reference,
     *,
     variant: str,
@@ -102,24 +103,24 @@ def judge(
 ) -> ParityReport:
     """Compare a variant with the reference.
 
-    images   draws uint8 pictures (N, H, W, C) with the very file and runtime that ship
-    levels   draws the same pictures before rounding, where the runtime can
-    tensors  gives everything the graph computes for some latents; asked only to find the layer where a failure begins
-    batches  batch size -> number of plain seeds compared at that size
+    run        uint8 pictures (N, H, W, C) from latents and labels, by the very file and runtime that ship
+    unrounded  the same pictures before rounding, where the runtime gives them
+    tensors    everything the graph computes for some latents; called only to find the layer where a failure begins
+    batches    batch size -> number of plain seeds compared at that size
     """
     if not batches:
         raise ValueError("a comparison of nothing is no verdict: give at least one batch size")
     gate = GATES[precision]
-    by_batch = {batch: in_batches(images, reference, slice(0, n), batch) for batch, n in batches.items()}
+    by_batch = {batch: _in_batches(run, reference, slice(0, n), batch) for batch, n in batches.items()}
     plain = max(by_batch.values(), key=len)
-    rows = [_row("seeds", batch, drawn, reference.gold.images[: len(drawn)], gate) for batch, drawn in by_batch.items()]
+    rows = [_row("seeds", batch, drawn, reference.pictures.images[: len(drawn)], gate) for batch, drawn in by_batch.items()]
     for name, part in reference.conditions.items():
         if name != "seeds":
-            drawn = in_batches(images, reference, part, STRESS_BATCH)
-            rows.append(_row(name, STRESS_BATCH, drawn, reference.gold.images[part], gate.under_stress()))
+            drawn = _in_batches(run, reference, part, STRESS_BATCH)
+            rows.append(_row(name, STRESS_BATCH, drawn, reference.pictures.images[part], gate.under_stress()))
     agree = _batches_agree(list(by_batch.values()), plain)
     shift = reference.distribution.shift(plain)
-    worst = hunt(images, plain, reference)
+    worst = search_worst_latent(run, plain, reference)
     most = max(rows, key=lambda row: row.fidelity.images)
     failures = (
         # Where all the seeds fail together, every batch size does: saying so once is enough.
@@ -137,7 +138,7 @@ def judge(
         precision=precision,
         rows=tuple(rows),
         batches_agree=agree,
-        levels_psnr_db=_levels(levels, reference, min(LEVELS, len(plain))) if levels is not None else None,
+        unrounded_psnr_db=_unrounded_psnr_db(unrounded, reference, len(plain)) if unrounded is not None else None,
         float32_psnr_db=reference.float32_psnr_db,
         shift=shift,
         floor=reference.distribution.floor,
@@ -150,18 +151,12 @@ def judge(
     )
 
 
-def in_batches(draws: Draws, reference: Reference, part: slice, batch: int) -> npt.NDArray[Any]:
-    """Draw some of the reference's latents, `batch` at a time."""
-    z, label = reference.z[part], reference.label[part] if reference.label is not None else None
-    parts = [
-        draws(z[start : start + batch], label[start : start + batch] if label is not None else None)
-        for start in range(0, len(z), batch)
-    ]
-    return np.concatenate(parts)
+def _in_batches(run: Draws, reference: Reference, part: slice, batch: int) -> npt.NDArray[Any]:
+    return run_batched(run, reference.z[part], reference.label[part] if reference.label is not None else None, batch)
 
 
-def _row(latents: str, batch: int, drawn: npt.NDArray[Any], gold: Images, gate: Gate) -> Row:
-    fidelity = compare(drawn.astype(np.uint8, copy=False), gold)
+def _row(latents: str, batch: int, drawn: npt.NDArray[Any], expected: Images, gate: Gate) -> Row:
+    fidelity = compare(drawn.astype(np.uint8, copy=False), expected)
     return Row(latents=latents, batch=batch, fidelity=fidelity, failures=tuple(gate.failures(fidelity)))
 
 
@@ -174,22 +169,24 @@ def _worst_class(plain: Images, reference: Reference) -> tuple[str, float] | Non
     classes = reference.generator.spec.classes
     if classes is None or reference.label is None:
         return None
-    errors, label = mean_square_steps(plain, reference.gold.images[: len(plain)]), reference.label[: len(plain)]
+    errors, label = mean_square_steps(plain, reference.pictures.images[: len(plain)]), reference.label[: len(plain)]
     by_class = {int(k): float(errors[label == k].mean()) for k in np.unique(label)}
     worst = max(by_class, key=by_class.__getitem__)
     return classes[worst], psnr_db(by_class[worst])
 
 
-def _levels(levels: Draws, reference: Reference, n: int) -> float:
-    return levels_psnr_db(in_batches(levels, reference, slice(0, n), STRESS_BATCH), reference.gold.levels[:n])
+def _unrounded_psnr_db(unrounded: Draws, reference: Reference, n: int) -> float:
+    n = min(UNROUNDED_LATENTS, n)
+    return unrounded_psnr_db(_in_batches(unrounded, reference, slice(0, n), STRESS_BATCH), reference.pictures.unrounded[:n])
 
 
 def _divergence(tensors: Tensors, drawn: Images, reference: Reference) -> Divergence:
     few = slice(0, min(LATENTS, len(drawn)))
-    z, label, gold = reference.z[few], reference.label[few] if reference.label is not None else None, reference.gold.images[few]
+    z, label = reference.z[few], reference.label[few] if reference.label is not None else None
+    expected = reference.pictures.images[few]
     seen = tensors(z, label)
     divergence = first_divergence(reference.generator, seen, z, label)
-    apart, fused = (compare(images, gold).psnr_db for images in (seen["images"], drawn[few]))
+    apart, fused = (compare(images, expected).psnr_db for images in (seen["images"], drawn[few]))
     if apart > fused + FUSED_DB:
         first = f"a fused kernel of the runtime: {fused:.0f} dB as it runs, {apart:.0f} dB with every layer kept apart"
         return replace(divergence, first=first)

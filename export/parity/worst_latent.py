@@ -35,7 +35,7 @@ class WorstLatent:
     label: int | None
     drawn: Images
     """(H, W, C), by the variant."""
-    gold: Images
+    expected: Images
     """(H, W, C), by PyTorch float64."""
 
     def failures(self, gate: Gate) -> list[str]:
@@ -59,18 +59,18 @@ class WorstLatent:
         }
 
 
-def hunt(
+def search_worst_latent(
     draws: Callable[[Latents, Labels | None], npt.NDArray[Any]], drawn: Images, reference: Reference, rounds: int = ROUNDS
 ) -> WorstLatent:
     """Search from the worst of `drawn`, the variant's pictures for the reference's seeds, (N, H, W, C).
 
     Fixed streams of random numbers: the same variant always gives the same answer.
     """
-    gold = reference.gold.images[: len(drawn)]
-    errors = mean_square_steps(drawn, gold)
+    expected = reference.pictures.images[: len(drawn)]
+    errors = mean_square_steps(drawn, expected)
     order = np.argsort(-errors, kind="stable")[:PARENTS]
     first = int(order[0])
-    z, error, pictures, truth = reference.z[order], errors[order], drawn[order], gold[order]
+    z, error, pictures, truth = reference.z[order], errors[order], drawn[order], expected[order]
     label = reference.label[order] if reference.label is not None else None
     largest, searched, stream = _max_step(pictures, truth), 0, np.random.RandomState(0)
     for i in range(rounds):
@@ -79,7 +79,7 @@ def hunt(
         child = _redrawn(z[parent], share, stream, reference.generator.spec.distribution)
         child_label = label[parent] if label is not None else None
         theirs = draws(child, child_label).astype(np.uint8, copy=False)
-        ours = reference.draw(child, child_label).images
+        ours = reference.render(child, child_label).images
         largest, searched = max(largest, _max_step(theirs, ours)), searched + len(child)
         # Parents and children compete; a stable order keeps the parent where nothing got worse.
         error = np.concatenate([error, mean_square_steps(theirs, ours)])
@@ -97,7 +97,7 @@ def hunt(
         z=z[0],
         label=int(label[0]) if label is not None else None,
         drawn=pictures[0],
-        gold=truth[0],
+        expected=truth[0],
     )
 
 

@@ -1,8 +1,8 @@
 """ONNX in half precision, for GPUs: halves the traffic, and gives tensor cores something to do.
 
-What is judged is the emulation (see export/half.py): weights and every activation rounded to half, sums in float32. That is
-what cuDNN and TensorRT do with their float32 accumulators; a kernel that sums in half is not covered, so the engine must also
-draw the bundle's goldens on the target before its first use.
+Parity is checked on the emulation (see export/graph/half.py): weights and every activation rounded to half, sums in float32.
+That is what cuDNN and TensorRT do with their float32 accumulators; a kernel that sums in half is not covered, so the engine
+must also draw the bundle's goldens on the target before its first use.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ import onnx
 from export.export_model import ExportModel, cycled_labels
 from export.graph.half import COMPUTES, cast_to_half
 from export.graph.half_range import Peak, measure_peaks
-from export.graph.to_onnx import ExportedGraph, finish
+from export.graph.to_onnx import ExportedGraph, finish, without_unrounded
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
-from export.variants.onnx_fp32 import levels_of
+from export.variants.onnx_fp32 import open_unrounded
 from export.variants.trt_operators import TABLE_VERSION, trt_obstacles
 from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.spec import Spec
@@ -37,17 +37,17 @@ class HalfEmulator(OnnxRuntimeRunner):
 
 def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
     """The fp16 variant of `graph`. Raises VariantUnavailable where no layer's values fit into a half."""
-    twin, spec = onnx.load_from_string(graph.twin), generator.spec
-    peaks = measure_peaks(twin, spec, CALIBRATION_SEEDS[:PEAK_LATENTS])
+    debug_graph, spec = onnx.load_from_string(graph.debug_graph), generator.spec
+    peaks = measure_peaks(debug_graph, spec, CALIBRATION_SEEDS[:PEAK_LATENTS])
     wide = [peak for peak in peaks if not peak.fits]
     if not any(peak.fits for peak in peaks if peak.op in COMPUTES):
         raise VariantUnavailable("no layer of this generator gains from half precision, or none fits into it")
     if wide:
         say(f"{NAME}: {len(wide)} of {len(peaks)} nodes keep float32, their values leave the range of a half")
     names = {peak.node for peak in wide}
-    file = finish(_without_levels(cast_to_half(twin, names)), spec)
-    emulation = cast_to_half(twin, names, emulate=True)
-    emulated = _without_levels(emulation).SerializeToString()
+    file = finish(without_unrounded(cast_to_half(debug_graph, names)), spec)
+    emulation = cast_to_half(debug_graph, names, emulate=True)
+    emulated = without_unrounded(emulation).SerializeToString()
 
     def emulator() -> HalfEmulator:
         return HalfEmulator(emulated, spec, source="the emulation of the fp16 graph", variant=NAME)
@@ -61,17 +61,10 @@ def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVarian
         precision="fp16",
         files={FILE: file},
         open=emulator,
-        levels=levels_of(emulation.SerializeToString()),
+        unrounded=open_unrounded(emulation.SerializeToString()),
         measured_here=False,
         notes=_notes(peaks, agreement, trt_obstacles(onnx.load_from_string(file))),
     )
-
-
-def _without_levels(twin: onnx.ModelProto) -> onnx.ModelProto:
-    model = onnx.ModelProto()
-    model.CopyFrom(twin)
-    del model.graph.output[1]
-    return model
 
 
 def _file_agrees(file: bytes, emulator: HalfEmulator, spec: Spec) -> Fidelity:

@@ -23,17 +23,17 @@ def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVarian
         precision="fp32",
         files={REFERENCE: graph.model},
         open=lambda: OnnxRuntimeRunner(graph.model, generator.spec, source=REFERENCE),
-        levels=levels_of(graph.twin),
+        unrounded=open_unrounded(graph.debug_graph),
     )
 
 
-def levels_of(twin: bytes) -> Draws:
-    """Draws float levels (N, H, W, C) with the graph's measuring twin, at the optimisation level that ships."""
-    session = onnxruntime.InferenceSession(twin, providers=["CPUExecutionProvider"])
+def open_unrounded(debug_graph: bytes) -> Draws:
+    """A function that gives the pictures before rounding, float (N, H, W, C), at the optimisation level that ships."""
+    session = onnxruntime.InferenceSession(debug_graph, providers=["CPUExecutionProvider"])
 
-    def levels(z: Latents, label: Labels | None) -> npt.NDArray[np.float32]:
+    def unrounded(z: Latents, label: Labels | None) -> npt.NDArray[np.float32]:
         feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
         drawn: npt.NDArray[np.float32] = session.run(["levels"], feed)[0]
         return drawn
 
-    return levels
+    return unrounded

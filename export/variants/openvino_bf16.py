@@ -10,7 +10,7 @@ from export.export_model import ExportModel
 from export.graph.passes.measure import proven
 from export.graph.passes.phase_convolution import phase_convolution
 from export.graph.passes.rewrite import apply
-from export.graph.to_onnx import ExportedGraph, graph_from_twin
+from export.graph.to_onnx import ExportedGraph, from_debug_graph
 from export.speed import speedup
 from export.variants import openvino_model
 from export.variants.base import BuiltVariant, Say, VariantUnavailable
@@ -23,10 +23,10 @@ FILE = "variants/openvino-bf16.onnx"
 
 
 def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
-    twin = onnx.load_from_string(graph.twin)
-    rewrites = phase_convolution(twin)
-    error = proven("phase convolution", twin, rewrites) if rewrites else 0.0
-    phased = graph_from_twin(apply(twin, rewrites), generator.spec) if rewrites else graph
+    debug_graph = onnx.load_from_string(graph.debug_graph)
+    rewrites = phase_convolution(debug_graph)
+    error = proven("phase convolution", debug_graph, rewrites) if rewrites else 0.0
+    phased = from_debug_graph(apply(debug_graph, rewrites), generator.spec) if rewrites else graph
 
     def opened() -> OpenVinoRunner:
         return OpenVinoRunner(phased.model, None, generator.spec, precision="bf16", variant=NAME, source=FILE)
@@ -37,7 +37,7 @@ def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVarian
             gain = speedup(before, after, generator.spec)
     except BackendUnavailable as reason:
         raise VariantUnavailable(str(reason)) from None
-    layers = openvino_model.layers_by_precision(openvino_model.read(phased.twin), "bf16")
+    layers = openvino_model.layers_by_precision(openvino_model.read(phased.debug_graph), "bf16")
     if "bf16" not in layers:
         raise VariantUnavailable("OpenVINO runs none of this generator's layers in bf16")
     say(f"{NAME}: {gain:.2f}× openvino-fp32 on this processor")
@@ -47,7 +47,7 @@ def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVarian
         precision="bf16",
         files={FILE: phased.model},
         open=opened,
-        levels=openvino_model.levels_of(openvino_model.read(phased.twin), "bf16"),
+        unrounded=openvino_model.open_unrounded(openvino_model.read(phased.debug_graph), "bf16"),
         notes={
             "passes": [{"pass": "phase convolution", "places": len(rewrites), "float64_difference": error, "kept": True}],
             "speedup_over_openvino_fp32": round(gain, 3),

@@ -17,5 +17,5 @@ def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVarian
         precision="fp32",
         files={REFERENCE: graph.model},
         open=lambda: OpenVinoRunner(graph.model, None, generator.spec, precision="fp32", variant=NAME, source=REFERENCE),
-        levels=openvino_model.levels_of(openvino_model.read(graph.twin)),
+        unrounded=openvino_model.open_unrounded(openvino_model.read(graph.debug_graph)),
     )

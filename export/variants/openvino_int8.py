@@ -45,14 +45,14 @@ def build(generator: ExportModel, graph: ExportedGraph, say: Say, float_layers: 
         raise VariantUnavailable("nncf is not installed (pip install nncf)") from None
     model, steps = tuned(generator, graph, say, float_layers)
     notes: dict[str, Any] = {"quantised_by": f"nncf {nncf.__version__}", "calibrated_on": CALIBRATED_ON, "steps": steps}
-    xml, weights = openvino_model.to_bytes(openvino_model.without_levels(model))
+    xml, weights = openvino_model.to_bytes(openvino_model.without_unrounded(model))
     return BuiltVariant(
         name=NAME,
         runtime="openvino",
         precision="int8",
         files=dict(zip(FILES, (xml, weights), strict=True)),
         open=lambda: OpenVinoRunner(xml, weights, generator.spec, precision="int8", variant=NAME, source=FILES[0]),
-        levels=openvino_model.levels_of(model, HINTS["int8"]),
+        unrounded=openvino_model.open_unrounded(model, HINTS["int8"]),
         notes=notes,
     )
 
@@ -76,7 +76,7 @@ def tuned(
 
     float_layers  the layers that are not quantised, as another export of this generator chose them; None measures.
     """
-    from export.variants.int8.keep_float import draw, keep_float, restored
+    from export.variants.int8.keep_float import infer_unrounded, keep_float, restored
     from export.variants.int8.layers import channel_ranges, quantised_layers
     from export.variants.int8.ranges import fit_ranges
     from export.variants.int8.round_weights import refit_all
@@ -89,24 +89,24 @@ def tuned(
     if generator.spec.classes is not None:
         label = cycled_labels(generator.spec, len(z))
     tested_label = label[:64] if label is not None else None
-    twin = onnx.load_from_string(graph.twin)
+    debug_graph = onnx.load_from_string(graph.debug_graph)
     # As a matrix product the first layer costs so little that it can stay float32, and the latents are never rounded.
-    twin = apply(twin, latent_matmul(twin))
-    float_model = openvino_model.read(twin.SerializeToString())
-    wanted = draw(float_model, tested, tested_label, "f32")
+    debug_graph = apply(debug_graph, latent_matmul(debug_graph))
+    float_model = openvino_model.read(debug_graph.SerializeToString())
+    wanted = infer_unrounded(float_model, tested, tested_label, "f32")
     model = _plain(float_model, z, label)
     if not list(quantised_layers(model)):
         raise VariantUnavailable("NNCF quantises none of this generator's layers")
     tails, conditions = judged_latents(generator.spec, CALIBRATION_SEEDS[-64:])
     tails = tails[conditions["tails"]]
     tails_label = cycled_labels(generator.spec, len(tails))
-    wanted_tails = draw(float_model, tails, tails_label, "f32")
+    wanted_tails = infer_unrounded(float_model, tails, tails_label, "f32")
     steps: list[dict[str, Any]] = []
 
     def better(step: str, tried: Any, **more: Any) -> Any:
         """`tried` if it draws nearer to float32 than the model so far and no tail near its gate; else the model so far."""
-        decibels = psnr_db(float(np.square(draw(tried, tested, tested_label) - wanted).mean()))
-        worst = psnr_db(float(np.square(draw(tried, tails, tails_label) - wanted_tails).mean((1, 2, 3)).max()))
+        decibels = psnr_db(float(np.square(infer_unrounded(tried, tested, tested_label) - wanted).mean()))
+        worst = psnr_db(float(np.square(infer_unrounded(tried, tails, tails_label) - wanted_tails).mean((1, 2, 3)).max()))
         safe = worst >= GATES["int8"].worst_psnr_db + MARGIN
         kept = not steps or (decibels > steps[-1]["psnr_db"] and (safe or worst > steps[-1]["worst_tail_db"]))
         say(f"{NAME}: {step}, {decibels:.1f} dB{'' if kept else ', dropped'}")
@@ -118,11 +118,11 @@ def tuned(
 
     model = better("nncf", model)
     model = better("no idle quantisers", without_idle_quantisers(model, float_model))
-    equal = equalised(twin, lambda name: channel_ranges(float_model, name, z, label))
+    equal = equalised(debug_graph, lambda name: channel_ranges(float_model, name, z, label))
     float_equal = openvino_model.read(equal.SerializeToString())
     tried = without_idle_quantisers(_plain(float_equal, z, label), float_equal)
     if better("equalise", tried) is tried:
-        model, float_model, twin = tried, float_equal, equal
+        model, float_model, debug_graph = tried, float_equal, equal
     if float_layers is None:
         tried, chosen, speed = keep_float(model, float_model, z[:64], label[:64] if label is not None else None)
         model = better(KEEP_FLOAT, tried, layers=list(chosen.layers), speed=round(speed, 3))

@@ -1,4 +1,4 @@
-"""OpenVINO models on the exporter's side: read from a graph's twin, measured before rounding, and written as bytes."""
+"""OpenVINO models on the exporter's side: read from a debug graph, measured before rounding, and written as bytes."""
 
 import tempfile
 from pathlib import Path
@@ -19,27 +19,27 @@ def openvino() -> Any:
     return openvino
 
 
-def read(twin: bytes) -> Any:
-    """The graph with both outputs, images and levels."""
-    return openvino().Core().read_model(twin)
+def read(debug_graph: bytes) -> Any:
+    """The graph with both outputs, `images` and `levels`."""
+    return openvino().Core().read_model(debug_graph)
 
 
-def without_levels(model: Any) -> Any:
+def without_unrounded(model: Any) -> Any:
     """The part of the model that ships: only `images` comes out."""
     results = [result for result in model.get_results() if result.output(0).get_any_name() == "images"]
     return openvino().Model(results, model.get_parameters(), "generator")
 
 
-def levels_of(model: Any, hint: str = "f32") -> Draws:
-    """Draws float levels (N, H, W, C) with the model's second output, computed in precision `hint`."""
+def open_unrounded(model: Any, hint: str = "f32") -> Draws:
+    """A function that gives the pictures before rounding, float (N, H, W, C), computed in precision `hint`."""
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
     request = openvino().Core().compile_model(model, "CPU", settings).create_infer_request()
 
-    def levels(z: Latents, label: Labels | None) -> npt.NDArray[Any]:
+    def unrounded(z: Latents, label: Labels | None) -> npt.NDArray[Any]:
         drawn: npt.NDArray[Any] = request.infer({"z": z} if label is None else {"z": z, "label": label})["levels"]
         return drawn.copy()
 
-    return levels
+    return unrounded
 
 
 def to_bytes(model: Any) -> tuple[bytes, bytes]:

@@ -12,10 +12,10 @@ from torch import nn
 
 from export.build import build_bundle
 from export.bundle_writer.write import write_bundle
-from export.export_model import ExportModel, draw
+from export.export_model import ExportModel, render
 from export.graph.to_onnx import ExportedGraph, export_graph, finish
 from export.parity.reference import render_reference
-from export.parity.verdict import judge
+from export.parity.verdict import check_parity
 from export.variants import onnx_fp32
 from gansample.bundle.fidelity import GATES, Fidelity, compare
 from gansample.bundle.open import open_bundle
@@ -71,8 +71,8 @@ def bundle(generator: ExportModel, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_the_bundle_draws_what_pytorch_draws(bundle: Path, generator: ExportModel) -> None:
     with open_sampler(bundle) as sampler:
         drawn = sampler.sample(range(200))
-    gold = draw(generator.in_precision(torch.float64), latents(range(200), 5)).images
-    assert GATES["fp32"].failures(compare(drawn, gold)) == []
+    expected = render(generator.in_precision(torch.float64), latents(range(200), 5)).images
+    assert GATES["fp32"].failures(compare(drawn, expected)) == []
 
 
 def test_the_bundle_is_complete_and_sealed(bundle: Path) -> None:
@@ -110,8 +110,8 @@ def test_the_graph_is_what_the_design_says(bundle: Path) -> None:
 
 def test_goldens_are_float64s_pictures(bundle: Path, generator: ExportModel) -> None:
     with np.load(bundle / "golden.npz") as golden:
-        gold = draw(generator.in_precision(torch.float64), latents(golden["seeds"].tolist(), 5)).images
-        assert np.array_equal(golden["images"], gold)
+        expected = render(generator.in_precision(torch.float64), latents(golden["seeds"].tolist(), 5)).images
+        assert np.array_equal(golden["images"], expected)
         assert len(golden["seeds"]) == 64
 
 
@@ -136,7 +136,7 @@ def test_one_perturbed_weight_fails_and_writes_nothing(
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     perturbed = finish(model, SPEC)
     assert seal_holds(perturbed), "only the pictures can tell"
-    monkeypatch.setattr("export.build.export_graph", lambda generator: ExportedGraph(perturbed, graph.twin))
+    monkeypatch.setattr("export.build.export_graph", lambda generator: ExportedGraph(perturbed, graph.debug_graph))
     with pytest.raises(ParityError, match="does not draw PyTorch's pictures"):
         build_bundle(generator, tmp_path / "out", lambda step: None)
     assert [path.name for path in tmp_path.iterdir()] == ["out.failed.html"], "a report, and no bundle"
@@ -146,7 +146,7 @@ def test_one_perturbed_weight_fails_and_writes_nothing(
 def test_comparing_nothing_is_a_failure(generator: ExportModel) -> None:
     reference = render_reference(generator, range(16))
     with pytest.raises(ValueError, match="comparison of nothing"):
-        judge(lambda z, label: z, None, reference, variant="none", precision="fp32", batches={})
+        check_parity(lambda z, label: z, None, reference, variant="none", precision="fp32", batches={})
     assert GATES["fp32"].failures(compare(np.empty((0, 1, 1, 1), np.uint8), np.empty((0, 1, 1, 1), np.uint8)))
 
 
@@ -154,11 +154,11 @@ def test_a_picture_that_depends_on_its_batch_fails(generator: ExportModel) -> No
     reference = render_reference(generator, range(16))
 
     def fickle(z: np.ndarray, label: object) -> np.ndarray:
-        images = draw(reference.generator, z).images
+        images = render(reference.generator, z).images
         images[0, 0, 0, 0] ^= len(z) > 1  # one step in one channel: inside the gate, but not the same picture
         return images
 
-    report = judge(fickle, None, reference, variant="v", precision="int8", batches={1: 4, 4: 16})
+    report = check_parity(fickle, None, reference, variant="v", precision="int8", batches={1: 4, 4: 16})
     assert "a picture changes with the batch" in report.failures[0]
 
 
@@ -208,7 +208,7 @@ def test_pixels_round_half_to_even(value_range: ValueRange, x: float, level: int
 
     spec = Spec(name="c", latent_size=1, height=1, width=1, channels=1, value_range=value_range)
     generator = ExportModel(Constant(), spec)
-    assert int(draw(generator, np.zeros((1, 1), np.float32)).images.item()) == level
+    assert int(render(generator, np.zeros((1, 1), np.float32)).images.item()) == level
 
 
 def test_a_conditional_generator_keeps_its_classes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from onnx import TensorProto
 from torch import nn
 
 from export.build import build_bundle
-from export.export_model import ExportModel, draw
+from export.export_model import ExportModel, render
 from export.graph.compact import compacted, halved
 from export.graph.passes.measure import optimised
 from export.graph.to_onnx import export_graph
@@ -42,7 +42,7 @@ def test_folding_is_exact_in_float64() -> None:
     folded = compacted(generator())
     assert not [layer for layer in folded.modules() if isinstance(layer, nn.BatchNorm2d)]
     z, label = latents(range(64), 8), np.arange(64) % 2
-    difference = draw(folded.in_precision(torch.float64), z, label).levels - draw(original, z, label).levels
+    difference = render(folded.in_precision(torch.float64), z, label).unrounded - render(original, z, label).unrounded
     assert 0 < np.abs(difference).max() < 0.5, "rounding the weights changes a little, folding nothing"
     receipt = folded.spec.provenance["weights"]
     assert receipt["stored"] == "fp16"
@@ -61,7 +61,7 @@ def test_large_tensors_are_stored_in_half_and_not_one_value_changes() -> None:
     z, label = latents(range(32), 8), np.arange(32) % 2
     before, after = (
         onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(["levels"], {"z": z, "label": label})[0]
-        for model in (graph.twin, small.twin)
+        for model in (graph.debug_graph, small.debug_graph)
     )
     assert np.array_equal(before, after)
 

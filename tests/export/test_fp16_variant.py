@@ -12,11 +12,11 @@ import torch
 from onnx import TensorProto
 from torch import Tensor, nn
 
-from export.export_model import Drawn, ExportModel, draw
+from export.export_model import ExportModel, Rendered, render
 from export.graph.half import cast_to_half, half_nodes
 from export.graph.half_range import measure_peaks
 from export.graph.to_onnx import ExportedGraph, export_graph
-from export.parity.reference import levels_psnr_db
+from export.parity.reference import unrounded_psnr_db
 from export.variants import onnx_fp16
 from export.variants.base import VariantUnavailable
 from gansample.bundle.fidelity import GATES, compare
@@ -64,8 +64,8 @@ def _exported(gain: float) -> tuple[ExportModel, ExportedGraph]:
     return generator, export_graph(generator)
 
 
-def _gold(generator: ExportModel, z: np.ndarray) -> Drawn:
-    return draw(generator.in_precision(torch.float64), z)
+def _expected(generator: ExportModel, z: np.ndarray) -> Rendered:
+    return render(generator.in_precision(torch.float64), z)
 
 
 def _silent(message: str) -> None:
@@ -76,7 +76,7 @@ def test_the_variant_passes_its_gate_and_its_file_has_the_same_generator(small: 
     built = onnx_fp16.build(*small, _silent)
     z = latents(range(256), SPEC.latent_size)
     with built.open() as runner:
-        seen = compare(runner.run(z, None), _gold(small[0], z).images)
+        seen = compare(runner.run(z, None), _expected(small[0], z).images)
     assert not GATES["fp16"].failures(seen)
     assert seen.mean_step > 0, "an emulation that rounds nothing was judged"
     OnnxRuntimeRunner(built.files[onnx_fp16.FILE], SPEC).close()  # z float32 in, uint8 out, sealed spec and all
@@ -104,7 +104,9 @@ def test_the_emulation_rounds_what_torch_rounds(small: tuple[ExportModel, Export
     """
     generator, graph = small
     z = latents(range(64), SPEC.latent_size)
-    session = onnxruntime.InferenceSession(cast_to_half(onnx.load_from_string(graph.twin), emulate=True).SerializeToString())
+    session = onnxruntime.InferenceSession(
+        cast_to_half(onnx.load_from_string(graph.debug_graph), emulate=True).SerializeToString()
+    )
     emulated = session.run(["levels"], {"z": z})[0]
     network: Any = copy.deepcopy(generator.in_precision(torch.float32).network)
     for parameter in network.parameters():
@@ -113,16 +115,16 @@ def test_the_emulation_rounds_what_torch_rounds(small: tuple[ExportModel, Export
         layer.register_forward_hook(lambda layer, taken, given: given.half().float())
     with torch.no_grad():
         torch_half = generator.head(network.features(torch.from_numpy(z).half().float()).mul(3).tanh())
-    gold = _gold(generator, z).levels
-    ours, theirs = levels_psnr_db(emulated, gold), levels_psnr_db(torch_half.numpy(), gold)
+    expected = _expected(generator, z).unrounded
+    ours, theirs = unrounded_psnr_db(emulated, expected), unrounded_psnr_db(torch_half.numpy(), expected)
     assert abs(ours - theirs) < 1.0
-    assert levels_psnr_db(emulated, torch_half.double().numpy()) > ours + 3
+    assert unrounded_psnr_db(emulated, torch_half.double().numpy()) > ours + 3
 
 
 def test_every_half_result_of_the_emulation_is_a_half(small: tuple[ExportModel, ExportedGraph]) -> None:
-    twin = onnx.load_from_string(small[1].twin)
-    emulation = cast_to_half(twin, emulate=True)
-    names = [node.output[0] for node in half_nodes(twin)]
+    debug_graph = onnx.load_from_string(small[1].debug_graph)
+    emulation = cast_to_half(debug_graph, emulate=True)
+    names = [node.output[0] for node in half_nodes(debug_graph)]
     emulation.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
     session = onnxruntime.InferenceSession(emulation.SerializeToString())
     for values in session.run(names, {"z": latents(range(4), SPEC.latent_size)}):
@@ -130,7 +132,7 @@ def test_every_half_result_of_the_emulation_is_a_half(small: tuple[ExportModel, 
 
 
 def test_the_peak_of_every_layer_is_recorded_under_its_own_name(small: tuple[ExportModel, ExportedGraph]) -> None:
-    peaks = {peak.layer: peak for peak in measure_peaks(onnx.load_from_string(small[1].twin), SPEC, range(32))}
+    peaks = {peak.layer: peak for peak in measure_peaks(onnx.load_from_string(small[1].debug_graph), SPEC, range(32))}
     with torch.no_grad():
         z = latents(range(32), SPEC.latent_size)
         stretched = z * (5 / np.abs(z).max(axis=1, keepdims=True))
@@ -151,15 +153,17 @@ def test_layers_that_leave_the_range_keep_float32(loud: tuple[ExportModel, Expor
     assert f"{len(kept)} of {len(built.notes['peaks'])} nodes keep float32" in said[0]
     z = latents(range(64), SPEC.latent_size)
     with built.open() as runner:
-        assert not GATES["fp16"].failures(compare(runner.run(z, None), _gold(generator, z).images))
+        assert not GATES["fp16"].failures(compare(runner.run(z, None), _expected(generator, z).images))
 
 
 def test_without_that_the_same_generator_breaks(loud: tuple[ExportModel, ExportedGraph]) -> None:
     """Or the test above would pass with nothing kept."""
     z = latents(range(8), SPEC.latent_size)
-    session = onnxruntime.InferenceSession(cast_to_half(onnx.load_from_string(loud[1].twin), emulate=True).SerializeToString())
+    session = onnxruntime.InferenceSession(
+        cast_to_half(onnx.load_from_string(loud[1].debug_graph), emulate=True).SerializeToString()
+    )
     broken = session.run(["levels"], {"z": z})[0]
-    assert not np.allclose(broken, _gold(loud[0], z).levels, atol=10)
+    assert not np.allclose(broken, _expected(loud[0], z).unrounded, atol=10)
 
 
 def test_a_generator_without_anything_to_gain_is_not_run(small: tuple[ExportModel, ExportedGraph]) -> None:

@@ -10,8 +10,8 @@ from export.graph.to_onnx import export_graph
 from export.importers.load_generator import Taken, take
 from export.importers.request import Request
 from export.parity.reference import render_reference
-from export.parity.verdict import judge
-from export.variants.onnx_fp32 import levels_of
+from export.parity.verdict import check_parity
+from export.variants.onnx_fp32 import open_unrounded
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 from tests.export.test_intake_synthetic import taken
 from tests.support.synthetic_generators import CASES, example, trained_case
@@ -24,7 +24,9 @@ def verdict(taken: Taken) -> str:
     generator = taken.generator
     graph, reference = export_graph(generator), render_reference(generator, range(64))
     with OnnxRuntimeRunner(graph.model, generator.spec) as runner:
-        report = judge(runner.run, levels_of(graph.twin), reference, variant="onnx-fp32", precision="fp32", batches=BATCHES)
+        report = check_parity(
+            runner.run, open_unrounded(graph.debug_graph), reference, variant="onnx-fp32", precision="fp32", batches=BATCHES
+        )
     return report.verdict if not report.failures else "; ".join(report.failures)
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from export.export_model import ExportModel, PixelHead, draw
+from export.export_model import ExportModel, PixelHead, render
 from export.graph.to_onnx import export_graph
 from export.parity.graph_tensors import onnx_tensors
 from export.parity.reference import Reference, render_reference
-from export.parity.verdict import ParityReport, judge
+from export.parity.verdict import ParityReport, check_parity
 from gansample.bundle.spec import Spec
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 
@@ -74,7 +74,7 @@ def judged(generator: ExportModel, reference: Reference) -> ParityReport:
     """The verdict on `generator` after the whole way: exported to ONNX, drawn by ONNX Runtime."""
     graph = export_graph(generator)
     with OnnxRuntimeRunner(graph.model, SPEC, threads=2) as runner:
-        return judge(
+        return check_parity(
             runner.run,
             None,
             reference,
@@ -129,8 +129,8 @@ def test_a_mutation_fails_and_its_layer_is_named(mutate: Callable[[Generator], N
 
 class RoundingDown(ExportModel):
     def forward(self, z: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        levels = self.head(self.network(z))
-        return levels.floor().to(torch.uint8), levels
+        unrounded = self.head(self.network(z))
+        return unrounded.floor().to(torch.uint8), unrounded
 
 
 class HalfStepHigh(PixelHead):
@@ -161,8 +161,8 @@ def test_dropout_left_on_fails(reference: Reference) -> None:
         if isinstance(module, nn.BatchNorm2d):
             module.eval()  # only the dropout is at fault
     torch.manual_seed(1)
-    report = judge(
-        lambda z, label: draw(generator, z, label).images,
+    report = check_parity(
+        lambda z, label: render(generator, z, label).images,
         None,
         reference,
         variant="dropout",
@@ -178,8 +178,8 @@ def test_batch_statistics_left_on_fail(reference: Reference) -> None:
     for module in generator.network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.train()
-    report = judge(
-        lambda z, label: draw(generator, z, label).images,
+    report = check_parity(
+        lambda z, label: render(generator, z, label).images,
         None,
         reference,
         variant="train-mode",
@@ -195,11 +195,11 @@ def test_one_ruined_picture_among_many_fails_though_the_mean_is_fine(reference: 
     generator = ExportModel(trained_like(), SPEC)
 
     def images(z: np.ndarray, label: np.ndarray | None) -> np.ndarray:
-        drawn = draw(generator, z, label).images
+        drawn = render(generator, z, label).images
         drawn[(z == reference.z[77]).all(axis=1)] ^= 0x80
         return drawn
 
-    report = judge(images, None, reference, variant="one-off", precision="int8", batches={64: 128})
+    report = check_parity(images, None, reference, variant="one-off", precision="int8", batches={64: 128})
     assert report.verdict == "FAIL"
     assert report.worst.seed == 77
     assert any("one picture at" in failure for failure in report.failures)
@@ -207,4 +207,4 @@ def test_one_ruined_picture_among_many_fails_though_the_mean_is_fine(reference: 
 
 def test_nothing_compared_is_no_verdict(reference: Reference) -> None:
     with pytest.raises(ValueError, match="comparison of nothing"):
-        judge(lambda z, label: z, None, reference, variant="none", precision="fp32", batches={})
+        check_parity(lambda z, label: z, None, reference, variant="none", precision="fp32", batches={})

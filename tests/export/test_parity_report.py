@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from export.bundle_writer.pareto import Point, pareto_front, pareto_svg
-from export.bundle_writer.report import Judged, LeftOut, amplified_difference, report_html
-from export.export_model import ExportModel, draw
+from export.bundle_writer.report import CheckedVariant, ExcludedVariant, amplified_difference, report_html
+from export.export_model import ExportModel, render
 from export.parity.reference import Reference, render_reference
-from export.parity.verdict import ParityReport, judge
+from export.parity.verdict import ParityReport, check_parity
 from gansample.bundle.spec import Spec
 
 SPEC = Spec(name="a <b> name", latent_size=4, height=8, width=8, channels=1, classes=("zero", "one", "two"))
@@ -82,11 +82,11 @@ def reference() -> Reference:
 
 def judged(reference: Reference, generator: ExportModel, variant: str, offset: int = 0) -> ParityReport:
     def images(z: np.ndarray, label: np.ndarray | None) -> np.ndarray:
-        drawn = draw(generator, z, label).images
+        drawn = render(generator, z, label).images
         drawn[(label == 2) if label is not None else slice(0)] ^= np.uint8(offset)
         return drawn
 
-    return judge(images, None, reference, variant=variant, precision="fp32", batches={1: 4, 64: 96})
+    return check_parity(images, None, reference, variant=variant, precision="fp32", batches={1: 4, 64: 96})
 
 
 def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(reference: Reference) -> None:
@@ -95,8 +95,8 @@ def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(referenc
     assert (right.verdict, wrong.verdict) == ("PASS", "FAIL")
     page = report_html(
         SPEC,
-        [Judged(report=report, speed=SPEED, runtime="a runtime 1.0") for report in (right, wrong)],
-        [LeftOut(name="tensorrt", verdict="NOT RUN", reasons=("this machine has no GPU",))],
+        [CheckedVariant(report=report, speed=SPEED, runtime="a runtime 1.0") for report in (right, wrong)],
+        [ExcludedVariant(name="tensorrt", verdict="NOT RUN", reasons=("this machine has no GPU",))],
         reference,
     )
     for words in (
@@ -125,5 +125,5 @@ def test_the_search_only_ever_makes_the_worst_latent_worse(reference: Reference)
     report = judged(reference, ExportModel(Generator(), SPEC).in_precision(torch.bfloat16), "bf16")
     assert report.worst.psnr_db <= report.worst.seed_psnr_db
     assert report.worst.searched == 96
-    error = np.square(report.worst.drawn.astype(float) - report.worst.gold).mean()
+    error = np.square(report.worst.drawn.astype(float) - report.worst.expected).mean()
     assert report.worst.psnr_db == pytest.approx(10 * np.log10(255**2 / error))

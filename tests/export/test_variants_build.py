@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from export.build import Outcome, build_bundle
+from export.build import ExportResult, build_bundle
 from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
 from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable, onnx_fp32, openvino_fp32, openvino_int8
@@ -44,12 +44,12 @@ def generator() -> ExportModel:
 
 
 @pytest.fixture(scope="module")
-def built(generator: ExportModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
+def built(generator: ExportModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[ExportResult, Path]:
     out = tmp_path_factory.mktemp("bundle") / "small"
     return build_bundle(generator, out, lambda step: None), out
 
 
-def test_every_variant_is_in_the_bundle_or_left_out_with_a_reason(built: tuple[Outcome, Path]) -> None:
+def test_every_variant_is_in_the_bundle_or_left_out_with_a_reason(built: tuple[ExportResult, Path]) -> None:
     outcome, out = built
     names = [report.variant for report in outcome.reports]
     assert names[0] == "onnx-fp32"
@@ -59,7 +59,7 @@ def test_every_variant_is_in_the_bundle_or_left_out_with_a_reason(built: tuple[O
     assert [variant.name for variant in open_bundle(out).variants] == names
 
 
-def test_int8_is_int8_and_says_what_each_step_brought(built: tuple[Outcome, Path]) -> None:
+def test_int8_is_int8_and_says_what_each_step_brought(built: tuple[ExportResult, Path]) -> None:
     variant = open_bundle(built[1]).variant("openvino-int8")
     names = [step["step"] for step in variant.notes["steps"]]
     assert names == ["nncf", "no idle quantisers", "equalise", "keep float", "ranges", "round weights"]
@@ -70,19 +70,19 @@ def test_int8_is_int8_and_says_what_each_step_brought(built: tuple[Outcome, Path
     assert b"FakeQuantize" in data
 
 
-def test_every_variant_opens_from_the_bundle_and_draws_the_goldens(built: tuple[Outcome, Path]) -> None:
+def test_every_variant_opens_from_the_bundle_and_draws_the_goldens(built: tuple[ExportResult, Path]) -> None:
     bundle = open_bundle(built[1])
     from gansample.latents import latents
 
     z = latents(range(64), 12)
-    gold = np.load(built[1] / "golden.npz")["images"].astype(int)
+    expected = np.load(built[1] / "golden.npz")["images"].astype(int)
     for variant in bundle.variants:
         with open_runner(bundle, variant.runtime, variant) as runner:
             assert runner.variant == variant.name
-            assert np.abs(runner.run(z, None) - gold).mean() < (2.0 if variant.precision == "int8" else 0.5)
+            assert np.abs(runner.run(z, None) - expected).mean() < (2.0 if variant.precision == "int8" else 0.5)
 
 
-def build_with(generator: ExportModel, out: Path, builders: Mapping[str, Builder]) -> tuple[Outcome, dict[str, Any]]:
+def build_with(generator: ExportModel, out: Path, builders: Mapping[str, Builder]) -> tuple[ExportResult, dict[str, Any]]:
     outcome = build_bundle(generator, out, lambda step: None, builders)
     return outcome, json.loads((out / "bundle.json").read_text())
 

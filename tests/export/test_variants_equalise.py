@@ -27,14 +27,17 @@ def test_equalised_channels_change_no_picture_and_one_range_suits_them() -> None
         nn.Conv2d(12, 1, 3, 1, 1), nn.Tanh(),
     )  # fmt: skip
     graph = export_graph(ExportModel(network, Spec(name="three", latent_size=6, height=16, width=16, channels=1)))
-    twin = onnx.load_from_string(graph.twin)
-    assert len(list(seams(twin))) == 2
+    debug_graph = onnx.load_from_string(graph.debug_graph)
+    assert len(list(seams(debug_graph))) == 2
     z = latents(range(32), 6)
     ranges: dict[str, list[Any]] = {"before": [], "after": []}
-    for when, model in (("before", twin), ("after", equalised(twin, lambda name: reach_of(twin, name, z)))):
+    for when, model in (
+        ("before", debug_graph),
+        ("after", equalised(debug_graph, lambda name: reach_of(debug_graph, name, z))),
+    ):
         ranges[when] = [reach_of(model, seam.tensor, z) for seam in seams(model)]
-        levels = onnxruntime.InferenceSession(model.SerializeToString()).run(["levels"], {"z": z})[0]
-        ranges[when].append(levels)
+        unrounded = onnxruntime.InferenceSession(model.SerializeToString()).run(["levels"], {"z": z})[0]
+        ranges[when].append(unrounded)
     np.testing.assert_allclose(ranges["after"].pop(), ranges["before"].pop(), atol=1e-3)
     for before, after in zip(ranges["before"], ranges["after"], strict=True):
         assert after.max() / after.min() < 1.05 * (before.max() / before.min()) ** 0.5

@@ -8,7 +8,7 @@ from torch import nn
 from export.export_model import ExportModel
 from export.graph.to_onnx import export_graph
 from export.variants import openvino_model
-from export.variants.int8.keep_float import draw
+from export.variants.int8.keep_float import infer_unrounded
 from export.variants.int8.layers import quantised_layers
 from export.variants.int8.with_nncf import quantised, without_idle_quantisers
 from gansample.bundle.spec import Spec
@@ -23,7 +23,7 @@ def test_quantisers_that_no_int8_layer_reads_are_taken_out() -> None:
     generator = ExportModel(
         Labelled(), Spec(name="labelled", latent_size=12, height=16, width=16, channels=1, classes=("a", "b", "c"))
     )
-    float_model = openvino_model.read(export_graph(generator).twin)
+    float_model = openvino_model.read(export_graph(generator).debug_graph)
     z, label = latents(range(64), 12), np.arange(64) % 3
     plain = quantised(float_model, z, label)
     model = without_idle_quantisers(plain, float_model)
@@ -33,8 +33,8 @@ def test_quantisers_that_no_int8_layer_reads_are_taken_out() -> None:
     names = {layer.node.get_friendly_name() for layer in quantised_layers(model)}
     assert len(names) >= 2
     assert names == {layer.node.get_friendly_name() for layer in quantised_layers(plain)}
-    wanted = draw(float_model, z, label, "f32")
-    before, after = (np.square(draw(one, z, label) - wanted).mean() for one in (plain, model))
+    wanted = infer_unrounded(float_model, z, label, "f32")
+    before, after = (np.square(infer_unrounded(one, z, label) - wanted).mean() for one in (plain, model))
     assert after < before
 
 

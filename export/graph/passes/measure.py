@@ -8,7 +8,7 @@ import onnx
 from export.graph.passes.fold_batchnorm import fold_batchnorm
 from export.graph.passes.latent_matmul import latent_matmul
 from export.graph.passes.rewrite import Pass, Rewrite, apply, difference
-from export.graph.to_onnx import ExportedGraph, graph_from_twin
+from export.graph.to_onnx import ExportedGraph, from_debug_graph
 from export.speed import speedup
 from gansample.bundle.spec import Spec
 from gansample.errors import ParityError
@@ -34,11 +34,11 @@ def optimised(
     """
     notes = []
     for name, find in passes.items():
-        twin = onnx.load_from_string(graph.twin)
-        if not (rewrites := find(twin)):
+        debug_graph = onnx.load_from_string(graph.debug_graph)
+        if not (rewrites := find(debug_graph)):
             continue
-        error = proven(name, twin, rewrites)
-        candidate = graph_from_twin(apply(twin, rewrites), spec)
+        error = proven(name, debug_graph, rewrites)
+        candidate = from_debug_graph(apply(debug_graph, rewrites), spec)
         with OnnxRuntimeRunner(graph.model, spec) as before, OnnxRuntimeRunner(candidate.model, spec) as after:
             gain = speedup(before, after, spec)
         kept = (decided or {}).get(name, gain >= COSTS)

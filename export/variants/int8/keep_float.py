@@ -44,7 +44,7 @@ def keep_float(
     model: Model, float_model: Model, z: Latents, label: Labels | None, budget: float = BUDGET
 ) -> tuple[Model, Trial, float]:
     """The model with the layers restored that pay, the trial that chose them, and its speed beside the model as it came."""
-    wanted = draw(float_model, z, label, "f32")
+    wanted = infer_unrounded(float_model, z, label, "f32")
     names = [layer.node.get_friendly_name() for layer in quantised_layers(model)]
     singles = _trials(model, float_model, [(), *((name,) for name in names)], wanted, z, label)
     plain = singles[0]
@@ -68,7 +68,7 @@ def restored(model: Model, float_model: Model, names: Sequence[str]) -> Model:
     return copy
 
 
-def draw(model: Model, z: Latents, label: Labels | None, hint: str = HINTS["int8"]) -> npt.NDArray[np.float64]:
+def infer_unrounded(model: Model, z: Latents, label: Labels | None, hint: str = HINTS["int8"]) -> npt.NDArray[np.float64]:
     """Pictures before rounding, float64 (N, H, W, C); what is not quantised is computed in precision `hint`."""
     return np.asarray(_open(model, hint).infer(_feed(z, label))["levels"], np.float64)
 

@@ -31,11 +31,11 @@ def refit_all(model: Model, float_model: Model, z: Latents, label: Labels | None
 
 def refit(model: Model, layer: QuantisedLayer, float_model: Model, z: Latents, label: Labels | None) -> None:
     """Round one layer anew against the float model, in place; the layers before it must be done."""
-    twin = next(op for op in float_model.get_ops() if op.get_friendly_name() == layer.node.get_friendly_name())
-    weight = torch.from_numpy(constant_value(twin.input_value(1).get_node())).double()
+    original = next(op for op in float_model.get_ops() if op.get_friendly_name() == layer.node.get_friendly_name())
+    weight = torch.from_numpy(constant_value(original.input_value(1).get_node())).double()
     unrolled = Patches(layer.node, tuple(weight.shape))
     (seen,) = values_at(model, [layer.node.input_value(0)], z, label)
-    (meant,) = values_at(float_model, [twin.input_value(0)], z, label)
+    (meant,) = values_at(float_model, [original.input_value(0)], z, label)
     rows = _some_rows(unrolled, seen)
     seen_mean, meant_mean = rows.mean(0), _some_rows(unrolled, meant).mean(0)
     rows = rows - seen_mean
