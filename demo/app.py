@@ -1,26 +1,24 @@
 """The page: the generator dropdown above five tabs, and the events between them. Public events are API endpoints as well."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from demo.address import parse_address
 from demo.bundle_store import BundleStore
-from demo.drawing import EVERY_CLASS, MAX_PICTURES
+from demo.drawing import EVERY_CLASS
 from demo.image_store import ImageStore
 from demo.tabs.about import About
 from demo.tabs.contact_sheet import ContactSheet
 from demo.tabs.explore import Explore
 from demo.tabs.fidelity import FidelityTab
-from demo.tabs.generate import FIRST_COUNT, FIRST_SEED, PRECISIONS, Generate
+from demo.tabs.generate import Generate
 from demo.texts import localized
 from demo.ui import Ui, format_facts
-from gansample.latents import SEED_END
 
 TITLE = "gansample"
 WAITING = 32  # events in the queue; further ones are refused as "queue full"
-STYLE = Path(__file__).with_name("page.css")
 
 
 def build_page(bundle_store: BundleStore, image_store: ImageStore) -> gr.Blocks:
@@ -44,16 +42,18 @@ def build_page(bundle_store: BundleStore, image_store: ImageStore) -> gr.Blocks:
                 about = About(ui)
         gr.Markdown(localized("colophon"), elem_id="colophon")
 
-        _start(page, ui, generate, about)
-        _choose(ui, generate, explore, contact, fidelity, about)
-        _pick(ui, generate, explore, contact, tabs)
+        _on_load(page, ui, generate, about)
+        _on_bundle_change(ui, generate, explore, contact, fidelity, about)
+        _on_picture_click(ui, generate, explore, contact, tabs)
     page.queue(api_open=False, max_size=WAITING)
     # Gradio summarises all past events with pandas after each one, for a monitoring page that is disabled here.
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     return page
 
 
-def _choose(ui: Ui, generate: Generate, explore: Explore, contact: ContactSheet, fidelity: FidelityTab, about: About) -> None:
+def _on_bundle_change(
+    ui: Ui, generate: Generate, explore: Explore, contact: ContactSheet, fidelity: FidelityTab, about: About
+) -> None:
     def choose(bundle: str, seed: int | None, count: int, truncation: float, precision: str) -> tuple[Any, ...]:
         """Change to another bundle: its classes, facts, pictures for the same seeds, and card."""
         pictures = generate.generate(bundle, EVERY_CLASS, seed, count, truncation, precision)
@@ -79,19 +79,14 @@ def _choose(ui: Ui, generate: Generate, explore: Explore, contact: ContactSheet,
     )
 
 
-def _start(page: gr.Blocks, ui: Ui, generate: Generate, about: About) -> None:
+def _on_load(page: gr.Blocks, ui: Ui, generate: Generate, about: About) -> None:
     def start(request: gr.Request) -> tuple[Any, ...]:
-        """What the address asks for: ?bundle=…&seed=…&n=…&class=…&truncation=…&precision=…; invalid values are ignored."""
-        asked = request.query_params if request is not None else {}
-        bundle = asked.get("bundle") if asked.get("bundle") in ui.bundle_store.bundles else ui.first
-        label = asked.get("class") if asked.get("class") in ui.classes(bundle) else EVERY_CLASS
-        precision = asked.get("precision") if asked.get("precision") in PRECISIONS else PRECISIONS[0]
-        count = int(_number(asked.get("n"), FIRST_COUNT, 1, MAX_PICTURES))
-        seed = int(_number(asked.get("seed"), FIRST_SEED, 0, SEED_END - count))
-        truncation = _number(asked.get("truncation"), 0, 0, 3)
-        pictures = generate.generate(bundle, label, seed, count, truncation, precision)
-        facts = format_facts(ui.bundle_store.bundles[bundle])
-        return bundle, facts, ui.class_dropdown(bundle, label), seed, count, truncation, precision, *pictures
+        """The view that the page's address asks for; invalid values are ignored."""
+        view = parse_address(request.query_params if request is not None else {}, ui.bundle_store)
+        pictures = generate.generate(view.bundle, view.label, view.seed, view.count, view.truncation, view.precision)
+        facts = format_facts(ui.bundle_store.bundles[view.bundle])
+        labels = ui.class_dropdown(view.bundle, view.label)
+        return view.bundle, facts, labels, view.seed, view.count, view.truncation, view.precision, *pictures
 
     started = page.load(
         start,
@@ -105,15 +100,7 @@ def _start(page: gr.Blocks, ui: Ui, generate: Generate, about: About) -> None:
     started.success(about.read, ui.bundle, about.outputs, api_name="about", show_progress="hidden")
 
 
-def _number(text: str | None, otherwise: float, low: float, high: float) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return otherwise
-    return min(max(value, low), high) if value == value else otherwise  # NaN is not itself
-
-
-def _pick(ui: Ui, generate: Generate, explore: Explore, contact: ContactSheet, tabs: gr.Tabs) -> None:
+def _on_picture_click(ui: Ui, generate: Generate, explore: Explore, contact: ContactSheet, tabs: gr.Tabs) -> None:
     def pick(seed: int | None, before: int | None, event: gr.SelectData) -> tuple[int, int | None, int]:
         """Put the seed of the clicked picture into Explore; the one clicked before it becomes the start of the morph."""
         picked = int(seed or 0) + int(event.index)
@@ -138,41 +125,3 @@ def _pick(ui: Ui, generate: Generate, explore: Explore, contact: ContactSheet, t
         **ui.one_at_a_time(generate.report),
     )  # fmt: skip
     generate.update_address(drawn)
-
-
-def theme() -> gr.themes.Base:
-    """Paper and ink, one warm accent; system fonts only, so the page loads nothing from other servers."""
-    return gr.themes.Base(
-        primary_hue=gr.themes.colors.orange,
-        neutral_hue=gr.themes.colors.stone,
-        font=["ui-sans-serif", "system-ui", "sans-serif"],
-        font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "monospace"],
-        radius_size=gr.themes.sizes.radius_md,
-    ).set(
-        body_background_fill="#faf9f7",
-        body_background_fill_dark="#141210",
-        background_fill_primary="#faf9f7",
-        background_fill_primary_dark="#141210",
-        block_title_text_weight="500",
-        block_title_text_color="*body_text_color",
-        body_text_color_subdued="*neutral_500",
-        body_text_color_subdued_dark="*neutral_400",
-        input_background_fill="#ffffff",
-        input_background_fill_dark="#1f1c1a",
-        input_border_width="1px",
-        button_primary_background_fill="*neutral_900",
-        button_primary_background_fill_hover="*neutral_700",
-        button_primary_text_color="#ffffff",
-        button_primary_border_color="transparent",
-        button_primary_border_color_dark="transparent",
-        button_primary_border_color_hover="transparent",
-        button_primary_border_color_hover_dark="transparent",
-        button_secondary_background_fill="#ffffff",
-        button_secondary_background_fill_dark="#1f1c1a",
-        button_secondary_border_color="*border_color_primary",
-        slider_color="*neutral_800",
-        slider_color_dark="*neutral_300",
-        button_primary_background_fill_dark="*neutral_100",
-        button_primary_background_fill_hover_dark="*neutral_300",
-        button_primary_text_color_dark="*neutral_900",
-    )

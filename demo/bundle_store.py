@@ -4,12 +4,14 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from demo.previews import RUNS
 from gansample.bundle.open import MANIFEST, PLACES, Bundle, open_bundle
 from gansample.errors import ArtefactError, UsageError
 from gansample.sampling.sampler import Sampler, open_sampler
+from gansample.system.newest import folders_newest_first
 
 logger = logging.getLogger(__name__)
 
@@ -20,14 +22,10 @@ def find_bundles(roots: Sequence[Path] = PLACES) -> list[Bundle]:
     A damaged one is skipped with a warning, so that it cannot take the others down. Raises ArtefactError where
     none is left.
     """
-    manifests: list[Path] = []
-    for root in roots:
-        found = [path for path in root.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
-        manifests += sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     bundles = []
-    for manifest in manifests:
+    for folder in chain.from_iterable(folders_newest_first(root, MANIFEST) for root in roots):
         try:
-            bundles.append(open_bundle(manifest.parent))
+            bundles.append(open_bundle(folder))
         except ArtefactError as error:
             logger.warning("not shown: %s", error)
     if not bundles:

@@ -20,6 +20,8 @@ from gansample.sampling.selection import Around, Mix, Seeds, Selection, Walk
 MAX_PICTURES = 64  # in one draw
 NEIGHBOURS = 11  # and the picture itself: three rows of four
 EVERY_CLASS = "each in turn"
+PRECISIONS = ("exact", "fast")
+FIRST_SEED, FIRST_COUNT = 0, 24  # what the page opens with
 
 Select = Callable[[LatentSpace], Selection]
 

@@ -7,24 +7,25 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from gradio.utils import get_space
 from starlette.middleware import Middleware
 
-from demo.app import STYLE, WAITING, theme
+from demo.app import WAITING
 from demo.guard import Guard
 from demo.image_store import ImageStore
 from demo.limits import Limits, Throttle
 from demo.texts import LANGUAGES
+from demo.theme import theme
 from gansample.errors import UsageError
 
-SCRIPT = Path(__file__).with_name("page.js")
+STYLE, SCRIPT = Path(__file__).with_name("page.css"), Path(__file__).with_name("page.js")
 USER = "guest"  # the name that goes with a password
 
 
-def launch(
+@contextmanager
+def running(
     page: gr.Blocks,
     image_store: ImageStore,
     *,
@@ -32,34 +33,21 @@ def launch(
     port: int | None = None,
     password: str | None = None,
     limits: Limits | None = None,
-) -> str:
-    """Serve `page` in a thread of its own and return its local address.
+) -> Iterator[str]:
+    """Serve `page` in a thread of its own for the length of the block; gives its local address.
 
     port      None takes the first free one from 7860.
     password  asked of every visitor, for the user `guest`; None lets everybody in.
     limits    None is `Limits()`; on a Space, where all visitors share the proxy's address, the limits for all of them.
 
-    Raises UsageError where the port is taken or the environment asks for Gradio's remote editor. No other
-    environment variable can enable anything: every setting that has one is given explicitly.
+    Raises UsageError if the port is taken or the environment asks for Gradio's remote editor. No other environment
+    variable can enable anything: every setting that has one is given explicitly.
     """
     if os.environ.get("GRADIO_VIBE_MODE"):
         raise UsageError("GRADIO_VIBE_MODE lets every visitor run code on this machine", "unset it")
     limits = limits or (Limits() if get_space() is None else _for_all_together(Limits()))
     guard = Middleware(Guard, pictures=image_store.folder, endpoints=public_endpoints(page))
-    settings: dict[str, Any] = {
-        "app_kwargs": {"middleware": [guard, Middleware(Throttle, limits=limits, waiting=partial(_waiting, page))]},
-        "allowed_paths": [str(image_store.folder)],
-        "share": False,  # demo.share opens links, with a reason where it cannot
-        "auth": (USER, password) if password is not None else None,
-        "enable_monitoring": False,
-        "run_history": False,
-        "mcp_server": False,
-        "ssr_mode": False,
-        "num_workers": 0,  # worker processes would serve files past the guard
-        "pwa": False,
-        "strict_cors": True,
-        "show_error": False,
-    }
+    throttle = Middleware(Throttle, limits=limits, waiting=partial(_waiting, page))
     try:
         _, url, _ = page.launch(
             server_name=host,
@@ -71,12 +59,27 @@ def launch(
             js=SCRIPT.read_text(),
             i18n=LANGUAGES,
             footer_links=["api"],
-            **settings,
+            app_kwargs={"middleware": [guard, throttle]},
+            allowed_paths=[str(image_store.folder)],
+            share=False,  # demo.share opens links, with a reason where it cannot
+            auth=(USER, password) if password is not None else None,
+            enable_monitoring=False,
+            run_history=False,
+            mcp_server=False,
+            ssr_mode=False,
+            num_workers=0,  # worker processes would serve files past the guard
+            pwa=False,
+            strict_cors=True,
+            show_error=False,
         )
     except OSError as error:
         wanted = f"{host}:{port}" if port is not None else f"any port of {host} from 7860"
         raise UsageError(f"cannot listen on {wanted} ({error})", "choose another --port or --host") from error
-    return str(url)
+    try:
+        yield str(url)
+    finally:
+        page.close(verbose=False)
+        sys.stdout.flush()
 
 
 def public_endpoints(page: gr.Blocks) -> frozenset[str]:
@@ -100,14 +103,3 @@ def _for_all_together(limits: Limits) -> Limits:
         waiting=WAITING,
         connections=limits.all_connections,
     )
-
-
-@contextmanager
-def running(page: gr.Blocks, image_store: ImageStore, **where: Any) -> Iterator[str]:
-    """`launch` for the length of a block; the server is shut down and its port free afterwards."""
-    url = launch(page, image_store, **where)
-    try:
-        yield url
-    finally:
-        page.close(verbose=False)
-        sys.stdout.flush()

@@ -21,6 +21,7 @@ from gansample.bundle.seal import BLANK, KEY, digest, seal_holds, sealed
 from gansample.bundle.spec import FieldReader, parse_json
 from gansample.errors import ArtefactError, UsageError
 from gansample.system.atomic import cannot_write, write_atomic
+from gansample.system.newest import folders_newest_first
 from train.model.networks import Generator
 from train.run_folder import RUNS
 
@@ -90,10 +91,10 @@ def load_generator(run: Path) -> LoadedGenerator:
 
 def newest_run(root: Path = RUNS) -> Path:
     """The run under `root` whose checkpoint was written last. Raises ArtefactError where there is none."""
-    manifests = [path for path in root.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
-    if not manifests:
+    folders = folders_newest_first(root, MANIFEST)
+    if not folders:
         raise ArtefactError(f"no trained generator under {root}/", "train one with: make train")
-    return max(manifests, key=lambda path: (path.stat().st_mtime_ns, path)).parent
+    return folders[0]
 
 
 def _read_weights(run: Path, sha256: str, size: int) -> bytes:

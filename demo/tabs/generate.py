@@ -4,23 +4,21 @@ from typing import Any
 
 import gradio as gr
 
-from demo.drawing import EVERY_CLASS, MAX_PICTURES, DrawSettings, consecutive_seeds, draw_images, random_seed
+from demo.address import UPDATE_ADDRESS
+from demo.drawing import (
+    EVERY_CLASS,
+    FIRST_COUNT,
+    FIRST_SEED,
+    MAX_PICTURES,
+    PRECISIONS,
+    DrawSettings,
+    consecutive_seeds,
+    draw_images,
+    random_seed,
+)
 from demo.texts import localized
 from demo.ui import Ui
 from gansample.latents import SEED_END
-
-FIRST_SEED, FIRST_COUNT = 0, 24
-PRECISIONS = ("exact", "fast")
-
-# Keeps the browser's address in step with the view and returns it, so that a copied link shows the same.
-_ADDRESS = """(bundle, label, seed, count, truncation, precision) => {
-  const query = new URLSearchParams({bundle, seed, n: count});
-  if (label !== "each in turn") query.set("class", label);
-  if (truncation) query.set("truncation", truncation);
-  if (precision !== "exact") query.set("precision", precision);
-  history.replaceState(null, "", "?" + query);
-  return location.href;
-}"""
 
 
 class Generate:
@@ -96,7 +94,7 @@ class Generate:
         )  # fmt: skip
 
     def update_address(self, event: Any) -> None:
-        event.then(None, self.inputs, self.link, js=_ADDRESS, api_visibility="private")
+        event.then(None, self.inputs, self.link, js=UPDATE_ADDRESS, api_visibility="private")
 
     def generate(
         self, bundle: str, label: str, seed: int | None, count: int, truncation: float = 0.0, precision: str = "exact"

@@ -17,7 +17,7 @@ import pytest
 from demo.app import build_page
 from demo.bundle_store import BundleStore, find_bundles
 from demo.image_store import ImageStore, private_image_store
-from demo.launch import launch, running
+from demo.launch import running
 from gansample.bundle.open import open_bundle
 from gansample.errors import ArtefactError, UsageError
 from tests.conftest import ROOT, listen_to_interrupts
@@ -134,8 +134,9 @@ def test_the_environment_opens_nothing(tiny_bundle: Path, monkeypatch: pytest.Mo
 def test_a_taken_port_is_said_so(tiny_bundle: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, private_image_store() as image_store, collected_event_loops():
         page = build_page(BundleStore([open_bundle(tiny_bundle)]), image_store)
-        with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{taken.getsockname()[1]}"):
-            launch(page, image_store, port=taken.getsockname()[1])
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}"), running(page, image_store, port=port):
+            pass
 
 
 def test_bundles_are_found_newest_first_and_a_damaged_one_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from gansample.bundle.seal import digest, seal_holds
 from gansample.bundle.spec import FieldReader, Spec, Variant, parse_json
 from gansample.errors import ArtefactError
+from gansample.system.newest import folders_newest_first
 
 MANIFEST = "bundle.json"
 REFERENCE = "generator.onnx"
@@ -112,10 +113,10 @@ def _at_hand() -> str:
 
 def newest_bundle(root: Path = ARTIFACTS) -> Path:
     """The most recently written bundle under `root`. Raises ArtefactError where there is none."""
-    manifests = [path for path in root.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")]
-    if not manifests:
+    folders = folders_newest_first(root, MANIFEST)
+    if not folders:
         raise ArtefactError(f"no bundle under {root}/", "make one with `make train export`, or pass --bundle FOLDER")
-    return max(manifests, key=lambda path: (path.stat().st_mtime_ns, path)).parent
+    return folders[0]
 
 
 def read_file(path: Path, expected_bytes: int | None = None) -> bytes:
