@@ -1,4 +1,4 @@
-"""Orders of any size share batches; nobody gets another's pictures, and nobody's fault is another's."""
+"""Requests of any size share batches; each gets its own pictures, and a failing one fails alone."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gansample.http.batcher import Batcher
-from gansample.http.refusals import Refusal
+from gansample.http.errors import ApiError
 from gansample.types import Images, Labels, Latents
 
 BATCH = 8
@@ -22,7 +22,7 @@ def echo(z: Latents, label: Labels | None) -> Images:
     return np.repeat(z[:, :1].astype(np.uint8), 4, axis=1).reshape(-1, 2, 2, 1)
 
 
-def order(first: int, n: int) -> Latents:
+def latents_from(first: int, n: int) -> Latents:
     return np.arange(first, first + n, dtype=np.float32)[:, None] % 256
 
 
@@ -32,7 +32,7 @@ def opened(run: Callable[[Latents, Labels | None], Images] = echo, **limits: flo
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=20))
-def test_everybody_gets_their_own(sizes: list[int]) -> None:
+def test_each_request_gets_its_own_pictures(sizes: list[int]) -> None:
     batches: list[int] = []
 
     def run(z: Latents, label: Labels | None) -> Images:
@@ -42,10 +42,12 @@ def test_everybody_gets_their_own(sizes: list[int]) -> None:
     async def scenario() -> None:
         batcher = opened(run)
         starts = np.cumsum([0, *sizes[:-1]])
-        answers = await asyncio.gather(*(batcher.draw(order(int(s), n), None) for s, n in zip(starts, sizes, strict=True)))
+        answers = await asyncio.gather(
+            *(batcher.infer(latents_from(int(s), n), None) for s, n in zip(starts, sizes, strict=True))
+        )
         for start, n, images in zip(starts, sizes, answers, strict=True):
             assert images.shape == (n, 2, 2, 1)
-            assert np.array_equal(images[:, 0, 0, 0], order(int(start), n)[:, 0].astype(np.uint8))
+            assert np.array_equal(images[:, 0, 0, 0], latents_from(int(start), n)[:, 0].astype(np.uint8))
         assert batcher.waiting == 0
         batcher.close()
 
@@ -54,7 +56,7 @@ def test_everybody_gets_their_own(sizes: list[int]) -> None:
     assert sum(batches) == sum(sizes), "every picture once"
 
 
-def test_small_orders_are_drawn_together() -> None:
+def test_small_requests_share_batches() -> None:
     sizes: list[int] = []
     gate = threading.Event()
 
@@ -65,7 +67,7 @@ def test_small_orders_are_drawn_together() -> None:
 
     async def scenario() -> None:
         batcher = opened(run)
-        waiting = [asyncio.ensure_future(batcher.draw(order(i, 1), None)) for i in range(17)]
+        waiting = [asyncio.ensure_future(batcher.infer(latents_from(i, 1), None)) for i in range(17)]
         await asyncio.sleep(0.05)
         gate.set()
         await asyncio.gather(*waiting)
@@ -84,7 +86,7 @@ def test_one_bad_picture_fails_alone() -> None:
 
     async def scenario() -> None:
         batcher = opened(run)
-        answers = await asyncio.gather(*(batcher.draw(order(i, 1), None) for i in range(20)), return_exceptions=True)
+        answers = await asyncio.gather(*(batcher.infer(latents_from(i, 1), None) for i in range(20)), return_exceptions=True)
         wrong = [i for i, answer in enumerate(answers) if isinstance(answer, BaseException)]
         assert wrong == [13]
         assert batcher.alive
@@ -103,9 +105,9 @@ def test_nothing_kills_the_engine_thread(deadly: BaseException) -> None:
     async def scenario() -> None:
         batcher = opened(run)
         with pytest.raises((RuntimeError, MemoryError)):
-            await batcher.draw(order(13, 1), None)
+            await batcher.infer(latents_from(13, 1), None)
         assert batcher.alive
-        assert len(await batcher.draw(order(0, 3), None)) == 3
+        assert len(await batcher.infer(latents_from(0, 3), None)) == 3
         batcher.close()
 
     asyncio.run(scenario())
@@ -119,10 +121,10 @@ def slow(z: Latents, label: Labels | None) -> Images:
 def test_a_full_queue_says_when_to_come_back() -> None:
     async def scenario() -> None:
         batcher = opened(slow, max_waiting=20)
-        waiting = [asyncio.ensure_future(batcher.draw(order(0, 10), None)) for _ in range(2)]
+        waiting = [asyncio.ensure_future(batcher.infer(latents_from(0, 10), None)) for _ in range(2)]
         await asyncio.sleep(0)
-        with pytest.raises(Refusal) as refused:
-            await batcher.draw(order(0, 20), None)
+        with pytest.raises(ApiError) as refused:
+            await batcher.infer(latents_from(0, 20), None)
         assert refused.value.status == 429
         assert int(refused.value.headers["Retry-After"]) >= 1
         await asyncio.gather(*waiting)
@@ -131,7 +133,7 @@ def test_a_full_queue_says_when_to_come_back() -> None:
     asyncio.run(scenario())
 
 
-def test_who_leaves_or_is_late_is_not_drawn() -> None:
+def test_cancelled_and_expired_requests_are_skipped() -> None:
     drawn: list[int] = []
 
     def run(z: Latents, label: Labels | None) -> Images:
@@ -140,15 +142,15 @@ def test_who_leaves_or_is_late_is_not_drawn() -> None:
 
     async def scenario() -> None:
         batcher = opened(run, deadline=0.15)
-        first = asyncio.ensure_future(batcher.draw(order(0, BATCH), None))
+        first = asyncio.ensure_future(batcher.infer(latents_from(0, BATCH), None))
         await asyncio.sleep(0.02)
-        leaving = asyncio.ensure_future(batcher.draw(order(100, 4), None))
+        leaving = asyncio.ensure_future(batcher.infer(latents_from(100, 4), None))
         await asyncio.sleep(0.02)
         leaving.cancel()
-        late = [asyncio.ensure_future(batcher.draw(order(120 + 10 * i, BATCH), None)) for i in range(4)]
+        late = [asyncio.ensure_future(batcher.infer(latents_from(120 + 10 * i, BATCH), None)) for i in range(4)]
         await first
         answers = await asyncio.gather(*late, return_exceptions=True)
-        assert [answer.status for answer in answers if isinstance(answer, Refusal)][-1:] == [504]
+        assert [answer.status for answer in answers if isinstance(answer, ApiError)][-1:] == [504]
         await asyncio.sleep(0.3)
         assert batcher.waiting == 0
         batcher.close()
@@ -161,12 +163,12 @@ def test_who_leaves_or_is_late_is_not_drawn() -> None:
 def test_closing_draws_what_was_accepted() -> None:
     async def scenario() -> None:
         batcher = opened(slow)
-        waiting = [asyncio.ensure_future(batcher.draw(order(i, 5), None)) for i in range(6)]
+        waiting = [asyncio.ensure_future(batcher.infer(latents_from(i, 5), None)) for i in range(6)]
         await asyncio.sleep(0.01)
         await asyncio.to_thread(batcher.close)
         assert all(len(images) == 5 for images in await asyncio.gather(*waiting))
-        with pytest.raises(Refusal) as refused:
-            await batcher.draw(order(0, 1), None)
+        with pytest.raises(ApiError) as refused:
+            await batcher.infer(latents_from(0, 1), None)
         assert refused.value.status == 503
 
     asyncio.run(scenario())

@@ -151,7 +151,7 @@ def test_without_the_extra_the_pip_line_is_named(tiny_bundle: Path, tmp_path: Pa
     import subprocess
     import sys
 
-    code = "import sys; sys.modules['fastapi'] = None\nfrom gansample.gan import main; main()"
+    code = "import sys; sys.modules['fastapi'] = None\nfrom gansample.cli.gan import main; main()"
     command = [sys.executable, "-c", code, "serve", str(tiny_bundle)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "pip install 'gansample[serve]'" in done.stderr) == (4, True), done.stderr

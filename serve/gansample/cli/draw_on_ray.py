@@ -1,4 +1,4 @@
-"""What `gansample --ray` does once its words are understood: join, choose the engine, draw the shards, say what was done."""
+"""`gansample --ray`, once its options are parsed: connect, choose the engine, write the shards, report."""
 
 import json
 import os
@@ -44,8 +44,8 @@ def draw_on_cluster(
     from gansample.outputs.base import Job
     from gansample.outputs.metadata import picture_metadata
     from gansample.outputs.tar import check_seeds
-    from gansample.ray.connect import start_ray
-    from gansample.ray.resumable_job import begun_job, check_begun
+    from gansample.ray.connect import connect
+    from gansample.ray.resumable_job import check_resumable, job_record
     from gansample.ray.shards import KINDS
     from gansample.ray.store import Store
     from gansample.runtimes.backends import BACKEND_OF
@@ -67,23 +67,23 @@ def draw_on_cluster(
         return Job(selection, spec, wanted, upscale or 1, about, remember=remember)
 
     nobody = Engine("", "", "")
-    there = check_begun(Store(out), begun_job(job_of(nobody), size, kind), force=force, resume=resume)
-    begun = there["identity"] if there is not None and resume and not force else {}
-    ray = start_ray(cpus=max(os.cpu_count() or 1, (workers or 1) * threads))
-    from gansample.ray.bulk import draw_shards
-    from gansample.ray.engine import choose_engine, place_of
+    existing = check_resumable(Store(out), job_record(job_of(nobody), size, kind), force=force, resume=resume)
+    resumed = existing["identity"] if existing is not None and resume and not force else {}
+    ray = connect(cpus=max(os.cpu_count() or 1, (workers or 1) * threads))
+    from gansample.ray.bulk import write_shards
+    from gansample.ray.engine import actor_resources, choose_engine
 
-    backend = BACKEND_OF.get(begun.get("backend", ""), backend) if backend == "auto" else backend
-    place = place_of(backend, threads)
+    backend = BACKEND_OF.get(resumed.get("backend", ""), backend) if backend == "auto" else backend
+    resources = actor_resources(backend, threads)
     wishes: dict[str, Any] = {"backend": backend, "threads": threads, "precision": precision, "pictures": len(selection)}
-    engine = choose_engine(ray, model, place, {**wishes, "variant": begun.get("variant")})
+    engine = choose_engine(ray, model, resources, {**wishes, "variant": resumed.get("variant")})
     job = job_of(engine)
-    room = int(min(ray.cluster_resources().get(name, 0) // amount for name, amount in _named(place).items()))
+    room = int(min(ray.cluster_resources().get(name, 0) // amount for name, amount in _cluster_names(resources).items()))
     if workers is not None and workers > room:
         raise UsageError(f"--workers {workers} is more than the cluster has room for, {room}", "see: ray status")
     opened = time.perf_counter()
     with Progress(len(job), quiet) as progress:
-        drawn = draw_shards(
+        drawn = write_shards(
             out, job, model, {"backend": backend, "threads": threads, "variant": engine.variant},
             kind=kind, size=size, workers=workers or max(1, room), batch=batch, force=force, resume=resume,
             drawn=progress.done,
@@ -111,6 +111,6 @@ def draw_on_cluster(
         print(words, file=sys.stderr)
 
 
-def _named(place: dict[str, Any]) -> dict[str, float]:
-    """By the names that the cluster's resources have."""
-    return {{"num_cpus": "CPU", "num_gpus": "GPU"}[name]: amount for name, amount in place.items()}
+def _cluster_names(resources: dict[str, Any]) -> dict[str, float]:
+    """By the names of Ray's cluster resources."""
+    return {{"num_cpus": "CPU", "num_gpus": "GPU"}[name]: amount for name, amount in resources.items()}

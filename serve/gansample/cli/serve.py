@@ -1,4 +1,4 @@
-"""`gan serve`, once its words are understood."""
+"""`gan serve`, once its options are parsed."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from gansample.errors import BackendUnavailable, UsageError
 from gansample.system.token_file import read_secret
 
 if TYPE_CHECKING:
-    from gansample.http.models import Opener
+    from gansample.http.models import ModelLoader
 
 TOKEN = "GAN_SERVE_TOKEN"
 
@@ -19,24 +19,23 @@ TOKEN = "GAN_SERVE_TOKEN"
 def run_service(
     bundles: Sequence[Path], host: str, port: int, token_file: Path | None, replicas: range | None = None, **wishes: Any
 ) -> None:
-    """Open the bundles, prove them, listen, and answer until told to leave.
+    """Open and verify the bundles, listen, and serve until a signal ends it.
 
-    replicas  how many engines Ray may keep for each bundle; None draws in this process.
+    replicas  how many engines Ray may run for each bundle; None draws in this process.
     """
     try:
         from gansample.http.app import create_app
-        from gansample.http.models import Models, open_here
+        from gansample.http.models import Models, load_in_process
         from gansample.http.server import listen, serve
         from gansample.http.settings import Settings
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"{error.name} is not installed", "pip install 'gansample[serve]'") from None
     token = read_secret(token_file, "the token") if token_file is not None else os.environ.get(TOKEN) or None
     settings = Settings(token=token, **wishes)
-    listener = listen(host, port)  # before anything slow, so that a taken port is told at once
+    listener = listen(host, port)  # before anything slow, so that a taken port is reported at once
     named = _named([open_bundle(path) for path in bundles] or [open_bundle()])
-    models = Models(
-        named, settings, _on_cluster(replicas, len(named) * (wishes["threads"] or 1)) if replicas is not None else open_here
-    )
+    load = load_in_process if replicas is None else _on_cluster(replicas, len(named) * (settings.threads or 1))
+    models = Models(named, settings, load)
     app = create_app(models, settings)
     names = ", ".join(model.name for model in models)
     say = f"serving {names} at http://{_shown(host)}:{listener.getsockname()[1]}, documentation at /docs (Ctrl-C ends it)"
@@ -45,27 +44,27 @@ def run_service(
 
 
 def parse_replicas(text: str) -> range:
-    """`2` or `1-8` as the numbers from the least to the most. Raises UsageError."""
+    """`2` or `1-8` as a range from the minimum to the maximum. Raises UsageError."""
     least, _, most = text.partition("-")
     try:
         found = range(int(least), int(most or least) + 1)
     except ValueError:
         found = range(0)
     if not found or found.start < 1:
-        raise UsageError(f"--replicas {text} is no number of engines", "say 2, or 1-8 to let load decide")
+        raise UsageError(f"--replicas {text} is not a number of engines", "pass 2, or 1-8 to scale with the load")
     return found
 
 
-def _on_cluster(replicas: range, threads: int) -> "Opener":
+def _on_cluster(replicas: range, threads: int) -> "ModelLoader":
     """threads: of one engine of each bundle."""
-    from gansample.ray.connect import start_ray
+    from gansample.ray.connect import connect
 
-    # A cluster of this machine alone has room for the least that was asked for, and for as much again while a newer export
-    # starts beside the older one: the processor shares its time, and Ray would rather wait for ever.
-    ray = start_ray(cpus=max(os.cpu_count() or 1, 2 * replicas.start * threads))
+    # A cluster of this machine alone has room for the minimum of replicas, and as many again while a newer export starts
+    # beside the older one: the processor shares its time, where Ray would wait forever.
+    ray = connect(cpus=max(os.cpu_count() or 1, 2 * replicas.start * threads))
     from gansample.ray.serving import Cluster
 
-    return Cluster(ray, replicas).open
+    return Cluster(ray, replicas).load
 
 
 def _named(bundles: Sequence[Bundle]) -> dict[str, Bundle]:

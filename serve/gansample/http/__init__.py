@@ -1,11 +1,14 @@
 """The HTTP service: `gan serve`. Needs the extra `serve`; nothing else in the package imports it.
 
-settings.py   limits and manners
-batcher.py    many requests in, whole batches through the engine, pictures back
-models.py     the bundles being served: proven before use, replaced while serving
-wish.py       what one request asks for, checked before anything is drawn
-images.py  generations.py  v2.py  health.py      the routes
-guard.py      what every request passes: identity, token, limits, log
-refusals.py   one envelope for everything that goes wrong
-app.py        all of it together;  server.py  listening and leaving
+settings.py          limits
+models.py            the bundles being served: verified before use, replaced while serving
+draw_request.py      what one request asks for, checked before anything is drawn
+inference_engine.py  what runs a model for many requests at once
+batcher.py           the engine in this process: dynamic batching
+encode.py            pictures as bytes
+routes/              images, generations (OpenAI's shape), v2 (Open Inference Protocol), health
+guard.py             what every request passes: request id, token, limits, access log
+errors.py            the JSON envelope of every error
+metrics.py           Prometheus
+app.py, server.py    the application; listening and shutting down
 """

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 import gansample
-from gansample.http import refusals
+from gansample.http import errors
 from gansample.http.guard import Guard
 from gansample.http.metrics import Metrics
 from gansample.http.models import Models
@@ -18,18 +18,18 @@ ABOUT = "Pictures from exported GAN generators. A seed is a picture: the same by
 
 
 def create_app(models: Models, settings: Settings) -> FastAPI:
-    """`models` is closed with the app, after the last accepted request was answered."""
+    """The app closes `models` after the last accepted request was answered."""
 
     @contextlib.asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(models.watch())
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watcher = asyncio.create_task(models.watch())
         yield
-        watching.cancel()
+        watcher.cancel()
         await asyncio.to_thread(models.close)
 
-    app = FastAPI(title="gansample", version=gansample.__version__, description=ABOUT, lifespan=life, redoc_url=None)
+    app = FastAPI(title="gansample", version=gansample.__version__, description=ABOUT, lifespan=lifespan, redoc_url=None)
     metrics = Metrics()
-    refusals.install(app)
+    errors.install_handlers(app)
     app.include_router(images.router(models, settings))
     app.include_router(generations.router(models, settings))
     app.include_router(health.router(models, metrics))

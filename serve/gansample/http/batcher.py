@@ -1,8 +1,8 @@
-"""Many requests, one engine: pictures of all of them share batches, however many each asked for.
+"""Dynamic batching in one process: pictures of all requests share batches, however many each request asked for.
 
-The unit is the picture. While the engine draws one batch, the next fills up by itself, so nobody waits for company. An order of
-200 pictures is drawn in several batches, three orders of one picture in the same one. Whoever leaves or is too late is passed
-over; a full queue is said at once.
+The unit is the picture. While the engine runs one batch, the next one fills, so there is no batching delay. A request for
+200 pictures is split over several batches; three requests for one picture share a batch. Requests that were cancelled (the
+client disconnected) or whose deadline has passed are skipped. When the queue is full, a request is refused at once.
 """
 
 import asyncio
@@ -13,37 +13,54 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gansample.http.refusals import full, leaving, too_late
+from gansample.http.errors import deadline_exceeded, queue_full, shutting_down
 from gansample.types import Images, Labels, Latents
 
 Run = Callable[[Latents, Labels | None], Images]
 
 
-class _Order:
-    """What one request waits for."""
+class PendingRequest:
+    """One request's inputs, how many of its pictures were scheduled, and the future that its client awaits."""
 
     def __init__(self, z: Latents, label: Labels | None, deadline: float) -> None:
         self.z, self.label, self.deadline = z, label, deadline
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Images] = self.loop.create_future()
-        self.taken = 0
+        self.scheduled = 0
         self.parts: list[Images] = []
 
-    def given_up(self) -> bool:
+    @property
+    def cancelled_or_expired(self) -> bool:
         return self.future.done() or time.monotonic() > self.deadline
+
+    @property
+    def complete(self) -> bool:
+        return sum(map(len, self.parts)) == len(self.z)
+
+    def set_result(self) -> None:
+        if not self.future.done():
+            self.future.set_result(self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts))
+
+    def set_exception(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+BatchPart = tuple[PendingRequest, slice]
+"""A request, and which of its pictures are in the batch."""
 
 
 class Batcher:
-    """The in-process Drawer: one thread draws, in the order of arrival."""
+    """The in-process InferenceEngine: one thread runs the model, first come, first served."""
 
     def __init__(self, run: Run, *, batch: int, max_waiting: int, deadline: float, name: str = "") -> None:
         self._run, self._batch, self._max_waiting, self._deadline = run, batch, max_waiting, deadline
-        self._orders: deque[_Order] = deque()
+        self._queue: deque[PendingRequest] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self.waiting = 0  # pictures in the queue
+        self.waiting = 0
         self.drawn = 0
-        self._rate = 100.0  # pictures/s, a moving average: how soon is it worth asking again
+        self._rate = 100.0  # pictures/s, a moving average, for Retry-After
         self._thread = threading.Thread(target=self._work, name=f"engine {name}", daemon=True)
         self._thread.start()
 
@@ -51,104 +68,98 @@ class Batcher:
     def alive(self) -> bool:
         return self._thread.is_alive() and not self._closing
 
-    async def draw(self, z: Latents, label: Labels | None) -> Images:
-        order = _Order(z, label, time.monotonic() + self._deadline)
+    async def infer(self, z: Latents, label: Labels | None) -> Images:
+        request = PendingRequest(z, label, time.monotonic() + self._deadline)
         with self._changed:
             if self._closing:
-                raise leaving()
+                raise shutting_down()
             if self.waiting + len(z) > self._max_waiting:
-                raise full(self.waiting, self._max_waiting, self._rate)
+                raise queue_full(self.waiting, self._max_waiting, self._rate)
             self.waiting += len(z)
-            self._orders.append(order)
+            self._queue.append(request)
             self._changed.notify()
         try:
             async with asyncio.timeout(self._deadline):
-                return await order.future
+                return await request.future
         except TimeoutError:
-            raise too_late(self._deadline) from None
+            raise deadline_exceeded(self._deadline) from None
 
     def close(self) -> None:
-        """Draw what was accepted, then end."""
+        """Finish all accepted requests, then stop the thread."""
         with self._changed:
             self._closing = True
             self._changed.notify()
         self._thread.join()
 
     def _work(self) -> None:
-        while (taken := self._take()) is not None:
-            if taken:
-                self._draw(taken)
+        while (parts := self._next_batch()) is not None:
+            if parts:
+                self._run_batch(parts)
 
-    def _take(self) -> list[tuple[_Order, slice]] | None:
-        """Up to a batch of pictures from the head of the queue; None once it is empty and closed."""
+    def _next_batch(self) -> list[BatchPart] | None:
+        """Up to a batch of pictures from the head of the queue; None once the queue is empty and closed."""
         with self._changed:
-            while not self._orders and not self._closing:
+            while not self._queue and not self._closing:
                 self._changed.wait()
-            if not self._orders:
+            if not self._queue:
                 return None
-            taken: list[tuple[_Order, slice]] = []
+            parts: list[BatchPart] = []
             room = self._batch
-            while self._orders and room:
-                order = self._orders[0]
-                left = len(order.z) - order.taken
-                if order.given_up():
-                    self._orders.popleft()
-                    self.waiting -= left
+            while self._queue and room:
+                request = self._queue[0]
+                remaining = len(request.z) - request.scheduled
+                if request.cancelled_or_expired:
+                    self._queue.popleft()
+                    self.waiting -= remaining
                     continue
-                part = slice(order.taken, order.taken + min(room, left))
-                taken.append((order, part))
-                order.taken = part.stop
-                room -= part.stop - part.start
-                self.waiting -= part.stop - part.start
-                if order.taken == len(order.z):
-                    self._orders.popleft()
-            return taken
+                count = min(room, remaining)
+                parts.append((request, slice(request.scheduled, request.scheduled + count)))
+                request.scheduled += count
+                room -= count
+                self.waiting -= count
+                if count == remaining:
+                    self._queue.popleft()
+            return parts
 
-    def _draw(self, taken: list[tuple[_Order, slice]]) -> None:
+    def _run_batch(self, parts: list[BatchPart]) -> None:
         started = time.monotonic()
         try:
-            self._hand_out(taken, self._together(taken))
-        except BaseException as error:  # whatever it is, the thread that everybody waits for must not die of it
-            if len(taken) == 1:
-                _tell(taken[0][0], error if isinstance(error, Exception) else RuntimeError(repr(error)))
+            images = self._infer(parts)
+            _distribute(parts, images)
+        except BaseException as error:  # whatever it is, the only engine thread must survive it
+            if len(parts) == 1:
+                request, failure = parts[0][0], error if isinstance(error, Exception) else RuntimeError(repr(error))
+                request.loop.call_soon_threadsafe(request.set_exception, failure)
                 return
-            for each in taken:  # one of them cannot be drawn: let it fail alone
-                self._draw([each])
+            for part in parts:  # run each request alone, so that only the failing one gets the error
+                self._run_batch([part])
             return
-        count = sum(part.stop - part.start for _, part in taken)
-        self.drawn += count
-        self._rate += 0.1 * (count / max(time.monotonic() - started, 1e-6) - self._rate)
+        self.drawn += len(images)
+        self._rate += 0.1 * (len(images) / max(time.monotonic() - started, 1e-6) - self._rate)
 
-    def _together(self, taken: list[tuple[_Order, slice]]) -> Images:
-        if len(taken) == 1:
-            order, part = taken[0]
-            return self._run(order.z[part], order.label[part] if order.label is not None else None)
-        z = np.concatenate([order.z[part] for order, part in taken])
-        labels = [order.label[part] for order, part in taken if order.label is not None]
+    def _infer(self, parts: list[BatchPart]) -> Images:
+        if len(parts) == 1:
+            request, part = parts[0]
+            return self._run(request.z[part], request.label[part] if request.label is not None else None)
+        z = np.concatenate([request.z[part] for request, part in parts])
+        labels = [request.label[part] for request, part in parts if request.label is not None]
         return self._run(z, np.concatenate(labels) if labels else None)
 
-    def _hand_out(self, taken: list[tuple[_Order, slice]], images: Images) -> None:
-        start = 0
-        finished: dict[asyncio.AbstractEventLoop, list[_Order]] = {}
-        for order, part in taken:
-            stop = start + part.stop - part.start
-            order.parts.append(images[start:stop])
-            start = stop
-            if order.taken == len(order.z) and sum(map(len, order.parts)) == len(order.z):
-                finished.setdefault(order.loop, []).append(order)
-        for loop, orders in finished.items():
-            loop.call_soon_threadsafe(_deliver, orders)  # one wake-up a batch, not one a picture
+
+def _distribute(parts: list[BatchPart], images: Images) -> None:
+    """Hand each request its rows, and wake the clients whose requests are complete: one wake-up for each event loop."""
+    start = 0
+    complete: dict[asyncio.AbstractEventLoop, list[PendingRequest]] = {}
+    for request, part in parts:
+        stop = start + part.stop - part.start
+        request.parts.append(images[start:stop])
+        start = stop
+        if request.complete:
+            complete.setdefault(request.loop, []).append(request)
+    for loop, requests in complete.items():
+        loop.call_soon_threadsafe(_set_results, requests)
 
 
-def _deliver(orders: list[_Order]) -> None:
-    for order in orders:
-        if not order.future.done():
-            order.future.set_result(order.parts[0] if len(order.parts) == 1 else np.concatenate(order.parts))
-
-
-def _tell(order: _Order, error: Exception) -> None:
-    def fail() -> None:
-        if not order.future.done():
-            order.future.set_exception(error)
-
-    order.loop.call_soon_threadsafe(fail)
+def _set_results(requests: list[PendingRequest]) -> None:
+    for request in requests:
+        request.set_result()

@@ -11,8 +11,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gansample.http.errors import ApiError, error_response
 from gansample.http.metrics import Metrics
-from gansample.http.refusals import Refusal, answer
 from gansample.http.settings import Settings
 
 OPEN = ("/livez", "/readyz")  # probes bring no token, and are never refused for the load
@@ -57,8 +57,8 @@ class Guard:
             # HEAD is GET whose body the server keeps to itself (RFC 9110, 9.3.2): `curl -I` on a picture shows its ETag.
             asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
             await self._app(asked, _replayed(body, receive), counted)
-        except Refusal as refusal:
-            await answer(refusal, request_id)(scope, receive, counted)
+        except ApiError as error:
+            await error_response(error, request_id)(scope, receive, counted)
         except _Left:
             seen["status"] = 499  # nobody is there to hear it: nginx's number in the log
         finally:
@@ -75,24 +75,24 @@ class Guard:
         if limits.token is not None:
             given = headers.get(b"authorization", b"")
             if not hmac.compare_digest(given, f"Bearer {limits.token}".encode()):
-                raise Refusal(
+                raise ApiError(
                     401, "this service asks for a token: Authorization: Bearer …", headers={"WWW-Authenticate": "Bearer"}
                 )
         if self._in_total > limits.in_total:
-            raise Refusal(429, f"{limits.in_total} requests are being answered already", headers={"Retry-After": "1"})
+            raise ApiError(429, f"{limits.in_total} requests are being answered already", headers={"Retry-After": "1"})
         if self._busy[client] > limits.per_client:
-            raise Refusal(
+            raise ApiError(
                 429, f"{limits.per_client} requests of yours are being answered already", headers={"Retry-After": "1"}
             )
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive, kinds: tuple[bytes, ...]) -> bytes:
-        """All of it, within the limits. Raises Refusal 408, 413, 415, or _Left."""
+        """All of it, within the limits. Raises ApiError 408, 413, 415, or _Left."""
         limit = self._settings.max_body
         length = headers.get(b"content-length", b"")
         if not length and b"transfer-encoding" not in headers:
             return b""
         if length.isdigit() and int(length) > limit:
-            raise Refusal(413, f"the body has {int(length):,} bytes, at most {limit:,}", headers={"Connection": "close"})
+            raise ApiError(413, f"the body has {int(length):,} bytes, at most {limit:,}", headers={"Connection": "close"})
         body = bytearray()
         try:
             async with asyncio.timeout(self._settings.read_seconds):
@@ -102,17 +102,17 @@ class Guard:
                         raise _Left
                     body += message.get("body", b"")
                     if len(body) > limit:
-                        raise Refusal(413, f"the body has more than {limit:,} bytes", headers={"Connection": "close"})
+                        raise ApiError(413, f"the body has more than {limit:,} bytes", headers={"Connection": "close"})
                     if not message.get("more_body"):
                         break
         except TimeoutError:
             words = f"the body did not arrive within {self._settings.read_seconds:g} s"
-            raise Refusal(408, words, headers={"Connection": "close"}) from None
+            raise ApiError(408, words, headers={"Connection": "close"}) from None
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if body and kind not in kinds:
-            raise Refusal(415, f"Content-Type is {kind.decode('latin-1') or 'missing'}: send application/json")
+            raise ApiError(415, f"Content-Type is {kind.decode('latin-1') or 'missing'}: send application/json")
         if kind == b"application/json" and _depth(body) > MAX_DEPTH:
-            raise Refusal(400, f"the JSON is nested more than {MAX_DEPTH} deep")
+            raise ApiError(400, f"the JSON is nested more than {MAX_DEPTH} deep")
         return bytes(body)
 
     def _note(self, scope: Scope, client: str, seen: dict[str, Any], seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics."""
+"""The metrics that Prometheus scrapes at /metrics."""
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.responses import Response
@@ -23,10 +23,10 @@ class Metrics:
         self._reloads = Gauge("gansample_reloads", "Newer exports met", ["outcome"], registry=self.registry)
         self._ready = Gauge("gansample_ready", "1 where every engine runs", registry=self.registry)
 
-    def answer(self, models: Models) -> Response:
+    def render(self, models: Models) -> Response:
         for model in models:
-            self._drawn.labels(model.name).set(model.drawer.drawn)
-            self._waiting.labels(model.name).set(model.drawer.waiting)
+            self._drawn.labels(model.name).set(model.inference_engine.drawn)
+            self._waiting.labels(model.name).set(model.inference_engine.waiting)
         for outcome, count in models.reloads.items():
             self._reloads.labels(outcome).set(count)
         self._ready.set(models.ready)

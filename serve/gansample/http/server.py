@@ -1,4 +1,4 @@
-"""Listening and leaving: uvicorn with a bound on how long a client may take to say what it wants."""
+"""Listening and shutting down: uvicorn, with a limit on the time that a client may take to send its request."""
 
 import asyncio
 import socket
@@ -11,11 +11,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gansample.errors import BackendUnavailable
 from gansample.http.settings import Settings
 
-DRAIN = 30  # seconds for what was accepted before SIGTERM
+DRAIN = 30  # seconds to answer what was accepted before SIGTERM
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Raises BackendUnavailable where that address cannot be had."""
+    """A listening socket. Raises BackendUnavailable if the address is not available."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -26,10 +26,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
-    """Answer until SIGINT or SIGTERM; then take nothing new, answer what was accepted, and return."""
+    """Serve until SIGINT or SIGTERM; then refuse new requests, answer the accepted ones, and return."""
     config = uvicorn.Config(
         app,
-        http=_protocol(settings.read_seconds),
+        http=_protocol_with_timeout(settings.read_seconds),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -39,19 +39,19 @@ def serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _protocol(seconds: float) -> type[asyncio.Protocol]:
-    class Patient(HttpToolsProtocol):
-        """Closes a connection whose headers do not arrive in time; uvicorn itself would wait for ever."""
+def _protocol_with_timeout(seconds: float) -> type[asyncio.Protocol]:
+    class ReadTimeoutProtocol(HttpToolsProtocol):
+        """Closes a connection whose headers do not arrive in time; uvicorn itself would wait forever."""
 
         _timer: Any = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._timer = self.loop.call_later(seconds, self._give_up)
+            self._timer = self.loop.call_later(seconds, self._on_timeout)
 
         def data_received(self, data: bytes) -> None:
             if self._timer is None and (self.cycle is None or self.cycle.response_complete):
-                self._timer = self.loop.call_later(seconds, self._give_up)
+                self._timer = self.loop.call_later(seconds, self._on_timeout)
             super().data_received(data)
 
         def on_headers_complete(self) -> None:
@@ -67,8 +67,8 @@ def _protocol(seconds: float) -> type[asyncio.Protocol]:
                 self._timer.cancel()
                 self._timer = None
 
-        def _give_up(self) -> None:
+        def _on_timeout(self) -> None:
             self._timer = None
             self.transport.close()
 
-    return Patient
+    return ReadTimeoutProtocol

@@ -1,4 +1,4 @@
-"""Limits and manners of the service. Each limit has one answer: what is over it is refused, and told which and why."""
+"""Options of the service. A request over a limit is refused, with the limit and its value in the error."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Settings:
     max_body: int = 1 << 20
     """Bytes."""
     read_seconds: float = 10.0
-    """For a request's headers, and again for its body: who sends slower is cut off."""
+    """For a request's headers, and again for its body: slower clients are disconnected."""
     per_client: int = 64
     """Requests of one address at the same time."""
     in_total: int = 512

@@ -43,17 +43,18 @@ class Sheet(WholeFile):
 
     def finish(self) -> None:
         text = self._job.text_of_all(grid=f"{self.columns}x{self.rows}", pad=self._pad) if self._job.remember else None
-        self._target.file.write(_encoded(self._sheet, self._form, text))
+        self._target.file.write(encode_picture(self._sheet, self._form, text))
         self._target.commit()
 
 
-def _encoded(sheet: Images, form: str, text: str | None) -> bytes:
+def encode_picture(picture: Images, form: str, text: str | None) -> bytes:
+    """A png, webp (lossless) or jpg file of one picture uint8 (H, W, C), with its metadata as JSON if there is any."""
     if form == "png":
-        return encode_png_text(sheet, text)
+        return encode_png_text(picture, text)
     from PIL import Image
 
     buffer = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet))
+    image = Image.fromarray(np.ascontiguousarray(picture[..., 0] if picture.shape[-1] == 1 else picture))
     if form == "jpg":
         image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment=(text or "").encode())
     else:

@@ -1,7 +1,7 @@
 """`gansample --n 10000000 --ray OUT.tar`: shards drawn by Ray Data's workers, wherever they are.
 
-Shard k holds the pictures k·S to (k+1)·S of the job, so its bytes do not depend on how many draw, on where, or on when: a
-worker that dies is replaced and its shard drawn again; a driver that dies leaves what was done, and --resume draws the rest.
+Shard k holds the pictures k·S to (k+1)·S of the job, so its bytes do not depend on the number of workers, their machines or the
+time: a worker that dies is replaced and its shard drawn again; after a driver that died, --resume draws the missing shards.
 """
 
 import logging
@@ -14,19 +14,19 @@ from gansample.bundle.open import Bundle
 from gansample.errors import GansampleError
 from gansample.outputs.base import Job
 from gansample.outputs.pipeline import draw_into
-from gansample.ray.engine import open_there, place_of
-from gansample.ray.resumable_job import begun_job, check_begun
-from gansample.ray.shards import shard_of
+from gansample.ray.engine import actor_resources, open_on_worker
+from gansample.ray.resumable_job import check_resumable, job_record
+from gansample.ray.shards import open_shard
 from gansample.ray.store import Store
 
 
 class ShardWriter:
-    """One of Ray Data's workers: an engine, and the way to where shards go."""
+    """Runs in each of Ray Data's workers, with an engine of its own."""
 
     def __init__(
         self, path: str, sha256: str, wishes: dict[str, Any], job: Job, kind: str, size: int, address: str, batch: int
     ) -> None:
-        self._sampler = open_there(path, sha256, wishes)
+        self._sampler = open_on_worker(path, sha256, wishes)
         self._job, self._kind, self._size, self._batch = job, kind, size, batch
         self._store = Store(address)
 
@@ -35,19 +35,19 @@ class ShardWriter:
         return {"shard": np.array(numbers), "sha256": np.array([self._write(number) for number in numbers])}
 
     def _write(self, number: int) -> str:
-        """Draw the shard, unless it was drawn before this worker was asked again."""
+        """Draw a shard, unless it is there: Ray Data may run a task twice."""
         if (known := self._store.digest_of(number)) is not None:
             return known
-        shard = shard_of(self._kind, positions_of(number, self._size, len(self._job)))
+        shard = open_shard(self._kind, shard_positions(number, self._size, len(self._job)))
         draw_into(shard, self._job, self._sampler, batch=self._batch)
         return self._store.put(number, shard.data)
 
 
-def positions_of(number: int, size: int, total: int) -> range:
+def shard_positions(number: int, size: int, total: int) -> range:
     return range(number * size, min((number + 1) * size, total))
 
 
-def draw_shards(
+def write_shards(
     address: str,
     job: Job,
     bundle: Bundle,
@@ -61,71 +61,71 @@ def draw_shards(
     resume: bool,
     drawn: Callable[[int], None],
 ) -> int:
-    """Draw what is not there yet, and give how many pictures that were.
+    """Draw the missing shards, and return how many pictures they have.
 
-    wishes  what every worker opens the bundle with: backend, variant and threads, the same on all of them.
-    drawn   hears how many are written so far.
+    wishes  how every worker opens the bundle: backend, variant and threads, the same on all of them.
+    drawn   called with the number of pictures written so far.
 
-    Raises OutputError before anything is drawn where another job stands there, and later where a worker cannot write.
+    Raises OutputError before anything is drawn if another job is there, and later if a worker cannot write.
     """
     store = Store(address)
     numbers = range(-(-len(job) // size))
     done: dict[int, str] = {}
-    if (there := check_begun(store, begun_job(job, size, kind), force=force, resume=resume)) is not None:
+    if (existing := check_resumable(store, job_record(job, size, kind), force=force, resume=resume)) is not None:
         if force:  # the older job may have had more of them
-            store.clear(range(-(-int(there["pictures"]) // int(there["shard"]))))
+            store.clear(range(-(-int(existing["pictures"]) // int(existing["shard"]))))
         else:
             done = store.done(numbers)
-            job = job.as_begun(there["identity"]) or job
-    begun = begun_job(job, size, kind)
-    store.write_job(begun)
-    left = [number for number in numbers if number not in done]
-    before = count = sum(len(positions_of(number, size, len(job))) for number in done)
+            job = job.as_begun(existing["identity"]) or job
+    record = job_record(job, size, kind)
+    store.write_job(record)
+    missing = [number for number in numbers if number not in done]
+    before = count = sum(len(shard_positions(number, size, len(job))) for number in done)
     drawn(count)
-    if left:
+    if missing:
         arguments = (str(bundle.path.resolve()), bundle.sha256, wishes, job, kind, size, address, batch)
         try:
-            for number, sha256 in _drawn_by_workers(left, arguments, wishes, min(workers, len(left))):
+            for number, sha256 in _run_workers(missing, arguments, wishes, min(workers, len(missing))):
                 done[number] = sha256
-                count += len(positions_of(number, size, len(job)))
+                count += len(shard_positions(number, size, len(job)))
                 drawn(count)
         except BaseException as error:
-            error.add_note(f"{count:,} pictures are kept, the same command with --resume goes on")
+            error.add_note(f"{count:,} pictures are kept, the same command with --resume draws the rest")
             raise
     store.sweep()
     shards = [{"name": store.path(n).rpartition("/")[2], "sha256": done[n]} for n in numbers]
-    store.write_job({**begun, "shards": shards})
+    store.write_job({**record, "shards": shards})
     return count - before
 
 
-def _drawn_by_workers(
-    left: list[int], arguments: tuple[Any, ...], wishes: dict[str, Any], workers: int
+def _run_workers(
+    missing: list[int], arguments: tuple[Any, ...], wishes: dict[str, Any], workers: int
 ) -> Iterator[tuple[int, str]]:
-    """Each shard's number and digest, as they are done."""
+    """Each shard's number and digest, in the order in which they are finished."""
     from ray import data
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
-    shards = data.from_items(left, override_num_blocks=len(left)).map_batches(
+    shards = data.from_items(missing, override_num_blocks=len(missing)).map_batches(
         ShardWriter,
         fn_constructor_args=arguments,
         batch_size=1,
         compute=data.ActorPoolStrategy(size=workers),
-        **place_of(wishes["backend"], wishes["threads"]),
+        **actor_resources(wishes["backend"], wishes["threads"]),
     )
     try:
         for row in shards.iter_rows():
             yield int(row["shard"]), str(row["sha256"])
     except Exception as error:
-        raise _ours(error) from None
+        raise _cause(error) from None
 
 
-def _ours(error: BaseException) -> BaseException:
-    """What a worker raised, out of what Ray wraps around it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, GansampleError):
-            return type(seen)(str(seen))
-        seen = getattr(seen, "cause", None) or seen.__cause__
+def _cause(error: BaseException) -> BaseException:
+    """What a worker raised, unwrapped from Ray's own exceptions."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, GansampleError):
+            return type(inner)(str(inner))
+        inner = getattr(inner, "cause", None) or inner.__cause__
     return error

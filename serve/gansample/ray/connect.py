@@ -1,7 +1,7 @@
-"""Join the Ray cluster that RAY_ADDRESS names, or start one on this machine.
+"""Connect to the Ray cluster that RAY_ADDRESS names, or start one on this machine.
 
-Ray runs whatever it is sent. So tokens are on in any case (Ray's own default is off): a cluster that is started here has one
-that nobody else knows, and its dashboard listens on loopback.
+Ray runs whatever it is sent. So token authentication is always on (Ray's own default is off): a cluster that is started here
+has a random token, and its dashboard listens on loopback.
 """
 
 import logging
@@ -14,13 +14,13 @@ from typing import Any
 from gansample.errors import BackendUnavailable
 
 LOOPBACK = "127.0.0.1"
-STORE = 256 << 20  # bytes of shared memory for what is under way between processes: latents and pictures are small
+OBJECT_STORE = 256 << 20  # bytes of shared memory for messages between processes: latents and pictures are small
 
 
-def start_ray(cpus: int | None = None) -> Any:
-    """The ray module, joined to a cluster. cpus: how many this machine is said to have, if a cluster is started.
+def connect(cpus: int | None = None) -> Any:
+    """The ray module, connected to a cluster. cpus: the number declared for this machine, if a cluster is started.
 
-    Raises BackendUnavailable where Ray is not installed, or no cluster answers at RAY_ADDRESS, or it wants another token.
+    Raises BackendUnavailable if Ray is not installed, or no cluster answers at RAY_ADDRESS, or it requires another token.
     """
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -41,7 +41,7 @@ def start_ray(cpus: int | None = None) -> Any:
         if address:
             ray.init(address, **quiet)
         else:
-            here = {"object_store_memory": STORE, "include_dashboard": True, "dashboard_host": LOOPBACK}
+            here = {"object_store_memory": OBJECT_STORE, "include_dashboard": True, "dashboard_host": LOOPBACK}
             ray.init("local", num_cpus=cpus, **here, **quiet)
     except Exception as error:  # Ray raises RuntimeError, ConnectionError, ValueError and its own for one and the same
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -49,10 +49,10 @@ def start_ray(cpus: int | None = None) -> Any:
         raise BackendUnavailable(f"Ray does not start ({reason})", hint) from None
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, ours)  # Ray's own handler ends with status 15 and lets nobody answer first
+            signal.signal(signal.SIGTERM, ours)  # Ray's own handler exits with status 15 at once, before requests are answered
     return ray
 
 
-def joined() -> bool:
-    """Whether the cluster is somebody's, and goes on when this process ends."""
+def is_external_cluster() -> bool:
+    """Whether the cluster was not started by this process, and outlives it."""
     return bool(os.environ.get("RAY_ADDRESS"))

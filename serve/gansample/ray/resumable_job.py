@@ -1,4 +1,4 @@
-"""Is there a job already where the shards go, and may it be gone on with? Told before a cluster is asked for anything."""
+"""Is there a job already where the shards go, and may it be resumed? Checked before the cluster is used."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,30 +7,30 @@ from gansample.errors import OutputError
 from gansample.outputs.base import Job
 from gansample.ray.store import Store
 
-ENGINE = ("backend", "variant", "why")  # what a job's identity says of what draws: whoever goes on takes it from there
+ENGINE = ("backend", "variant", "why")  # the parts of a job's identity that a resumed run takes over instead of comparing
 
 
-def begun_job(job: Job, size: int, kind: str) -> dict[str, Any]:
-    """What is noted beside the shards. size: pictures in each. kind: tar or parquet."""
+def job_record(job: Job, size: int, kind: str) -> dict[str, Any]:
+    """What is written beside the shards. size: pictures in each. kind: tar or parquet."""
     return {"identity": job.identity, "pictures": len(job), "shard": size, "format": kind}
 
 
-def check_begun(store: Store, begun: Mapping[str, Any], *, force: bool, resume: bool) -> dict[str, Any] | None:
-    """What was begun there, if anything was. Raises OutputError unless it may be replaced, or gone on with and is the same."""
-    there = store.read_job()
-    if there is None or force:
-        return there
+def check_resumable(store: Store, record: Mapping[str, Any], *, force: bool, resume: bool) -> dict[str, Any] | None:
+    """The existing job's record, or None. Raises OutputError unless it may be replaced, or resumed and is the same job."""
+    existing = store.read_job()
+    if existing is None or force:
+        return existing
     if not resume:
-        raise OutputError(f"{store.address} was begun before", "pass --resume to go on, or --force to start anew")
-    ours, theirs = _flat(begun), _flat(there)
+        raise OutputError(f"{store.address} exists", "pass --resume to continue it, or --force to replace it")
+    ours, theirs = _flat(record), _flat(existing)
     if changed := sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)):
         raise OutputError(
             f"{store.address} was begun with another {', '.join(changed)}",
             "repeat that command with --resume, or pass --force",
         )
-    return there
+    return existing
 
 
-def _flat(job: Mapping[str, Any]) -> dict[str, Any]:
-    facts = {**job.get("identity", {}), **{name: job.get(name) for name in ("pictures", "shard", "format")}}
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    facts = {**record.get("identity", {}), **{name: record.get(name) for name in ("pictures", "shard", "format")}}
     return {name: value for name, value in facts.items() if name not in ENGINE}

@@ -1,8 +1,8 @@
-"""From a bundle to replicas that draw it: the Opener of `gan serve --ray`.
+"""From a bundle to the replicas that draw it: the ModelLoader of `gan serve --ray`.
 
 Each model is a Ray Serve application of its own, named by its digest: fashion-ec5c300309c1. A newer export is another
-application beside the older, proven by every replica before it draws, and then the older one goes. So no request ever gets
-one model's pictures under another's name, which replacing replica by replica could not promise.
+application, verified by every replica before it draws; then the older one is deleted. So no response ever has one model's
+pictures under another's name, which a rolling update could not promise.
 """
 
 import logging
@@ -17,17 +17,17 @@ from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable
 from gansample.http.models import Model
 from gansample.http.settings import Settings
-from gansample.ray.connect import joined
-from gansample.ray.drawer import RayDrawer
-from gansample.ray.engine import PATIENCE, choose_engine, place_of
+from gansample.ray.connect import is_external_cluster
+from gansample.ray.engine import START_TIMEOUT, actor_resources, choose_engine
+from gansample.ray.inference_engine import RayInferenceEngine
 from gansample.ray.replica import Replica
 
-BATCH_SECONDS = 0.05  # a batch takes about so long: whoever comes a moment later waits no longer than that
+BATCH_SECONDS = 0.05  # a batch takes about this long, so a request waits no longer before its own batch
 MAX_BATCH = 256
-MESSAGES = 4  # messages that fill a batch: Ray counts messages and not pictures, so one must not hold very many
-QUEUE = 2 * MESSAGES  # messages for each replica, drawn or waiting; more of them bring another replica
+MESSAGES = 4  # that fill a batch: Ray counts messages, not pictures, so one must not hold very many
+TARGET_MESSAGES = 2 * MESSAGES  # in flight for each replica; more of them start another replica
 UPSCALE_SECONDS, DOWNSCALE_SECONDS = 3.0, 60.0
-RETIRED = 30.0  # seconds that an older application goes on for other services on the same cluster
+RETIRE_DELAY = 30.0  # seconds that an older application stays for other services on the same cluster
 
 
 def batch_size(variant: Variant) -> int:
@@ -37,7 +37,7 @@ def batch_size(variant: Variant) -> int:
 
 
 class Cluster:
-    """Ray Serve with its HTTP server off: the service's own, with its limits and manners, is the only door."""
+    """Ray Serve without its HTTP proxy: clients reach it only through the service's own HTTP server, with its limits."""
 
     def __init__(self, ray: Any, replicas: range) -> None:
         from ray import serve
@@ -46,26 +46,26 @@ class Cluster:
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         serve.start(proxy_location="Disabled", logging_config={"log_level": "ERROR"})
 
-    def open(self, name: str, path: Path, settings: Settings) -> Model:
-        """The Opener. Raises ArtefactError, BackendUnavailable or ParityError; what serves until now serves on."""
+    def load(self, name: str, path: Path, settings: Settings) -> Model:
+        """A ModelLoader. Raises ArtefactError, BackendUnavailable or ParityError; an older application keeps serving."""
         bundle = open_bundle(path)
         threads = settings.threads or 1
-        place = place_of(settings.backend, threads)
+        resources = actor_resources(settings.backend, threads)
         wishes = {"backend": settings.backend, "threads": threads, "precision": settings.precision}
-        engine = choose_engine(self._ray, bundle, place, wishes)
+        engine = choose_engine(self._ray, bundle, resources, wishes)
         wishes = {"backend": settings.backend, "threads": threads, "variant": engine.variant}
         batch = min(batch_size(bundle.variant(engine.variant)), settings.max_waiting)
         deployment = self._serve.deployment(
             Replica,
             name="replica",
-            ray_actor_options=place,
+            ray_actor_options=resources,
             max_ongoing_requests=4 * batch,
             max_queued_requests=settings.max_waiting,
             autoscaling_config={
                 "min_replicas": self._replicas.start,
                 "initial_replicas": self._replicas.start,
                 "max_replicas": self._replicas.stop - 1,
-                "target_ongoing_requests": QUEUE,
+                "target_ongoing_requests": TARGET_MESSAGES,
                 "upscale_delay_s": UPSCALE_SECONDS,
                 "downscale_delay_s": DOWNSCALE_SECONDS,
             },
@@ -77,48 +77,48 @@ class Cluster:
         bound = deployment.bind(str(bundle.path.resolve()), bundle.sha256, wishes, batch)
         target = self._serve.RunTarget(bound, name=application, route_prefix=None)
         (handle,) = self._serve.run_many([target], wait_for_applications_running=False)
-        self._wait(application)
-        drawer = RayDrawer(
+        self._wait_until_running(application)
+        inference_engine = RayInferenceEngine(
             handle,
             message=max(1, batch // MESSAGES),
             max_waiting=settings.max_waiting,
             deadline=settings.deadline,
             healthy=lambda: self._healthy(application),
         )
-        close = _Closing(self._serve, application, drawer)
-        return Model(name=name, bundle=bundle, engine=engine, drawer=drawer, close=close)
+        close = _Close(self._serve, application, inference_engine)
+        return Model(name=name, bundle=bundle, engine=engine, inference_engine=inference_engine, close=close)
 
-    def _wait(self, application: str) -> None:
-        """Until it draws. Raises BackendUnavailable, and takes it down again, where it does not come to that."""
-        end = time.monotonic() + PATIENCE
+    def _wait_until_running(self, application: str) -> None:
+        """Raises BackendUnavailable, and deletes the application, if it does not start."""
+        end = time.monotonic() + START_TIMEOUT
         while (status := self._serve.status().applications[application]).status != "RUNNING":
             late = time.monotonic() > end
             if late or status.status in ("DEPLOY_FAILED", "UNHEALTHY"):
                 self._serve.delete(application)
-                reason = " ".join(status.message.split())[:500] or f"{status.status.lower()} for {PATIENCE:.0f} s"
-                hint = "is there room for it? see: ray status" if late else "see Ray Serve's log on that machine"
+                reason = " ".join(status.message.split())[:500] or f"{status.status.lower()} for {START_TIMEOUT:.0f} s"
+                hint = "are there enough resources? see: ray status" if late else "see Ray Serve's log on that machine"
                 raise BackendUnavailable(f"{application} does not start on the cluster ({reason})", hint)
             time.sleep(0.2)
 
     def _healthy(self, application: str) -> bool:
-        """Whether anything draws: with one replica lost, the others do."""
+        """Whether at least one replica runs."""
         status = self._serve.status().applications.get(application)
         return status is not None and any(
             deployment.replica_states.get("RUNNING", 0) for deployment in status.deployments.values()
         )
 
 
-class _Closing:
-    """Answers what was accepted; then the application goes, unless other services on the cluster may still use it."""
+class _Close:
+    """Finishes the accepted requests and deletes the application (later on an external cluster, for other services)."""
 
-    def __init__(self, serve: Any, application: str, drawer: RayDrawer) -> None:
-        self._serve, self._application, self._drawer = serve, application, drawer
+    def __init__(self, serve: Any, application: str, inference_engine: RayInferenceEngine) -> None:
+        self._serve, self._application, self._inference_engine = serve, application, inference_engine
 
     def __call__(self) -> None:
-        self._drawer.close()
-        if joined():
-            later = threading.Timer(RETIRED, self._delete)
-            later.daemon = True  # a service that ends leaves it to the others
+        self._inference_engine.close()
+        if is_external_cluster():
+            later = threading.Timer(RETIRE_DELAY, self._delete)
+            later.daemon = True  # a service that ends leaves it to the other services
             later.start()
         else:
             self._delete()
@@ -126,5 +126,5 @@ class _Closing:
     def _delete(self) -> None:
         try:
             self._serve.delete(self._application, _blocking=False)
-        except Exception as error:  # the cluster went first
-            print(f"serve: {self._application} could not be taken down ({type(error).__name__})", file=sys.stderr)
+        except Exception as error:  # the cluster is gone already
+            print(f"serve: {self._application} could not be deleted ({type(error).__name__})", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""One shard, drawn into memory: an Output like the others, whose bytes depend on its place in the job and on nothing else."""
+"""One shard, drawn into memory: an Output whose bytes depend on its positions in the job and on nothing else."""
 
 import io
 import json
@@ -16,7 +16,7 @@ KINDS = ("tar", "parquet")
 
 
 class Shard(ABC):
-    """positions: of the job, those in this shard."""
+    """positions: those of the job that are in this shard."""
 
     path = Path("shard")
 
@@ -24,7 +24,7 @@ class Shard(ABC):
         self._positions = positions
         self._parts: list[Any] = []
         self.data = b""
-        """The shard, once it is finished."""
+        """The finished shard."""
 
     def begun(self) -> Mapping[str, Any] | None:
         return None
@@ -40,22 +40,22 @@ class Shard(ABC):
         self._parts.append(encoded)
 
     def finish(self) -> None:
-        self.data = self.assembled()
+        self.data = self.assemble()
 
     def abandon(self) -> str:
         return ""
 
     @abstractmethod
-    def assembled(self) -> bytes: ...
+    def assemble(self) -> bytes: ...
 
 
 class TarShard(Shard):
-    """To the byte what `gansample --shard` writes."""
+    """The same bytes as `gansample --shard` writes."""
 
     def encode(self, batch: Batch) -> tar.Members:
         return tar.members(self._job, batch)
 
-    def assembled(self) -> bytes:
+    def assemble(self) -> bytes:
         return b"".join([tar.head(self._job), *(member for members in self._parts for member in members), tar.END])
 
 
@@ -81,7 +81,7 @@ class ParquetShard(Shard):
             columns["metadata"] = pyarrow.array(texts, pyarrow.string())
         return pyarrow.table(columns)
 
-    def assembled(self) -> bytes:
+    def assemble(self) -> bytes:
         import pyarrow
         from pyarrow import parquet
 
@@ -95,5 +95,5 @@ class ParquetShard(Shard):
         return buffer.getvalue()
 
 
-def shard_of(kind: str, positions: range) -> Shard:
+def open_shard(kind: str, positions: range) -> Shard:
     return {"tar": TarShard, "parquet": ParquetShard}[kind](positions)

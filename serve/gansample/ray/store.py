@@ -1,6 +1,6 @@
 """Where shards go: a local folder, or any address that fsspec knows (s3://, gs://, abfs://, memory:// …), one object at a time.
 
-A shard is there whole or not at all, and done once its digest lies beside it, `NAME.sha256`, as sha256sum writes it:
+A shard is written whole or not at all, and is done once its digest is beside it, `NAME.sha256`, as sha256sum writes it:
 
     pictures.json                      the job, and at the end every shard's digest
     pictures-000000.tar                ten thousand pictures
@@ -19,18 +19,18 @@ from gansample.errors import BackendUnavailable, OutputError
 from gansample.outputs.tar import shard_name
 from gansample.system.atomic import write_atomic
 
-# Stores that show an object only once all of it has arrived; elsewhere it gets its name when it is whole.
-WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"})
+# Object stores whose writes are atomic; elsewhere a file is written under a temporary name and then renamed.
+ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"})
 
 
 class Store:
-    """Made from its address in every process that writes."""
+    """Every process that writes makes its own from the address."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
     @cached_property
-    def _place(self) -> tuple[Any, str]:
+    def _resolved(self) -> tuple[Any, str]:
         """The file system, and the path in it."""
         try:
             from fsspec.core import url_to_fs
@@ -42,7 +42,7 @@ class Store:
 
     @property
     def file_system(self) -> Any:
-        return self._place[0]
+        return self._resolved[0]
 
     @property
     def local(self) -> bool:
@@ -50,14 +50,14 @@ class Store:
         return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
     def path(self, number: int) -> str:
-        return shard_name(self._place[1], number)
+        return shard_name(self._resolved[1], number)
 
     @property
     def job_path(self) -> str:
-        return f"{self._place[1].rpartition('.')[0]}.json"
+        return f"{self._resolved[1].rpartition('.')[0]}.json"
 
     def read_job(self) -> dict[str, Any] | None:
-        """What was begun here; None where nothing was."""
+        """The record of the job that was begun here, or None."""
         try:
             job: dict[str, Any] = json.loads(self.file_system.cat_file(self.job_path))
         except FileNotFoundError:
@@ -65,21 +65,21 @@ class Store:
         except OSError as error:
             raise self._cannot("read", error) from error
         except ValueError:
-            raise OutputError(f"{self.job_path} is damaged", "pass --force to start anew") from None
+            raise OutputError(f"{self.job_path} is damaged", "pass --force to replace it") from None
         return job
 
     def write_job(self, job: Mapping[str, Any]) -> None:
         self._put(self.job_path, (json.dumps(job, indent=1) + "\n").encode())
 
     def put(self, number: int, data: bytes) -> str:
-        """Write a shard and give its digest."""
+        """Write a shard and return its digest."""
         path, sha256 = self.path(number), digest(data)
         self._put(path, data)
         self._put(f"{path}.sha256", f"{sha256}  {path.rpartition('/')[2]}\n".encode())
         return sha256
 
     def digest_of(self, number: int) -> str | None:
-        """Of one shard, if it is there."""
+        """The digest of one shard, or None if it is not there."""
         try:
             text: bytes = self.file_system.cat_file(f"{self.path(number)}.sha256")
         except FileNotFoundError:
@@ -89,7 +89,7 @@ class Store:
         return text.decode().partition(" ")[0]
 
     def done(self, numbers: Iterable[int]) -> dict[int, str]:
-        """Those of the shards that are there, with their digests."""
+        """The finished shards among `numbers`, with their digests."""
         by_path = {f"{self.path(number)}.sha256": number for number in numbers}
         folder = self.job_path.rpartition("/")[0]
         try:
@@ -103,13 +103,13 @@ class Store:
         return {by_path[path]: data.decode().partition(" ")[0] for path, data in found.items()}
 
     def clear(self, numbers: Iterable[int]) -> None:
-        """Remove shards that are there, each after its digest, so that no half of it is taken for done."""
+        """Remove finished shards, the digest first, so that an interruption never leaves a digest without its shard."""
         for number in sorted(self.done(numbers)):
             for path in (f"{self.path(number)}.sha256", self.path(number)):
                 self.file_system.rm_file(path)
 
     def sweep(self) -> None:
-        """Remove what writers that were killed left half done."""
+        """Remove temporary files of writers that were killed."""
         folder, _, stem = self.job_path.removesuffix(".json").rpartition("/")
         for path in self.file_system.glob(f"{folder}/.{stem}-*{'.tmp' if self.local else '.part'}"):
             self.file_system.rm_file(path)
@@ -120,7 +120,7 @@ class Store:
             return
         protocol = self.file_system.protocol
         try:
-            if WHOLE & set((protocol,) if isinstance(protocol, str) else protocol):
+            if ATOMIC & set((protocol,) if isinstance(protocol, str) else protocol):
                 self.file_system.pipe_file(path, data)
                 return
             folder, _, name = path.rpartition("/")

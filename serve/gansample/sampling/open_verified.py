@@ -1,4 +1,4 @@
-"""A sampler that may be served: whole files, and on this machine the pictures that PyTorch drew."""
+"""A sampler that may be served: its files are intact, and on this machine it draws the goldens."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from gansample.sampling.sampler import Sampler, open_sampler
 from gansample.sampling.verify import check_digests
 
 
-def open_proven(bundle: Bundle, backend: str = "auto", threads: int | None = None, **wishes: Any) -> Sampler:
-    """As `open_sampler`, after the digest of every file was right and the engine has drawn the goldens.
+def open_verified(bundle: Bundle, backend: str = "auto", threads: int | None = None, **wishes: Any) -> Sampler:
+    """As `open_sampler`, after checking the digest of every file and drawing the goldens.
 
-    Raises ArtefactError, BackendUnavailable or ParityError where one of that is not so.
+    Raises ArtefactError, BackendUnavailable or ParityError.
     """
     check_digests(bundle)
     sampler = open_sampler(bundle, backend, threads, **wishes)

@@ -11,7 +11,7 @@ import triton_python_backend_utils as pb  # Triton's own, there only inside of i
 
 from gansample.bundle.open import open_bundle
 from gansample.latents import SEED_END, latents
-from gansample.sampling.open_verified import open_proven
+from gansample.sampling.open_verified import open_verified
 
 
 class TritonPythonModel:
@@ -19,7 +19,7 @@ class TritonPythonModel:
 
     def initialize(self, arguments: dict[str, str]) -> None:
         folder = Path(arguments["model_repository"], arguments["model_version"], "bundle")
-        self._sampler = open_proven(open_bundle(folder))
+        self._sampler = open_verified(open_bundle(folder))
         self._spec = self._sampler.spec
 
     def execute(self, requests: list[Any]) -> list[Any]:

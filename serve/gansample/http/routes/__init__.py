@@ -1,1 +1,1 @@
-"""What the service answers, one file a family of paths."""
+"""The routes: one file for each family of paths."""

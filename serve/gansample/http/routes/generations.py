@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, Response
 
 from gansample.errors import UsageError
 from gansample.http import encode
-from gansample.http.draw_request import Wish
+from gansample.http.draw_request import DrawRequest
+from gansample.http.errors import ApiError
 from gansample.http.models import Models
-from gansample.http.refusals import Refusal
-from gansample.http.routes.images import accepted
+from gansample.http.routes.images import negotiate_format
 from gansample.http.settings import Settings
 from gansample.latents import MIN_TRUNCATION, SEED_END, parse_seeds
 from gansample.types import Images
@@ -24,14 +24,14 @@ EXAMPLE: dict[str, JsonValue] = {"model": "fashion", "n": 4, "seed": 42, "class"
 
 
 class Generation(BaseModel):
-    """What is drawn. `prompt`, `user` and `quality` are taken from OpenAI's clients and mean nothing to a GAN."""
+    """What is drawn. `prompt`, `user` and `quality` are accepted from OpenAI's clients and mean nothing to a GAN."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, json_schema_extra={"example": EXAMPLE})
 
-    model: str | None = Field(None, description="Of /v1/models; the first one where none is named.")
+    model: str | None = Field(None, description="A name from /v1/models; by default the first one.")
     n: int = Field(1, ge=1, description="How many, from `seed` on.")
     seed: int | None = Field(
-        None, ge=0, lt=SEED_END, description="Of the first picture; without it a random one, which the answer names."
+        None, ge=0, lt=SEED_END, description="Of the first picture; by default a random one, which the response names."
     )
     seeds: str | list[Annotated[int, Field(ge=0, lt=SEED_END)]] | None = Field(
         None, description="Exactly these: [7, 42] or 0-35,40."
@@ -42,7 +42,7 @@ class Generation(BaseModel):
     truncation: float | None = Field(None, ge=MIN_TRUNCATION, description="Redraw latent components beyond ±T.")
     format: Literal["png", "webp", "npz"] = "png"
     response_format: Literal["b64_json"] = "b64_json"
-    size: str | None = Field(None, description="`auto`, or the size that the model draws.")
+    size: str | None = Field(None, description="`auto`, or the size of the model's pictures.")
     prompt: str | None = None
     user: str | None = None
     quality: str | None = None
@@ -52,61 +52,63 @@ def router(models: Models, settings: Settings) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["images"])
 
     @routes.post("/images/generations")
-    async def generate(request: Request, wanted: Annotated[Generation, Body()]) -> Response:
-        """Draw pictures. JSON with base64, or, where `Accept` asks for image/png or image/webp, one picture: a grid of several.
+    async def generate(request: Request, body: Annotated[Generation, Body()]) -> Response:
+        """Draw pictures: JSON with base64, or, if `Accept` asks for image/png or image/webp, one picture (several as a grid).
 
-        With `"format": "npz"` the answer is a NumPy archive.
+        With `"format": "npz"` the response is a NumPy archive.
         """
-        model = models.get(wanted.model)
-        _check_size(wanted.size, f"{model.spec.width}x{model.spec.height}")
-        of_class = str(wanted.of_class) if wanted.of_class is not None else None
-        wish = Wish(model, _spans(wanted), settings, of_class=of_class, truncation=wanted.truncation)
-        images = await wish.draw()
+        model = models.get(body.model)
+        _check_size(body.size, f"{model.spec.width}x{model.spec.height}")
+        of_class = str(body.of_class) if body.of_class is not None else None
+        drawing = DrawRequest(model, _spans(body), settings, of_class=of_class, truncation=body.truncation)
+        images = await drawing.run()
         request.scope["pictures"] = len(images)
         accept = request.headers.get("accept", "*/*")
-        if wanted.format == "npz":
-            return Response(await asyncio.to_thread(encode.npz, images, wish), media_type="application/octet-stream")
+        if body.format == "npz":
+            return Response(await asyncio.to_thread(encode.encode_npz, images, drawing), media_type="application/octet-stream")
         if "image/" in accept and "json" not in accept:
-            kind = accepted(request)
+            kind = negotiate_format(request)
             if len(images) == 1:
-                return Response(encode.singles(images, wish.texts(), kind)[0], media_type=encode.TYPES[kind])
-            return Response(await asyncio.to_thread(encode.sheet, images, wish, "auto", kind), media_type=encode.TYPES[kind])
-        return await asyncio.to_thread(_json, images, wish, wanted.format)
+                data = encode.encode_each(images, drawing.metadata_texts(), kind)[0]
+            else:
+                data = await asyncio.to_thread(encode.encode_grid, images, drawing, "auto", kind)
+            return Response(data, media_type=encode.TYPES[kind])
+        return await asyncio.to_thread(_json, images, drawing, body.format)
 
     return routes
 
 
-def _spans(wanted: Generation) -> list[range]:
-    """Raises Refusal 422 for two ways of asking at once, and for seeds past the last one."""
-    if wanted.seeds is not None:
-        if wanted.seed is not None or "n" in wanted.model_fields_set:
-            raise Refusal(422, "seeds names every picture already: leave out n and seed", param="seeds")
-        if isinstance(wanted.seeds, str):
+def _spans(body: Generation) -> list[range]:
+    """The seeds, as ranges. Raises ApiError 422 for contradictory fields, and for seeds past the last one."""
+    if body.seeds is not None:
+        if body.seed is not None or "n" in body.model_fields_set:
+            raise ApiError(422, "seeds names every picture already: leave out n and seed", param="seeds")
+        if isinstance(body.seeds, str):
             try:
-                return parse_seeds(wanted.seeds, "seeds")
+                return parse_seeds(body.seeds, "seeds")
             except UsageError as error:
-                raise Refusal(422, str(error), param="seeds") from None
-        if not wanted.seeds:
-            raise Refusal(422, "seeds is empty: name at least one", param="seeds")
-        return [range(seed, seed + 1) for seed in wanted.seeds]
-    first = wanted.seed if wanted.seed is not None else secrets.randbelow(max(1, SEED_END - wanted.n))
-    if first + wanted.n > SEED_END:
-        raise Refusal(422, f"{wanted.n:,} pictures from seed {first} run past the last seed, {SEED_END - 1}", param="n")
-    return [range(first, first + wanted.n)]
+                raise ApiError(422, str(error), param="seeds") from None
+        if not body.seeds:
+            raise ApiError(422, "seeds is empty: name at least one", param="seeds")
+        return [range(seed, seed + 1) for seed in body.seeds]
+    first = body.seed if body.seed is not None else secrets.randbelow(max(1, SEED_END - body.n))
+    if first + body.n > SEED_END:
+        raise ApiError(422, f"{body.n:,} pictures from seed {first} run past the last seed, {SEED_END - 1}", param="n")
+    return [range(first, first + body.n)]
 
 
-def _check_size(asked: str | None, drawn: str) -> None:
-    if asked not in (None, "auto", drawn):
-        raise Refusal(422, f"size is {asked}, and this model draws {drawn}: leave it out", param="size")
+def _check_size(requested: str | None, drawn: str) -> None:
+    if requested not in (None, "auto", drawn):
+        raise ApiError(422, f"size is {requested}, and this model draws {drawn}: leave it out", param="size")
 
 
-def _json(images: Images, wish: Wish, kind: str) -> Response:
-    files = encode.singles(images, wish.texts(), kind)
+def _json(images: Images, drawing: DrawRequest, kind: str) -> Response:
+    files = encode.encode_each(images, drawing.metadata_texts(), kind)
     data: list[dict[str, Any]] = []
-    for position, (file, seed) in enumerate(zip(files, wish.seeds, strict=True)):
+    for position, (file, seed) in enumerate(zip(files, drawing.seeds, strict=True)):
         entry: dict[str, Any] = {"b64_json": base64.b64encode(file).decode("ascii"), "seed": seed}
-        if (name := wish.class_name(position)) is not None:
+        if (name := drawing.class_name(position)) is not None:
             entry["class"] = name
         data.append(entry)
-    model = {"model": wish.model.name, "model_sha256": wish.model.bundle.sha256}
+    model = {"model": drawing.model.name, "model_sha256": drawing.model.bundle.sha256}
     return JSONResponse({"created": int(time.time()), "data": data, "output_format": kind, **model})

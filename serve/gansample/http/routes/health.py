@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, what does it serve, how is it doing."""
+"""Liveness, readiness, the list of models, metrics."""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from gansample.http.errors import ApiError
 from gansample.http.metrics import Metrics
 from gansample.http.models import Model, Models
-from gansample.http.refusals import Refusal
 
 
 def router(models: Models, metrics: Metrics) -> APIRouter:
@@ -21,29 +21,29 @@ def router(models: Models, metrics: Metrics) -> APIRouter:
 
     @routes.get("/readyz", tags=["health"])
     async def ready() -> dict[str, str]:
-        """Every model is open, has drawn its goldens, and its engine runs."""
+        """Every model is verified, and its engine runs."""
         if not models.ready:
-            raise Refusal(503, "an engine has stopped, or the service is leaving", headers={"Retry-After": "1"})
+            raise ApiError(503, "an engine has stopped, or the service is shutting down", headers={"Retry-After": "1"})
         return {"status": "ready"}
 
     @routes.get("/v1/models", tags=["models"])
     async def listed() -> dict[str, Any]:
-        """Everything that is served; the first one is the default."""
-        return {"object": "list", "data": [describe(model) for model in models]}
+        """All models; the first one is the default."""
+        return {"object": "list", "data": [describe_model(model) for model in models]}
 
     @routes.get("/v1/models/{name}", tags=["models"])
     async def one(name: str) -> dict[str, Any]:
-        return describe(models.get(name))
+        return describe_model(models.get(name))
 
     @routes.get("/metrics", tags=["health"], response_class=Response)
     async def measured() -> Response:
         """For Prometheus."""
-        return metrics.answer(models)
+        return metrics.render(models)
 
     return routes
 
 
-def describe(model: Model) -> dict[str, Any]:
+def describe_model(model: Model) -> dict[str, Any]:
     spec = model.spec
     return {
         "id": model.name,

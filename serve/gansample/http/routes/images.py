@@ -1,4 +1,4 @@
-"""GET /v1/images/42.png and /v1/images?seeds=0-63: pictures as a browser or curl fetches them, cacheable."""
+"""GET /v1/images/42.png and /v1/images?seeds=0-63: cacheable pictures, for browsers and curl."""
 
 import asyncio
 import hashlib
@@ -10,22 +10,22 @@ from starlette.responses import Response
 import gansample
 from gansample.errors import UsageError
 from gansample.http import encode
-from gansample.http.draw_request import Wish
+from gansample.http.draw_request import DrawRequest
+from gansample.http.errors import ApiError
 from gansample.http.models import Models
-from gansample.http.refusals import Refusal
 from gansample.http.settings import Settings
 from gansample.latents import MIN_TRUNCATION, parse_seeds
 
-FRESH = 3600  # seconds: a name may lead to another bundle tomorrow, and the ETag then says so
+MAX_AGE = 3600  # seconds: a name may lead to another bundle tomorrow, and then the ETag changes
 
-ModelName = Annotated[str | None, Query(description="Of /v1/models; the first one where none is named.", examples=["fashion"])]
+ModelName = Annotated[str | None, Query(description="A name from /v1/models; by default the first one.", examples=["fashion"])]
 ClassName = Annotated[
-    str | None, Query(alias="class", description="By name or number, several take turns. Without it a seed's own.")
+    str | None, Query(alias="class", description="By name or number; several take turns. By default each seed's own.")
 ]
 Truncation = Annotated[
     float | None, Query(description="Redraw latent components beyond ±T.", ge=MIN_TRUNCATION, examples=[1.5])
 ]
-PICTURE = {200: {"content": {kind: {} for kind in encode.TYPES.values()}}, 304: {"description": "You have it already."}}
+PICTURE = {200: {"content": {kind: {} for kind in encode.TYPES.values()}}, 304: {"description": "The client has it already."}}
 
 
 def router(models: Models, settings: Settings) -> APIRouter:
@@ -38,12 +38,12 @@ def router(models: Models, settings: Settings) -> APIRouter:
         """The picture of one seed: `curl host:8000/v1/images/42.png -o 42.png`."""
         stem, dot, kind = name.partition(".")
         if not dot or kind not in encode.TYPES or not (stem.isascii() and stem.isdigit()):
-            raise Refusal(404, f"there is no picture {name!r}: ask for 42.png or 42.webp", param="seed")
-        wish = _wish(models, settings, model, stem, of_class, truncation)
-        if (known := _known(request, wish, kind)) is not None:
-            return known
-        images = await wish.draw()
-        return _picture(request, wish, kind, encode.singles(images, wish.texts(), kind)[0])
+            raise ApiError(404, f"there is no picture {name!r}: request 42.png or 42.webp", param="seed")
+        drawing = _request_for(models, settings, model, stem, of_class, truncation)
+        if (cached := _not_modified(request, drawing, kind)) is not None:
+            return cached
+        images = await drawing.run()
+        return _picture(request, drawing, kind, encode.encode_each(images, drawing.metadata_texts(), kind)[0])
 
     @routes.get("/images", responses=PICTURE, response_class=Response)  # type: ignore[arg-type]
     async def many(
@@ -54,55 +54,55 @@ def router(models: Models, settings: Settings) -> APIRouter:
         of_class: ClassName = None,
         truncation: Truncation = None,
     ) -> Response:
-        """A grid of seeds, as PNG, or WebP where `Accept` names only that: `curl 'host:8000/v1/images?seeds=0-63'`."""
-        kind = accepted(request)
-        wish = _wish(models, settings, model, seeds, of_class, truncation)
-        if (known := _known(request, wish, kind, grid)) is not None:
-            return known
-        images = await wish.draw()
-        return _picture(request, wish, kind, await asyncio.to_thread(encode.sheet, images, wish, grid, kind), grid)
+        """A grid of seeds, as PNG, or as WebP if `Accept` names only that: `curl 'host:8000/v1/images?seeds=0-63'`."""
+        kind = negotiate_format(request)
+        drawing = _request_for(models, settings, model, seeds, of_class, truncation)
+        if (cached := _not_modified(request, drawing, kind, grid)) is not None:
+            return cached
+        images = await drawing.run()
+        return _picture(request, drawing, kind, await asyncio.to_thread(encode.encode_grid, images, drawing, grid, kind), grid)
 
     return routes
 
 
-def accepted(request: Request) -> str:
-    """png or webp, whichever `Accept` takes; png where it takes both. Raises Refusal 406."""
+def negotiate_format(request: Request) -> str:
+    """png or webp, whichever `Accept` allows; png if both. Raises ApiError 406."""
     accept = request.headers.get("accept", "*/*")
     for kind, media in encode.TYPES.items():
         if media in accept or "*/*" in accept or "image/*" in accept:
             return kind
-    raise Refusal(406, f"Accept: {accept} takes none of {', '.join(encode.TYPES.values())}")
+    raise ApiError(406, f"Accept: {accept} allows none of {', '.join(encode.TYPES.values())}")
 
 
-def _wish(
+def _request_for(
     models: Models, settings: Settings, model: str | None, seeds: str, of_class: str | None, truncation: float | None
-) -> Wish:
+) -> DrawRequest:
     try:
         spans = parse_seeds(seeds, "seeds")
     except UsageError as error:
-        raise Refusal(422, str(error), param="seeds") from None
-    return Wish(models.get(model), spans, settings, of_class=of_class, truncation=truncation)
+        raise ApiError(422, str(error), param="seeds") from None
+    return DrawRequest(models.get(model), spans, settings, of_class=of_class, truncation=truncation)
 
 
-def _etag(wish: Wish, *form: str) -> str:
-    """The picture is a function of all this; the model's name is not among it, its digest is."""
-    facts = repr((gansample.__version__, wish.job.identity, form))
+def _etag(drawing: DrawRequest, *form: str) -> str:
+    """Of everything that decides the bytes: the model's digest, not its name."""
+    facts = repr((gansample.__version__, drawing.job.identity, form))
     return f'"{hashlib.sha256(facts.encode()).hexdigest()[:24]}"'
 
 
-def _headers(request: Request, wish: Wish, *form: str) -> dict[str, str]:
+def _headers(request: Request, drawing: DrawRequest, *form: str) -> dict[str, str]:
     scope = "private" if "authorization" in request.headers else "public"
-    return {"ETag": _etag(wish, *form), "Cache-Control": f"{scope}, max-age={FRESH}", "Vary": "Accept"}
+    return {"ETag": _etag(drawing, *form), "Cache-Control": f"{scope}, max-age={MAX_AGE}", "Vary": "Accept"}
 
 
-def _known(request: Request, wish: Wish, *form: str) -> Response | None:
-    """304 where the client has these very bytes, without drawing anything."""
-    known = request.headers.get("if-none-match", "")
-    if known and (known.strip() == "*" or _etag(wish, *form) in known):
-        return Response(status_code=304, headers=_headers(request, wish, *form))
+def _not_modified(request: Request, drawing: DrawRequest, *form: str) -> Response | None:
+    """304 if the client has these bytes already, without drawing; else None."""
+    cached = request.headers.get("if-none-match", "")
+    if cached and (cached.strip() == "*" or _etag(drawing, *form) in cached):
+        return Response(status_code=304, headers=_headers(request, drawing, *form))
     return None
 
 
-def _picture(request: Request, wish: Wish, kind: str, data: bytes, *form: str) -> Response:
-    request.scope["pictures"] = len(wish.positions)
-    return Response(data, media_type=encode.TYPES[kind], headers=_headers(request, wish, kind, *form))
+def _picture(request: Request, drawing: DrawRequest, kind: str, data: bytes, *form: str) -> Response:
+    request.scope["pictures"] = len(drawing.positions)
+    return Response(data, media_type=encode.TYPES[kind], headers=_headers(request, drawing, kind, *form))

@@ -2,7 +2,7 @@
 
 Inputs are `seed` INT64 (N, 1), or `z` FP32 (N, latent size); either with `label` INT64 (N, 1) for a generator with classes. The
 output is `images` UINT8 (N, H, W, C). Tensors travel as JSON numbers or, with the binary extension, as raw little-endian bytes
-after the JSON header, whose length `Inference-Header-Content-Length` tells.
+after the JSON header, whose length is in `Inference-Header-Content-Length`.
 """
 
 import json
@@ -14,8 +14,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 import gansample
+from gansample.http.errors import ApiError
 from gansample.http.models import Model, Models
-from gansample.http.refusals import Refusal
 from gansample.http.settings import Settings
 from gansample.latents import SEED_END, latents
 from gansample.types import Images, Labels, Latents
@@ -45,18 +45,18 @@ def router(models: Models, settings: Settings) -> APIRouter:
 
     @routes.get("/models/{name}/ready", response_class=Response)
     async def model_ready(name: str) -> Response:
-        return Response(status_code=200 if models.get(name).drawer.alive else 503)
+        return Response(status_code=200 if models.get(name).inference_engine.alive else 503)
 
     @routes.post("/models/{name}/infer")
     async def infer(name: str, request: Request) -> Response:
-        """Draw for seeds or latents; body and answer as the protocol has them."""
+        """Pictures for seeds or latents; request and response as the protocol defines them."""
         model = models.get(name)
         header, raw = _split(await request.body(), request.headers.get(LENGTH))
         inputs = _inputs(header, raw)
         z, label = _checked(model, inputs, settings)
-        images = await model.drawer.draw(z, label)
+        images = await model.inference_engine.infer(z, label)
         request.scope["pictures"] = len(images)
-        return _answer(model, header, images)
+        return _response(model, header, images)
 
     return routes
 
@@ -78,42 +78,42 @@ def _metadata(model: Model) -> dict[str, Any]:
 
 
 def _split(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
-    """The JSON header and what follows it. Raises Refusal 400."""
+    """The JSON header and what follows it. Raises ApiError 400."""
     if length is not None and not (length.isascii() and length.isdigit() and int(length) <= len(body)):
-        raise Refusal(400, f"{LENGTH} is {length}, and the body has {len(body):,} bytes", param=LENGTH)
+        raise ApiError(400, f"{LENGTH} is {length}, and the body has {len(body):,} bytes", param=LENGTH)
     end = int(length) if length is not None else len(body)
     try:
         header = json.loads(body[:end])
     except (ValueError, RecursionError):
-        raise Refusal(400, "the body is not JSON") from None
+        raise ApiError(400, "the body is not JSON") from None
     if not isinstance(header, dict) or not isinstance(header.get("inputs"), list):
-        raise Refusal(422, "the request has no list of inputs", param="inputs")
+        raise ApiError(422, "the request has no list of inputs", param="inputs")
     return header, body[end:]
 
 
 def _inputs(header: dict[str, Any], raw: bytes) -> dict[str, npt.NDArray[Any]]:
-    """Each input by name. Raises Refusal 422 for what is not as it says."""
+    """Each input by name. Raises ApiError 422 for what is not as it says."""
     found: dict[str, npt.NDArray[Any]] = {}
     start = 0
     for tensor in header["inputs"]:
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
-            raise Refusal(422, "an input has no name", param="inputs")
+            raise ApiError(422, "an input has no name", param="inputs")
         name, kind, shape = tensor["name"], tensor.get("datatype"), tensor.get("shape")
         if kind not in _TYPES:
-            raise Refusal(422, f"{name} has datatype {kind}: FP32 or INT64", param=name)
+            raise ApiError(422, f"{name} has datatype {kind}: FP32 or INT64", param=name)
         if not isinstance(shape, list) or not 1 <= len(shape) <= 2 or not all(type(size) is int and size > 0 for size in shape):
-            raise Refusal(422, f"{name} has shape {shape}", param=name)
+            raise ApiError(422, f"{name} has shape {shape}", param=name)
         parameters = tensor.get("parameters")
         size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
         if size is not None:
             if type(size) is not int or not 0 <= size <= len(raw) - start:
-                raise Refusal(422, f"{name} says {size} bytes, and {len(raw) - start} are left", param=name)
+                raise ApiError(422, f"{name} says {size} bytes, and {len(raw) - start} are left", param=name)
             data, start = raw[start : start + size], start + size
             values: Any = np.frombuffer(data[: size - size % np.dtype(_TYPES[kind]).itemsize], _TYPES[kind])
         else:
             values = _from_json(name, kind, tensor.get("data"))
         if values.size != int(np.prod(shape)):
-            raise Refusal(422, f"{name} has {values.size} values, and shape {shape}", param=name)
+            raise ApiError(422, f"{name} has {values.size} values, and shape {shape}", param=name)
         found[name] = values.reshape(shape)
     return found
 
@@ -125,40 +125,40 @@ def _from_json(name: str, kind: str, data: Any) -> npt.NDArray[Any]:
             raise ValueError
         return values.astype(_TYPES[kind])
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise Refusal(422, f"{name} does not hold {kind} numbers", param=name) from None
+        raise ApiError(422, f"{name} does not hold {kind} numbers", param=name) from None
 
 
 def _checked(model: Model, inputs: dict[str, npt.NDArray[Any]], settings: Settings) -> tuple[Latents, Labels | None]:
     spec = model.spec
     if ("z" in inputs) == ("seed" in inputs):
-        raise Refusal(422, "give either seed or z", param="inputs")
+        raise ApiError(422, "give either seed or z", param="inputs")
     if unknown := sorted(inputs.keys() - {"z", "seed", "label"}):
-        raise Refusal(422, f"there is no input {unknown[0]}", param=unknown[0])
+        raise ApiError(422, f"there is no input {unknown[0]}", param=unknown[0])
     given = inputs.get("z", inputs.get("seed"))
     assert given is not None
     n = len(given)
     if n > settings.max_pictures or n * spec.height * spec.width > settings.max_pixels:
-        raise Refusal(413, f"{n:,} pictures in one request, at most {settings.max_pictures:,}", param="inputs")
+        raise ApiError(413, f"{n:,} pictures in one request, at most {settings.max_pictures:,}", param="inputs")
     classes = len(spec.classes) if spec.classes is not None else None
     label: Labels | None = None
     if "label" in inputs:
         label = inputs["label"].reshape(-1).astype(np.int64)
         if classes is None or len(label) != n or not ((label >= 0) & (label < classes)).all():
-            raise Refusal(422, f"label does not fit: {n} of 0..{(classes or 0) - 1}", param="label")
+            raise ApiError(422, f"label does not fit: {n} of 0..{(classes or 0) - 1}", param="label")
     if "seed" in inputs:
         seeds = inputs["seed"].reshape(-1)
         if len(seeds) != n or given.dtype.kind != "i" or not ((seeds >= 0) & (seeds < SEED_END)).all():
-            raise Refusal(422, f"seed is INT64 (N, 1), each in 0..{SEED_END - 1}", param="seed")
+            raise ApiError(422, f"seed is INT64 (N, 1), each in 0..{SEED_END - 1}", param="seed")
         z = latents([int(seed) for seed in seeds], spec.latent_size, spec.distribution)
         return z, label if label is not None or classes is None else (seeds % classes).astype(np.int64)
     if given.ndim != 2 or given.shape[1] != spec.latent_size or given.dtype.kind != "f" or not np.isfinite(given).all():
-        raise Refusal(422, f"z is FP32 (N, {spec.latent_size}), every component finite", param="z")
+        raise ApiError(422, f"z is FP32 (N, {spec.latent_size}), every component finite", param="z")
     if classes is not None and label is None:
-        raise Refusal(422, "z of a generator with classes needs label", param="label")
+        raise ApiError(422, "z of a generator with classes needs label", param="label")
     return np.ascontiguousarray(given, np.float32), label
 
 
-def _answer(model: Model, header: dict[str, Any], images: Images) -> Response:
+def _response(model: Model, header: dict[str, Any], images: Images) -> Response:
     output: dict[str, Any] = {"name": "images", "datatype": "UINT8", "shape": list(images.shape)}
     about: dict[str, Any] = {"model_name": model.name, "model_version": model.bundle.sha256[:12]}
     if isinstance(header.get("id"), str):

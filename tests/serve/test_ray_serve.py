@@ -1,4 +1,4 @@
-"""`gan serve --ray`: what the contract tests do not see: replicas die, more are started, newer exports arrive, strangers knock.
+"""`gan serve --ray`: replicas die, more are started, newer exports arrive, strangers try to connect.
 
 The contract itself – routes, limits, protocol, schema – is tested by the same tests as the in-process service's.
 """
@@ -24,7 +24,7 @@ from gansample.bundle.spec import Variant
 from gansample.cli.serve import parse_replicas
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import latents
-from gansample.ray.engine import open_there
+from gansample.ray.engine import open_on_worker
 from gansample.ray.replica import Replica
 from gansample.ray.serving import batch_size
 from tests.serve.test_http_chaos import etag, take_up_under_load
@@ -145,8 +145,8 @@ def test_newer_exports_are_taken_up_and_damaged_ones_are_not(tmp_path: Path) -> 
         wait_for(lambda: len(replicas(service)) == 1)
 
 
-def test_two_doors_of_somebodys_cluster(tiny_bundle: Path, tmp_path: Path) -> None:
-    """The replicas are common, and stay when one door closes."""
+def test_two_services_share_an_external_cluster(tiny_bundle: Path, tmp_path: Path) -> None:
+    """The replicas are shared, and stay when one service ends."""
     port, token = free_port(), "5e" * 32
     ours = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_ADDRESS": f"127.0.0.1:{port}"}
     start = ["start", "--head", "--block", "--port", port, "--num-cpus", 4, "--include-dashboard", "false"]
@@ -165,7 +165,7 @@ def test_two_doors_of_somebodys_cluster(tiny_bundle: Path, tmp_path: Path) -> No
                 urls = [f"{service.url}/v1/images/7.png" for service in (first, second)]
                 assert len({httpx.get(url, timeout=30).content for url in urls}) == 1
             assert second.process.returncode == 143
-            assert httpx.get(urls[0], timeout=30).status_code == 200, "the other door's end is not the replicas'"
+            assert httpx.get(urls[0], timeout=30).status_code == 200, "the replicas outlive the other service"
     finally:
         os.killpg(head.pid, signal.SIGTERM)
         try:
@@ -178,16 +178,16 @@ def test_two_doors_of_somebodys_cluster(tiny_bundle: Path, tmp_path: Path) -> No
 def test_another_machines_bundle_must_be_the_same(tiny_bundle: Path, tmp_path: Path) -> None:
     other = make_tiny_bundle(tmp_path / "tiny", channels=1)
     with pytest.raises(ArtefactError, match="put the same bundle at the same path on every machine"):
-        open_there(str(other), open_bundle(tiny_bundle).sha256, {})
+        open_on_worker(str(other), open_bundle(tiny_bundle).sha256, {})
 
 
-def test_one_order_that_cannot_be_drawn_fails_alone(tiny_classes_bundle: Path) -> None:
+def test_a_message_that_cannot_be_drawn_fails_alone(tiny_classes_bundle: Path) -> None:
     """The service checks labels before; here one slips through, as a fault of the engine would."""
     replica = Replica.__new__(Replica)
     replica._sampler = open_sampler(tiny_classes_bundle)
     z = latents(range(6), LATENT)
-    orders = [(z[:2], np.array([0, 1])), (z[2:3], np.array([99])), (z[3:], np.array([2, 0, 1]))]
-    first, bad, last = replica._draw(orders)
+    messages = [(z[:2], np.array([0, 1])), (z[2:3], np.array([99])), (z[3:], np.array([2, 0, 1]))]
+    first, bad, last = replica._infer(messages)
     assert isinstance(bad, ArtefactError)
     with replica._sampler as sampler:
         assert np.array_equal(first, sampler.draw(z[:2], np.array([0, 1])))
@@ -209,7 +209,7 @@ def test_numbers_of_replicas() -> None:
 
 
 def test_without_the_extra_the_pip_line_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
-    code = "import sys; sys.modules['ray'] = None\nfrom gansample.gan import main; main()"
+    code = "import sys; sys.modules['ray'] = None\nfrom gansample.cli.gan import main; main()"
     command = [sys.executable, "-c", code, "serve", "--ray", "--port", "0", str(tiny_bundle)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "pip install 'gansample[ray]'" in done.stderr) == (4, True), done.stderr

@@ -1,0 +1,105 @@
+"""Every error leaves as one JSON envelope: {"error": {"code", "message", "param", "request_id"}}."""
+
+import math
+import sys
+import traceback
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from gansample.errors import ArtefactError, BackendUnavailable, GansampleError, UsageError
+
+_CODES = {
+    400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 406: "not_acceptable",
+    408: "too_slow", 413: "too_large", 415: "unsupported_media_type", 422: "invalid", 429: "too_many_requests",
+    500: "internal", 503: "unavailable", 504: "deadline_exceeded",
+}  # fmt: skip
+
+
+class ApiError(Exception):
+    """A request that is answered with an error status.
+
+    param  the name of the parameter at fault, if it is one.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, param: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.param, self.headers = status, message, param, dict(headers or {})
+
+
+def queue_full(waiting: int, limit: int, rate: float) -> ApiError:
+    """rate: pictures per second, from which Retry-After is estimated."""
+    seconds = max(1, math.ceil(waiting / rate))
+    words = f"the queue is full: {waiting:,} pictures are waiting, at most {limit:,}"
+    return ApiError(429, words, headers={"Retry-After": str(seconds)})
+
+
+def deadline_exceeded(deadline: float) -> ApiError:
+    return ApiError(504, f"not drawn within {deadline:g} s", headers={"Retry-After": "1"})
+
+
+def shutting_down() -> ApiError:
+    return ApiError(503, "this model is shutting down, try again", headers={"Retry-After": "1"})
+
+
+def error_response(error: ApiError, request_id: str) -> JSONResponse:
+    body = {
+        "code": _CODES.get(error.status, "error"),
+        "message": error.message,
+        "param": error.param,
+        "request_id": request_id,
+    }
+    return JSONResponse({"error": body}, error.status, error.headers)
+
+
+def from_library(error: GansampleError) -> ApiError:
+    """A UsageError is the client's fault, anything else the service's.
+
+    The messages of the latter may name folders of this machine, so they go to the log only.
+    """
+    if isinstance(error, UsageError):
+        return ApiError(422, str(error))
+    print(f"serve: {error}", file=sys.stderr)
+    if isinstance(error, BackendUnavailable | ArtefactError):
+        return ApiError(503, "this model is unavailable at the moment; the service's log has the reason")
+    return ApiError(500, "drawing failed; the service's log has the reason")
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Turn whatever a route, the framework or the library raises into the envelope."""
+
+    def id_of(request: Request) -> str:
+        return str(request.scope.get("request_id", ""))
+
+    @app.exception_handler(ApiError)
+    async def api_error(request: Request, error: ApiError) -> JSONResponse:
+        return error_response(error, id_of(request))
+
+    @app.exception_handler(GansampleError)
+    async def library_error(request: Request, error: GansampleError) -> JSONResponse:
+        return error_response(from_library(error), id_of(request))
+
+    @app.exception_handler(RequestValidationError)
+    async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        location = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+        if first["type"] == "json_invalid":
+            return error_response(ApiError(400, "the body is not JSON"), id_of(request))
+        words = f"{'.'.join(location) or 'the body'}: {first['msg']}"
+        return error_response(ApiError(422, words, param=location[0] if location else None), id_of(request))
+
+    @app.exception_handler(HTTPException)
+    async def framework_error(request: Request, error: HTTPException) -> JSONResponse:
+        words = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not allowed here"}
+        message = words.get(error.status_code, str(error.detail))
+        return error_response(ApiError(error.status_code, message, headers=error.headers), id_of(request))
+
+    @app.exception_handler(Exception)
+    async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
+        traceback.print_exception(error, file=sys.stderr)
+        return error_response(ApiError(500, "something went wrong; the log has it under this request_id"), id_of(request))
