@@ -8,7 +8,9 @@ import re
 from collections.abc import Set
 from pathlib import Path
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gansample.http.body import BodyTooLarge, ClientDisconnected, read_body, replay_body
 
 MAX_BODY_BYTES = 64 * 1024  # a request is a few names and numbers
 
@@ -41,10 +43,20 @@ class Guard:
             await self.app(scope, receive, send)
         elif scope["type"] != "http" or not self._is_open(scope["method"], scope["path"]):
             await _refuse(send, 404, b"Not found")
-        elif (body := await _read_body(receive) if scope["method"] == "POST" else b"") is None:
-            await _refuse(send, 413, b"The request is too large")
+        elif scope["method"] == "POST":
+            await self._post(scope, receive, send)
         else:
-            await self.app(scope, _replay(body, receive) if scope["method"] == "POST" else receive, send)
+            await self.app(scope, receive, send)
+
+    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(receive, MAX_BODY_BYTES)
+        except BodyTooLarge:
+            await _refuse(send, 413, b"The request is too large")
+        except ClientDisconnected:
+            return
+        else:
+            await self.app(scope, replay_body(body, receive), send)
 
     def _is_open(self, method: str, path: str) -> bool:
         if method == "POST":
@@ -61,28 +73,6 @@ class Guard:
     def _matches(self, routes: re.Pattern[str], path: str) -> bool:
         found = routes.fullmatch(path)
         return found is not None and (found["name"] is None or found["name"] in self.endpoints)
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body, or None as soon as it is longer than MAX_BODY_BYTES, declared or not."""
-    body = b""
-    while True:
-        message = await receive()
-        body += bytes(message.get("body", b""))
-        if len(body) > MAX_BODY_BYTES:
-            return None
-        if not message.get("more_body", False):
-            return body
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body once more for the application, then whatever the connection still says (that the client left)."""
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return replayed
 
 
 async def _refuse(send: Send, status: int, text: bytes) -> None:

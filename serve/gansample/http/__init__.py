@@ -7,7 +7,7 @@ inference_engine.py  what runs a model for many requests at once
 batcher.py           the engine in this process: dynamic batching
 encode.py            pictures as bytes
 routes/              images, generations (OpenAI's shape), v2 (Open Inference Protocol), health
-guard.py             what every request passes: request id, token, limits, access log
+guard.py, body.py    what every request passes: request id, token, limits, access log
 errors.py            the JSON envelope of every error
 metrics.py           Prometheus
 app.py, server.py    the application; listening and shutting down
