@@ -27,7 +27,7 @@ from gansample.system.atomic import write_atomic
 from train.data.dataset import DataSet
 from train.machine import device_for, make_reproducible
 from train.presets import config_for
-from train.training_state import TrainingState
+from train.state import TrainingState
 from train.training_step import next_batch, step
 
 RESULTS = Path(__file__).parent / "results" / "training-cpu.json"

@@ -1,7 +1,7 @@
 """Which of the tips does anything? Each taken away from `classic` alone, each ingredient of `modern` added to it alone.
 
-Every arm sees equally many pictures from the same data, with several seeds, before the same judge. Results are written after
-every run, and a file that is there already is gone on with: a long experiment loses nothing.
+Every arm sees equally many pictures from the same data, with several seeds, and is scored by the same evaluator. Results are
+written after every run, and an existing file is continued: an interrupted experiment loses nothing.
 """
 
 import json
@@ -17,16 +17,16 @@ from gansample.errors import UsageError
 from gansample.system.atomic import write_atomic
 from train.config import Config
 from train.data.dataset import DataSet
-from train.distributed import Group
+from train.distributed import ProcessGroup
 from train.interruption import Interruption
 from train.machine import make_reproducible
-from train.plan import Plan
+from train.plan import TrainingPlan
 from train.presets import config_for
 from train.run_folder import RunFolder
-from train.scores.evaluator import Judge
-from train.show.progress import Silence
-from train.trainer import Session, provenance
-from train.training_state import TrainingState
+from train.scores.evaluator import Evaluator
+from train.show.progress import NoProgress
+from train.state import TrainingState
+from train.trainer import Trainer, provenance
 
 EVALUATIONS = 4  # what a best checkpoint can be chosen from
 SCORES = ("frechet", "kernel", "precision", "recall", "density", "coverage", "class_distance", "second_frechet", "memorisation")
@@ -65,7 +65,7 @@ ARMS: tuple[Arm, ...] = (
 
 
 def ablate(
-    data: DataSet, plan: Plan, seeds: int, out: Path, say: Callable[[str], None], arms: Iterable[Arm] = ARMS
+    data: DataSet, plan: TrainingPlan, seeds: int, out: Path, say: Callable[[str], None], arms: Iterable[Arm] = ARMS
 ) -> dict[str, Any]:
     """Run every arm that `out` does not hold yet, and give the whole document.
 
@@ -74,21 +74,21 @@ def ablate(
     Raises UsageError where `out` is from another experiment.
     """
     make_reproducible(plan.config)
-    judge = Judge(data)
-    document = _document(data, judge, plan, out)
+    evaluator = Evaluator(data)
+    document = _document(data, evaluator, plan, out)
     done = {(row["arm"], row["seed"]) for row in document["rows"]}
     for seed in range(seeds):  # whole rounds, so that a file of any length compares all arms
         for arm in arms:
             if (arm.name, seed) in done:
                 continue
-            scores = _run(arm, seed, data, judge, plan)
+            scores = _run(arm, seed, data, evaluator, plan)
             document["rows"].append({"arm": arm.name, "group": arm.group, "seed": seed, **scores})
             write_atomic(out, (json.dumps(document, indent=1) + "\n").encode())
             say(f"seed {seed}  {arm.group:8} {arm.name:34} Fréchet {scores['frechet']:8.2f}  coverage {scores['coverage']:.2f}")
     return document
 
 
-def shortened(data: DataSet, images: int) -> DataSet:
+def subset(data: DataSet, images: int) -> DataSet:
     """The first `images` pictures after a fixed shuffle, and at most as many held out: the same for every run."""
     kept = torch.randperm(len(data.images), generator=torch.Generator().manual_seed(0))[:images]
     held_out = torch.randperm(len(data.held_out_images), generator=torch.Generator().manual_seed(0))[:images]
@@ -102,30 +102,30 @@ def shortened(data: DataSet, images: int) -> DataSet:
     )
 
 
-def config_of(arm: Arm, seed: int, shared: Config) -> Config:
+def arm_config(arm: Arm, seed: int, shared: Config) -> Config:
     """The arm's configuration: its preset for digits, at the size and budget of `shared`."""
     same = {name: getattr(shared, name) for name in ("images", "image_size", "threads", "precision", "device")}
     same |= {"seed": seed, "intervene": False, "evaluations": EVALUATIONS}
     return replace(config_for(arm.preset), **{**same, **arm.changes})
 
 
-def _run(arm: Arm, seed: int, data: DataSet, judge: Judge, plan: Plan) -> dict[str, Any]:
-    config = config_of(arm, seed, plan.config)
+def _run(arm: Arm, seed: int, data: DataSet, evaluator: Evaluator, plan: TrainingPlan) -> dict[str, Any]:
+    config = arm_config(arm, seed, plan.config)
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder.create(Path(folder) / "run", arm.name)
-        source = provenance(replace(plan, config=config), data, Group())
-        session = Session(TrainingState(config, data), data, judge, run, Silence(), None, source, save_seconds=1e9)
-        metrics = session.play(Interruption())
+        source = provenance(replace(plan, config=config), data, ProcessGroup())
+        trainer = Trainer(TrainingState(config, data), data, evaluator, run, NoProgress(), None, source, save_seconds=1e9)
+        metrics = trainer.fit(Interruption())
         run.close()
     return {name: metrics["scores"][name] for name in SCORES}
 
 
-def _document(data: DataSet, judge: Judge, plan: Plan, out: Path) -> dict[str, Any]:
+def _document(data: DataSet, evaluator: Evaluator, plan: TrainingPlan, out: Path) -> dict[str, Any]:
     about = {
         "data": {"name": data.name, "fingerprint": data.fingerprint, "images": len(data.images)},
         "images_seen": plan.config.images,
-        "classifier": judge.describe(),
-        "real": judge.floor.to_dict(),
+        "classifier": evaluator.describe(),
+        "real": evaluator.floor.to_dict(),
     }
     if not out.exists():
         return {**about, "rows": []}

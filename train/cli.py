@@ -14,7 +14,7 @@ import typer
 from gansample.cli import console
 from gansample.errors import UsageError
 from train.data.request import DataRequest
-from train.plan import Plan
+from train.plan import TrainingPlan
 from train.presets import config_for
 from train.run_folder import RunFolder
 
@@ -80,7 +80,7 @@ def train(
             raise UsageError("--max-minutes with --resume", "the length of a run is fixed when it starts")
         run: RunFolder | None = RunFolder.reopen(resume, lock=first)
         assert run is not None
-        plan = Plan.of_run(run)
+        plan = TrainingPlan.from_run(run)
         run = run if first else None
     else:
         request = DataRequest(
@@ -110,21 +110,21 @@ def train(
 
     progress = open_progress(quiet or not first)
     try:
-        outcome = run_training(plan, run, progress, _STARTED, resume=resume is not None, force=force, save_seconds=save_seconds)
+        result = run_training(plan, run, progress, _STARTED, resume=resume is not None, force=force, save_seconds=save_seconds)
     finally:
         progress.close()
     if run is not None and not quiet:
-        end = "interrupted" if outcome.interrupted else f"stopped: {outcome.stopped}" if outcome.stopped else "done"
+        end = "interrupted" if result.interrupted else f"stopped: {result.stopped}" if result.stopped else "done"
         print(f"{end} after {(time.monotonic() - _STARTED) / 60:.1f} minutes", file=sys.stderr)
-        print(score_table({"generated": outcome.metrics["scores"], "real": outcome.metrics["real"]}), file=sys.stderr)
-        shares = class_line(outcome.metrics["class_names"], outcome.metrics["scores"]["class_shares"])
+        print(score_table({"generated": result.metrics["scores"], "real": result.metrics["real"]}), file=sys.stderr)
+        shares = class_line(result.metrics["class_names"], result.metrics["scores"]["class_shares"])
         print(f"  classes  {shares}", file=sys.stderr)
-        if outcome.interrupted:
+        if result.interrupted:
             print(f"the checkpoint is usable; go on with: python -m train --resume {run.path}", file=sys.stderr)
         print(f"look at {run.path / 'samples.png'} and {run.path / 'report.html'}, then: make export", file=sys.stderr)
     if run is not None and as_json:
-        print(json.dumps({"run": str(run.path), "finished": outcome.finished, "stopped": outcome.stopped, **outcome.metrics}))
-    raise typer.Exit(outcome.interrupted or (DIVERGED if outcome.stopped else 0))
+        print(json.dumps({"run": str(run.path), "finished": result.finished, "stopped": result.stopped, **result.metrics}))
+    raise typer.Exit(result.interrupted or (DIVERGED if result.stopped else 0))
 
 
 @app.command("evaluate")
@@ -148,7 +148,7 @@ def evaluate_bundle(
     console.share_processor()
     from train.data.load import load_data
     from train.evaluate_bundle import evaluate
-    from train.scores.evaluator import Judge
+    from train.scores.evaluator import Evaluator
     from train.scores.inception import Inception
     from train.show.summary import summary
 
@@ -164,7 +164,7 @@ def evaluate_bundle(
     )
     inception = Inception(inception_weights) if inception_weights is not None else None
     pictures = load_data(request, lambda text: print(text, file=sys.stderr))
-    result = evaluate(opened.path, pictures, Judge(pictures), n, backend, inception)
+    result = evaluate(opened.path, pictures, Evaluator(pictures), n, backend, inception)
     print(json.dumps(result) if as_json else summary(result))
 
 
@@ -180,7 +180,7 @@ def ablate_tips(
 ) -> None:
     """Switch each tip of classic off alone, and each ingredient of modern on alone: what does it bring?"""
     console.share_processor()
-    from train.ablate import ablate, shortened
+    from train.ablate import ablate, subset
     from train.data.load import load_data
     from train.show.ablation import markdown
 
@@ -190,9 +190,11 @@ def ablate_tips(
     request = DataRequest(source=data, data_root=data_root)
     found = load_data(request, say)
     if pictures is not None:
-        found = shortened(found, pictures)
+        found = subset(found, pictures)
     config = config_for("classic").with_settings([f"images={images}", "device=cpu"])
-    plan = Plan(config=config, request=request, preset="classic", command=shlex.join(["python", "-m", "train", *sys.argv[1:]]))
+    plan = TrainingPlan(
+        config=config, request=request, preset="classic", command=shlex.join(["python", "-m", "train", *sys.argv[1:]])
+    )
     out = out if out is not None else Path("benchmarks/results") / f"ablation-{plan.name}.json"
     print(markdown(ablate(found, plan, seeds, out, say)))
 
@@ -207,7 +209,7 @@ def _plan(
     x_flip: bool,
     settings: list[str],
     tensorboard: bool,
-) -> Plan:
+) -> TrainingPlan:
     """The run that was asked for. Raises UsageError for what cannot be."""
     if max_minutes is not None and not max_minutes > 0:
         raise UsageError(f"--max-minutes is {max_minutes}", "it must be above 0")
@@ -222,7 +224,7 @@ def _plan(
     if max_minutes is None and digits and not any(setting.startswith("images=") for setting in given):
         max_minutes = DIGITS_MINUTES
     request = replace(request, image_size=config.image_size, conditional=config.conditional)
-    return Plan(
+    return TrainingPlan(
         config=config,
         request=request,
         preset=preset,

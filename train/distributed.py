@@ -25,14 +25,14 @@ class ProcessLost(GansampleError):
     """Another process of the group has ended; the last checkpoint is intact."""
 
 
-class Group:
+class ProcessGroup:
     """The processes of a run, of which this is number `rank`; a group of one does nothing and costs nothing."""
 
     def __init__(self, rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
         self.rank, self.size, self.local_rank = rank, size, local_rank
 
     @classmethod
-    def from_environment(cls, device: str) -> "Group":
+    def from_environment(cls, device: str) -> "ProcessGroup":
         """The group that torchrun announces in the environment, joined; a group of one elsewhere."""
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
@@ -44,20 +44,20 @@ class Group:
         return group
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process scores, shows and writes."""
         return self.rank == 0
 
-    def part(self, batch: Tensor) -> Tensor:
+    def shard(self, batch: Tensor) -> Tensor:
         """This process's share of a batch (N, …): together the shares are the batch."""
         return batch if self.size == 1 else batch[self.rank :: self.size]
 
-    def check(self, batch: int) -> None:
+    def check_batch(self, batch: int) -> None:
         """Raise UsageError where a batch cannot be shared out evenly."""
         if batch % self.size:
             raise UsageError(f"a batch of {batch} cannot be shared by {self.size} processes", "choose --set batch=… to fit")
 
-    def average(self, tensors: Iterable[Tensor]) -> None:
+    def all_reduce_mean(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by its mean over all processes, in one message."""
         if self.size == 1:
             return
@@ -68,7 +68,7 @@ class Group:
         for tensor, mean in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(mean.view_as(tensor))
 
-    def any(self, *flags: bool) -> tuple[bool, ...]:
+    def any_process(self, *flags: bool) -> tuple[bool, ...]:
         """For each flag whether it is set in any process: what all of them must decide alike."""
         if self.size == 1:
             return flags
@@ -78,7 +78,7 @@ class Group:
         self._run(lambda: dist.all_reduce(votes, op=dist.ReduceOp.MAX))
         return tuple(bool(vote) for vote in votes.tolist())
 
-    def gather(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """Every process's value, by rank."""
         if self.size == 1:
             return [value]
@@ -86,7 +86,7 @@ class Group:
         self._run(lambda: dist.all_gather_object(values, value))
         return values
 
-    def from_first(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """The first process's value, everywhere."""
         if self.size == 1:
             return value

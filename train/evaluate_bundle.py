@@ -1,7 +1,7 @@
-"""The deployed file's own score: pictures that gansample draws from a bundle, before the judge that selected the checkpoint.
+"""Score a deployed bundle: pictures that gansample draws from it, by the evaluator that selected the checkpoint.
 
-No generator of torch is involved. Training's last score was earned on the same seeds, so where judge and data are the same,
-whatever the two differ by is what export and runtime did.
+PyTorch does not draw here. Training's final score used the same seeds, so with the same evaluator and data any difference comes
+from export and runtime.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from gansample.errors import UsageError
 from gansample.sampling.sampler import Sampler, open_sampler
 from train.data.dataset import DataSet
 from train.model.latents import LatentSpace
-from train.scores.evaluator import Judge
+from train.scores.evaluator import Evaluator
 from train.scores.inception import Inception
 from train.trainer import FINAL_SEEDS
 
@@ -23,21 +23,21 @@ from train.trainer import FINAL_SEEDS
 def evaluate(
     bundle_path: Path | None,
     data: DataSet,
-    judge: Judge,
+    evaluator: Evaluator,
     n: int | None = None,
     backend: str = "auto",
     inception: Inception | None = None,
 ) -> dict[str, Any]:
     """Scores of the bundle (the newest without a path) beside the floor, with every digest that they depend on.
 
-    n          pictures, rounded down to whole draws of the judge; as many as for training's last score without it.
+    n          pictures; rounded down to a multiple of the evaluator's sample size, by default as in training's final score.
     inception  also gives the FID, of as many pictures.
 
     Raises UsageError where the bundle draws something else than the data hold, ArtefactError where it is damaged.
     """
-    wanted = (judge.images_wanted_final if n is None else n) // judge.draw * judge.draw
+    wanted = (evaluator.images_wanted_final if n is None else n) // evaluator.draw * evaluator.draw
     if not wanted:
-        raise UsageError(f"{n} pictures are too few to score", f"draw at least {judge.draw}")
+        raise UsageError(f"{n} pictures are too few to score", f"draw at least {evaluator.draw}")
     with open_sampler(bundle_path, backend) as sampler:
         spec = sampler.spec
         _check_face(spec, data)
@@ -47,12 +47,12 @@ def evaluate(
             "model": {"name": spec.name, "sha256": sampler.bundle.sha256},
             "backend": sampler.runner.backend,
             "variant": sampler.runner.variant,
-            "scores": judge.score(images, asked).to_dict(),
-            "real": judge.floor.to_dict(),
-            "classifier": judge.describe(),
-            "class_names": list(judge.class_names),
+            "scores": evaluator.score(images, asked).to_dict(),
+            "real": evaluator.floor.to_dict(),
+            "classifier": evaluator.describe(),
+            "class_names": list(evaluator.class_names),
             "data": {"name": data.name, "fingerprint": data.fingerprint, "images": len(data.images)},
-            "trained": _score_at_training(spec, judge),
+            "trained": _score_at_training(spec, evaluator),
             "trained_on": spec.provenance.get("data", {}).get("fingerprint"),
         }
     if inception is not None:
@@ -86,7 +86,7 @@ def _draw(sampler: Sampler, data: DataSet, count: int) -> tuple[Tensor, Tensor |
     spec, seeds = sampler.spec, FINAL_SEEDS[:count]
     labels, asked = None, None
     if spec.classes is not None and data.class_names is not None:
-        _, asked = LatentSpace(size=spec.latent_size, class_shares=data.class_shares).to_be_scored(seeds)
+        _, asked = LatentSpace(size=spec.latent_size, class_shares=data.class_shares).inputs_for_scoring(seeds)
         assert asked is not None
         labels = [spec.classes.index(data.class_names[index]) for index in asked.tolist()]
     elif spec.classes is not None:
@@ -95,10 +95,10 @@ def _draw(sampler: Sampler, data: DataSet, count: int) -> tuple[Tensor, Tensor |
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), asked
 
 
-def _score_at_training(spec: Spec, judge: Judge) -> dict[str, Any] | None:
-    """What the checkpoint scored before this same judge; None where another one judged it, or nobody did."""
+def _score_at_training(spec: Spec, evaluator: Evaluator) -> dict[str, Any] | None:
+    """The checkpoint's score where this same evaluator gave it, else None."""
     metrics = spec.provenance.get("metrics", {})
-    if metrics.get("classifier", {}).get("sha256") != judge.sha256:
+    if metrics.get("classifier", {}).get("sha256") != evaluator.sha256:
         return None
     scores: dict[str, Any] = metrics["scores"]
     return scores

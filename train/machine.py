@@ -11,15 +11,15 @@ import torch
 from gansample.errors import BackendUnavailable
 from train.config import Config
 from train.data.dataset import DataSet
-from train.distributed import Group
-from train.training_state import TrainingState
+from train.distributed import ProcessGroup
+from train.state import TrainingState
 from train.training_step import next_batch, step
 
 WARM_UP, TIMED = 2, 5  # steps; the fastest of those that are timed counts
 WORTH_IT = 0.9  # of float32's time: a gain smaller than noise is no reason to round
 
 
-def resolved(config: Config, data: DataSet, group: Group, say: Callable[[str], None]) -> Config:
+def resolve_config(config: Config, data: DataSet, group: ProcessGroup, say: Callable[[str], None]) -> Config:
     """`config` without any "auto": device, threads and precision as this machine runs them best.
 
     The first process decides for all. Raises BackendUnavailable where a GPU is asked for and there is none.
@@ -27,7 +27,7 @@ def resolved(config: Config, data: DataSet, group: Group, say: Callable[[str], N
     config = replace(config, device=device_for(config), threads=config.threads or len(os.sched_getaffinity(0)))
     make_reproducible(config)
     if config.precision == "auto":
-        config = replace(config, precision=group.from_first(fastest_precision(config, data, say) if group.first else None))
+        config = replace(config, precision=group.broadcast(fastest_precision(config, data, say) if group.is_main else None))
     return config
 
 

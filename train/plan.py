@@ -12,7 +12,7 @@ from train.run_folder import CONFIG, RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class TrainingPlan:
     """One training run."""
 
     config: Config
@@ -40,7 +40,7 @@ class Plan:
         }
 
     @classmethod
-    def of_run(cls, run: RunFolder) -> "Plan":
+    def from_run(cls, run: RunFolder) -> "TrainingPlan":
         """The plan that a run was started with. Raises ArtefactError where its config.json does not hold one."""
         document: Mapping[str, Any] = run.config()
         try:

@@ -1,4 +1,4 @@
-"""One whole run: data, judge, training, report. Everything here happens once; what happens every step is in `session`."""
+"""One whole run: data, evaluator, training, report. Everything here happens once; what happens every step is in `trainer`."""
 
 import json
 import time
@@ -9,23 +9,23 @@ from typing import Any
 from gansample.errors import UsageError
 from train.data.dataset import DataSet
 from train.data.load import load_data
-from train.distributed import Group
+from train.distributed import ProcessGroup
 from train.interruption import Interruption
-from train.machine import device_for, make_reproducible, resolved
-from train.plan import Plan
+from train.machine import device_for, make_reproducible, resolve_config
+from train.plan import TrainingPlan
 from train.run_folder import CONFIG, RunFolder
-from train.scores.evaluator import Judge
+from train.scores.evaluator import Evaluator
 from train.show.progress import Progress
 from train.show.tensorboard import TensorBoard
-from train.trainer import SAVE_SECONDS, Session, provenance
-from train.training_state import TrainingState
-from train.training_states import newest_state
+from train.state import TrainingState
+from train.state_files import load_newest_state
+from train.trainer import SAVE_SECONDS, Trainer, provenance
 
 WORTH_SAYING = 3.0  # seconds between two words about reading pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class TrainingResult:
     """What became of a run."""
 
     metrics: Mapping[str, Any]
@@ -37,7 +37,7 @@ class Outcome:
 
 
 def run_training(
-    plan: Plan,
+    plan: TrainingPlan,
     folder: RunFolder | None,
     progress: Progress,
     started: float,
@@ -45,18 +45,18 @@ def run_training(
     resume: bool = False,
     force: bool = False,
     save_seconds: float = SAVE_SECONDS,
-) -> Outcome:
+) -> TrainingResult:
     """Train as `plan` says, into `folder` (None in every process of a group but the first).
 
     started  time.monotonic() from which a time limit counts.
     resume   go on from the newest state in the folder; `force` allows data that have changed since.
     """
-    with Group.from_environment(device_for(plan.config)) as group:
-        group.check(plan.config.batch)
-        data = load_data(plan.request, progress.note, Decoding(progress).report)
+    with ProcessGroup.from_environment(device_for(plan.config)) as group:
+        group.check_batch(plan.config.batch)
+        data = load_data(plan.request, progress.note, DecodingProgress(progress).report)
         config = plan.config
         if not resume:
-            config = resolved(config, data, group, progress.note)
+            config = resolve_config(config, data, group, progress.note)
         make_reproducible(config)
         plan = replace(plan, config=config)
         source = provenance(plan, data, group)
@@ -66,35 +66,36 @@ def run_training(
             folder.write_json(CONFIG, {**plan.to_dict(), **source})
             if data.skipped:
                 folder.write("skipped.json", json.dumps([[entry.name, entry.reason] for entry in data.skipped]).encode())
-        judge = Judge(data) if group.first else None
-        if judge is not None and folder is not None:
+        evaluator = Evaluator(data) if group.is_main else None
+        if evaluator is not None and folder is not None:
             progress.note(f"{folder.path}: {plan.preset}, {config.images:,} images of {data.name}, seed {config.seed}")
-            who = f"{judge.name} of the real pictures, {judge.sha256[:12]}"
-            progress.note(f"{who}: {judge.accuracy:.1%} of the held-out ones right")
+            who = f"{evaluator.name} of the real pictures, {evaluator.sha256[:12]}"
+            progress.note(f"{who}: {evaluator.accuracy:.1%} of the held-out ones right")
         deadline = started + 60 * plan.max_minutes if plan.max_minutes is not None else None
         with Interruption() as interruption:
-            session = Session(TrainingState(config, data, group), data, judge, folder, progress, deadline, source, save_seconds)
+            state = TrainingState(config, data, group)
+            trainer = Trainer(state, data, evaluator, folder, progress, deadline, source, save_seconds)
             if resume:
-                saved = group.from_first(newest_state(folder.path, progress.note) if folder is not None else None)
-                session.go_on_from(saved)
-                progress.note(f"going on after {session.state.images_seen:,} of {session.state.images_total:,} images")
-            if plan.tensorboard and judge is not None and folder is not None:
-                seen = session.state.images_seen if resume else None
-                session.events = TensorBoard(folder.path, judge.floor.to_dict(), seen)
+                saved = group.broadcast(load_newest_state(folder.path, progress.note) if folder is not None else None)
+                trainer.load_state(saved)
+                progress.note(f"going on after {trainer.state.images_seen:,} of {trainer.state.images_total:,} images")
+            if plan.tensorboard and evaluator is not None and folder is not None:
+                seen = trainer.state.images_seen if resume else None
+                trainer.events = TensorBoard(folder.path, evaluator.floor.to_dict(), seen)
             try:
-                metrics = session.play(interruption)
+                metrics = trainer.fit(interruption)
             finally:
-                if session.events is not None:
-                    session.events.close()
-    return Outcome(
+                if trainer.events is not None:
+                    trainer.events.close()
+    return TrainingResult(
         metrics=metrics,
-        finished=session.state.finished,
+        finished=trainer.state.finished,
         interrupted=interruption.exit_code,
-        stopped=session.stopped.message if session.stopped else "",
+        stopped=trainer.stopped.message if trainer.stopped else "",
     )
 
 
-class Decoding:
+class DecodingProgress:
     """Says how far the reading of many pictures has come, every few seconds."""
 
     def __init__(self, progress: Progress) -> None:
@@ -106,7 +107,7 @@ class Decoding:
             self._progress.note(f"{done / count:4.0%} of {count:,} pictures read")
 
 
-def _check_same(folder: RunFolder, data: DataSet, group: Group, force: bool) -> None:
+def _check_same(folder: RunFolder, data: DataSet, group: ProcessGroup, force: bool) -> None:
     """A run that goes on with other pictures or another number of processes is another run."""
     before = folder.config()
     if before["data"]["fingerprint"] != data.fingerprint and not force:

@@ -11,11 +11,11 @@ from train.model.augment import augment
 from train.model.losses import discriminator_loss, generator_loss, value
 from train.model.penalties import gradient_penalty, zero_centred
 from train.model.pixels import from_bytes
-from train.training_state import TrainingState
+from train.state import TrainingState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class StepMetrics:
     """What one step showed, in the words of the value function, whatever loss is trained."""
 
     loss_d: float
@@ -35,24 +35,24 @@ class NotFinite(ArithmeticError):
 def train(
     state: TrainingState,
     data: DataSet,
-    observe: Callable[[Reading | NotFinite], None],
+    observe: Callable[[StepMetrics | NotFinite], None],
     stop: Callable[[], bool],
 ) -> None:
     """Play until every image of the budget was seen, or `stop()` says so; `observe` is told of every step."""
     while not state.finished and not stop():
         try:
-            reading = step(state, *next_batch(state, data))
+            metrics = step(state, *next_batch(state, data))
         except NotFinite as error:
             state.advance()
             observe(error)
         else:
             state.advance()
-            observe(reading)
+            observe(metrics)
 
 
 def next_batch(state: TrainingState, data: DataSet) -> tuple[Tensor, Tensor | None]:
     """This process's part of the next batch: pictures in the generator's range, and their labels where they matter."""
-    indices = state.group.part(state.order.take(state.config.batch))
+    indices = state.group.shard(state.order.take(state.config.batch))
     pixels = data.images[indices].to(state.device)
     if state.config.x_flip:
         flipped = torch.rand(len(pixels), 1, 1, 1, device=state.device) < 0.5
@@ -61,9 +61,9 @@ def next_batch(state: TrainingState, data: DataSet) -> tuple[Tensor, Tensor | No
     return from_bytes(pixels, state.config.output), labels
 
 
-def step(state: TrainingState, real: Tensor, labels: Tensor | None) -> Reading:
+def step(state: TrainingState, real: Tensor, labels: Tensor | None) -> StepMetrics:
     """One step of each player. Raises NotFinite, before the player it concerns has moved."""
-    fake = generate(state, labels)
+    fake = generate_batch(state, labels)
     loss_d, of_real, of_fake = discriminator_step(state, real, fake.detach(), labels)
     loss_g = generator_step(state, fake, labels, real)
     figures = [
@@ -75,19 +75,19 @@ def step(state: TrainingState, real: Tensor, labels: Tensor | None) -> Reading:
         loss_g,
     ]
     together = torch.stack(figures)
-    state.group.average([together])
+    state.group.all_reduce_mean([together])
     v, d_real, d_fake, mean_sign, d, g = together.tolist()
     state.augmentation.observe(mean_sign, state.config.batch)
-    return Reading(loss_d=d, loss_g=g, value=v, d_real=d_real, d_fake=d_fake)
+    return StepMetrics(loss_d=d, loss_g=g, value=v, d_real=d_real, d_fake=d_fake)
 
 
-def generate(state: TrainingState, labels: Tensor | None = None) -> Tensor:
+def generate_batch(state: TrainingState, labels: Tensor | None = None) -> Tensor:
     """One batch G(z), float32 (N, C, H, W), with its graph. Both steps use it: drawing another would cost a tenth of one.
 
     A conditional generator is asked for the classes of the real batch, so both sides have the same share of each.
     """
     with _precision(state):
-        fake: Tensor = state.generator(state.draw_latents(), labels)
+        fake: Tensor = state.generator(state.sample_latents(), labels)
     return fake.float()
 
 
@@ -97,24 +97,24 @@ def discriminator_step(
     """One step of D up V(D, G), or down its own loss. Returns the loss and the logits of real and generated pictures (N,)."""
     config = state.config
 
-    def judge(images: Tensor, of: Tensor | None = labels) -> Tensor:
+    def logits(images: Tensor, of: Tensor | None = labels) -> Tensor:
         with _precision(state):
             logits: Tensor = state.discriminator(images, of)
         return logits.float()
 
     shown_real, shown_fake = augmented(state, real), augmented(state, fake)
     if config.d_norm == "batch":  # each batch keeps its own statistics: mixed ones would give the answer away
-        of_real, of_fake = judge(shown_real), judge(shown_fake)
+        of_real, of_fake = logits(shown_real), logits(shown_fake)
     else:
         both = torch.cat([labels, labels]) if labels is not None else None
-        of_real, of_fake = judge(torch.cat([shown_real, shown_fake]), both).chunk(2)
+        of_real, of_fake = logits(torch.cat([shown_real, shown_fake]), both).chunk(2)
     loss = discriminator_loss(config.loss, of_real, of_fake, config.label_noise)
     if config.loss == "wgan_gp":
-        loss = loss + config.gradient_penalty * gradient_penalty(judge, shown_real, shown_fake)
+        loss = loss + config.gradient_penalty * gradient_penalty(logits, shown_real, shown_fake)
     if config.r1:
-        loss = loss + config.r1 * zero_centred(judge, shown_real)
+        loss = loss + config.r1 * zero_centred(logits, shown_real)
     if config.r2:
-        loss = loss + config.r2 * zero_centred(judge, shown_fake)
+        loss = loss + config.r2 * zero_centred(logits, shown_fake)
     _descend(state, loss, state.discriminator, state.adam_d, "discriminator")
     return loss.detach(), of_real.detach(), of_fake.detach()
 
@@ -152,7 +152,7 @@ def _descend(state: TrainingState, loss: Tensor, player: torch.nn.Module, adam: 
     loss.backward()  # type: ignore[no-untyped-call]
     gradients = [parameter.grad for parameter in player.parameters() if parameter.grad is not None]
     seen = loss.detach().clone()
-    state.group.average([*gradients, seen])  # the loss too, so that every process finds the same fault in the same step
+    state.group.all_reduce_mean([*gradients, seen])  # the loss too, so that every process finds the same fault in the same step
     size = total_norm(gradients)
     if not (torch.isfinite(size) and torch.isfinite(seen)):
         what = f"loss is {seen.item()}" if not torch.isfinite(seen) else f"gradient is {size.item()}"

@@ -12,15 +12,15 @@ from train.config import Config
 from train.data.dataset import DataSet
 from train.data.digits import digits
 from train.data.request import DataRequest
-from train.distributed import Group
+from train.distributed import ProcessGroup
 from train.interruption import Interruption
-from train.plan import Plan
+from train.plan import TrainingPlan
 from train.presets import config_for
 from train.run_folder import RunFolder
-from train.scores.evaluator import Judge
-from train.show.progress import Silence
-from train.trainer import Session, provenance
-from train.training_state import TrainingState
+from train.scores.evaluator import Evaluator
+from train.show.progress import NoProgress
+from train.state import TrainingState
+from train.trainer import Trainer, provenance
 
 torch.set_num_threads(1)  # these networks are too small to share
 
@@ -47,24 +47,24 @@ def tiny_data() -> DataSet:
 
 
 @cache
-def tiny_judge() -> Judge:
-    return Judge(tiny_data())
+def tiny_evaluator() -> Evaluator:
+    return Evaluator(tiny_data())
 
 
-def tiny_session(run: Path, config: Config | None = None, deadline: float | None = None) -> Session:
-    """A session that writes into the new folder `run`."""
+def tiny_trainer(run: Path, config: Config | None = None, deadline: float | None = None) -> Trainer:
+    """A trainer that writes into the new folder `run`."""
     config = config or tiny_config()
     data = tiny_data()
-    source = provenance(tiny_plan(config), data, Group())
+    source = provenance(tiny_plan(config), data, ProcessGroup())
     folder = RunFolder.create(run, "digits")
-    return Session(TrainingState(config, data), data, tiny_judge(), folder, Silence(), deadline, source)
+    return Trainer(TrainingState(config, data), data, tiny_evaluator(), folder, NoProgress(), deadline, source)
 
 
-def tiny_plan(config: Config) -> Plan:
-    return Plan(config=config, request=DataRequest(image_size=8), preset="modern", command="python -m train")
+def tiny_plan(config: Config) -> TrainingPlan:
+    return TrainingPlan(config=config, request=DataRequest(image_size=8), preset="modern", command="python -m train")
 
 
 def tiny_run(run: Path, config: Config | None = None) -> Path:
     """Train a tiny generator into the new folder `run`."""
-    tiny_session(run, config).play(Interruption())
+    tiny_trainer(run, config).fit(Interruption())
     return run

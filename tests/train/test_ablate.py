@@ -9,7 +9,7 @@ import pytest
 from gansample.errors import UsageError
 from tests.support.tiny_training import tiny_config, tiny_data, tiny_plan
 from train import ablate as module
-from train.ablate import ARMS, EVALUATIONS, ablate, config_of, shortened
+from train.ablate import ARMS, EVALUATIONS, ablate, arm_config, subset
 from train.presets import config_for
 from train.show.ablation import effect, markdown, plot_png, spread
 
@@ -18,13 +18,13 @@ FEW = tuple(arm for arm in ARMS if arm.name in ("classic", "noisy labels", "hing
 
 def test_each_arm_changes_one_thing_and_the_budget_is_everybodys() -> None:
     shared = config_for("classic")
-    classic = asdict(config_of(ARMS[0], 0, shared))
+    classic = asdict(arm_config(ARMS[0], 0, shared))
     for arm in ARMS[2:]:
-        changed = {name for name, value in asdict(config_of(arm, 0, shared)).items() if value != classic[name]}
+        changed = {name for name, value in asdict(arm_config(arm, 0, shared)).items() if value != classic[name]}
         assert changed == set(arm.changes), arm.name
-    assert {config_of(arm, 3, shared).images for arm in ARMS} == {shared.images}
-    assert {config_of(arm, 3, shared).seed for arm in ARMS} == {3}
-    assert {config_of(arm, 3, shared).evaluations for arm in ARMS} == {EVALUATIONS}
+    assert {arm_config(arm, 3, shared).images for arm in ARMS} == {shared.images}
+    assert {arm_config(arm, 3, shared).seed for arm in ARMS} == {3}
+    assert {arm_config(arm, 3, shared).evaluations for arm in ARMS} == {EVALUATIONS}
 
 
 def test_the_seven_tips_are_all_switched_off() -> None:
@@ -34,7 +34,7 @@ def test_the_seven_tips_are_all_switched_off() -> None:
 def test_an_interrupted_experiment_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = tiny_plan(tiny_config("classic", images=64))
     small = {"g_width": 8, "d_width": 8}
-    monkeypatch.setattr(module, "config_of", lambda arm, seed, shared: replace(config_of(arm, seed, shared), **small))
+    monkeypatch.setattr(module, "arm_config", lambda arm, seed, shared: replace(arm_config(arm, seed, shared), **small))
     said: list[str] = []
     first = ablate(tiny_data(), plan, 1, tmp_path / "results.json", said.append, FEW[:2])
     assert [row["arm"] for row in first["rows"]] == ["classic", "noisy labels"]
@@ -51,7 +51,7 @@ def test_an_interrupted_experiment_goes_on(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_shortened_set_is_the_same_every_time() -> None:
-    few, again = shortened(tiny_data(), 100), shortened(tiny_data(), 100)
+    few, again = subset(tiny_data(), 100), subset(tiny_data(), 100)
     assert len(few.images) == 100
     assert few.images.equal(again.images)
     assert few.fingerprint == again.fingerprint != tiny_data().fingerprint

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from train.model.average import MovingAverage, decay_of, draw, recompute_statistics
+from train.model.average import MovingAverage, ema_decay, recompute_statistics
 from train.model.latents import LatentSpace
-from train.model.networks import Generator
+from train.model.networks import Generator, generate_images
 
 SPACE = LatentSpace(size=6)
 
@@ -22,14 +22,14 @@ def test_the_half_life_is_one() -> None:
     start, target = small_generator(0), small_generator(1)
     average = MovingAverage(start)
     for _ in range(20):
-        average.update(target, decay_of(batch=32, half_life_images=20 * 32))
+        average.update(target, ema_decay(batch=32, half_life_images=20 * 32))
     for a, b, now in zip(start.parameters(), target.parameters(), average.generator.parameters(), strict=True):
         assert torch.allclose(now, (a + b) / 2, atol=1e-6)
 
 
 def test_no_half_life_means_the_raw_weights() -> None:
     average = MovingAverage(small_generator(0))
-    average.update(target := small_generator(1), decay_of(batch=32, half_life_images=0))
+    average.update(target := small_generator(1), ema_decay(batch=32, half_life_images=0))
     for a, b in zip(average.generator.parameters(), target.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -55,8 +55,8 @@ def test_statistics_belong_to_the_averaged_weights() -> None:
 
 def test_a_latent_gives_the_same_picture_in_any_company() -> None:
     snapshot = MovingAverage(small_generator()).snapshot(SPACE)
-    together = draw(snapshot, SPACE.of_seeds(range(40)))
-    alone = torch.cat([draw(snapshot, SPACE.of_seeds(range(seed, seed + 1))) for seed in range(40)])
+    together = generate_images(snapshot, SPACE.inputs_for_seeds(range(40)))
+    alone = torch.cat([generate_images(snapshot, SPACE.inputs_for_seeds(range(seed, seed + 1))) for seed in range(40)])
     assert torch.allclose(together, alone, atol=1e-6)
 
 

@@ -4,7 +4,7 @@ import torch
 
 from tests.support.tiny_training import tiny_data
 from train.data.digits import digits
-from train.data.order import Shuffle
+from train.data.shuffle import Shuffle
 from train.model.pixels import from_bytes, to_bytes
 
 

@@ -12,7 +12,7 @@ from export.build import BUILDERS, build_bundle
 from export.importers.from_run import generator_from_run
 from gansample.errors import ArtefactError, UsageError
 from tests.support.make_tiny_bundle import make_tiny_bundle
-from tests.support.tiny_training import tiny_data, tiny_judge, tiny_run
+from tests.support.tiny_training import tiny_data, tiny_evaluator, tiny_run
 from train.evaluate_bundle import evaluate
 from train.scores.inception import Inception
 from train.scores.metrics import frechet_distance
@@ -29,18 +29,18 @@ def digits_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_exported_bundle_scores_as_its_checkpoint_did(digits_bundle: Path) -> None:
-    result = evaluate(digits_bundle, tiny_data(), tiny_judge())
-    assert result["scores"]["images"] == tiny_judge().images_wanted_final
-    assert result["real"] == tiny_judge().floor.to_dict()
+    result = evaluate(digits_bundle, tiny_data(), tiny_evaluator())
+    assert result["scores"]["images"] == tiny_evaluator().images_wanted_final
+    assert result["real"] == tiny_evaluator().floor.to_dict()
     assert result["trained"] is not None
     assert result["scores"]["frechet"] == pytest.approx(result["trained"]["frechet"], rel=0.01)
     assert result["scores"]["coverage"] == pytest.approx(result["trained"]["coverage"], abs=0.01)
-    assert result["classifier"]["sha256"] == tiny_judge().sha256
+    assert result["classifier"]["sha256"] == tiny_evaluator().sha256
     assert result["data"]["fingerprint"] == result["trained_on"] == tiny_data().fingerprint
     text = summary(result)
     for part in ("generated", "training", "real", "Fréchet distance", "recall", "nearest-neighbour ratio", "second space"):
         assert part in text
-    for sha256 in (result["model"]["sha256"], tiny_judge().sha256, tiny_data().fingerprint):
+    for sha256 in (result["model"]["sha256"], tiny_evaluator().sha256, tiny_data().fingerprint):
         assert sha256[:12] in text
     assert "drawn as asked" not in text
     assert "other data" not in text
@@ -59,26 +59,26 @@ def test_a_conditional_bundle_is_asked_for_the_data_s_classes(tmp_path: Path) ->
         held_out_labels=data.held_out_labels % 3,
         class_names=names,
     )
-    judge = type(tiny_judge())(three)
+    evaluator = type(tiny_evaluator())(three)
     bundle = make_tiny_bundle(tmp_path / "pets", classes=("three", "one", "two"))
-    result = evaluate(bundle, three, judge, n=2 * judge.draw + 7)
-    assert result["scores"]["images"] == 2 * judge.draw
+    result = evaluate(bundle, three, evaluator, n=2 * evaluator.draw + 7)
+    assert result["scores"]["images"] == 2 * evaluator.draw
     assert 0 <= result["scores"]["obedience"] <= 1
     assert result["trained"] is None
     assert "drawn as asked" in summary(result)
     with pytest.raises(UsageError, match="tiny has the classes ant, bee, cat, digits has one, two, three"):
-        evaluate(make_tiny_bundle(tmp_path / "other", classes=("ant", "bee", "cat")), three, judge)
+        evaluate(make_tiny_bundle(tmp_path / "other", classes=("ant", "bee", "cat")), three, evaluator)
 
 
 def test_what_cannot_be_compared_is_refused(digits_bundle: Path, tiny_bundle: Path) -> None:
     with pytest.raises(UsageError, match="tiny draws 8×8 pixels with 3 channels, digits holds 8×8 pixels with 1 channel"):
-        evaluate(tiny_bundle, tiny_data(), tiny_judge())
+        evaluate(tiny_bundle, tiny_data(), tiny_evaluator())
     with pytest.raises(UsageError, match="7 pictures are too few to score: draw at least 360"):
-        evaluate(digits_bundle, tiny_data(), tiny_judge(), n=7)
+        evaluate(digits_bundle, tiny_data(), tiny_evaluator(), n=7)
 
 
 def test_other_data_than_it_was_trained_on_are_mentioned(digits_bundle: Path) -> None:
-    result = evaluate(digits_bundle, replace(tiny_data(), fingerprint="f" * 64), tiny_judge(), n=360)
+    result = evaluate(digits_bundle, replace(tiny_data(), fingerprint="f" * 64), tiny_evaluator(), n=360)
     assert "trained on other data" in summary(result)
 
 
@@ -105,7 +105,7 @@ def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_fid_is_the_frechet_distance_in_the_given_network_s_features(digits_bundle: Path, inception_file: Path) -> None:
     """With a stand-in of the same face. With the real weights, which cannot be had here: NOT RUN."""
     inception = Inception(inception_file)
-    result = evaluate(digits_bundle, tiny_data(), tiny_judge(), n=360, inception=inception)
+    result = evaluate(digits_bundle, tiny_data(), tiny_evaluator(), n=360, inception=inception)
     fid = result["inception_fid"]
     assert (fid["images"], fid["real_images"]) == (360, len(tiny_data().images))
     assert fid["weights_sha256"] == inception.sha256

@@ -16,8 +16,8 @@ import torch
 from gansample.errors import UsageError
 from tests.train.test_cli import ENVIRONMENT, SMALL
 from train.checkpoint import WEIGHTS, load_generator
-from train.distributed import Group
-from train.training_states import read_state, states_of
+from train.distributed import ProcessGroup
+from train.state_files import read_state, state_paths
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
 SHORT = ["--images", "1280", "--set", "batch=32", "--conditional", *SMALL]
@@ -62,7 +62,7 @@ def test_two_processes_train_one_generator(tmp_path: Path, port: int) -> None:
     assert info["finished"] is True
     assert info["trained"] == {"step": 40, "images_seen": 1280, "of": 1280}
     assert json.loads((tmp_path / "run/config.json").read_text())["processes"] == 2
-    streams = read_state(states_of(tmp_path / "run")[0])["training"]["random"]
+    streams = read_state(state_paths(tmp_path / "run")[0])["training"]["random"]
     assert len(streams) == 2
     assert not torch.equal(streams[0][0], streams[1][0]), "each draws latents of its own"
     assert err.count("done after") == 1, "one of them speaks"
@@ -156,7 +156,7 @@ def test_two_machines_train_one_generator_and_one_may_be_lost(hosts: list[Host],
 def test_an_interrupt_ends_both_with_a_state(tmp_path: Path, port: int) -> None:
     process = torchrun(tmp_path, port, "--out", "run", "--images", "100000000", *SMALL)
     until = time.monotonic() + 200
-    while not states_of(tmp_path / "run"):
+    while not state_paths(tmp_path / "run"):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -164,24 +164,24 @@ def test_an_interrupt_ends_both_with_a_state(tmp_path: Path, port: int) -> None:
     _, err = process.communicate(timeout=200)
     assert process.returncode != 0
     assert "go on with: python -m train --resume run" in err
-    assert states_of(tmp_path / "run")
+    assert state_paths(tmp_path / "run")
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     with pytest.raises(UsageError, match="a batch of 15 cannot be shared by 2 processes"):
-        Group(0, 2).check(15)
+        ProcessGroup(0, 2).check_batch(15)
 
 
 def test_the_parts_of_a_batch_are_the_batch() -> None:
     batch = torch.arange(12)
-    parts = torch.cat([Group(rank, 3).part(batch) for rank in range(3)])
+    parts = torch.cat([ProcessGroup(rank, 3).shard(batch) for rank in range(3)])
     assert torch.equal(parts.sort().values, batch)
 
 
 def test_a_group_of_one_changes_nothing() -> None:
-    group, tensor = Group(), torch.tensor([1.0, 2.0])
-    group.average([tensor])
+    group, tensor = ProcessGroup(), torch.tensor([1.0, 2.0])
+    group.all_reduce_mean([tensor])
     assert tensor.tolist() == [1.0, 2.0]
-    assert group.any(True, False) == (True, False)
-    assert group.gather(3) == [3]
-    assert group.from_first(4) == 4
+    assert group.any_process(True, False) == (True, False)
+    assert group.all_gather(3) == [3]
+    assert group.broadcast(4) == 4

@@ -11,8 +11,8 @@ from train import training_step as loop
 from train.config import Config
 from train.model.losses import value
 from train.model.pixels import from_bytes
-from train.training_state import TrainingState
-from train.training_step import NotFinite, Reading, discriminator_step, generate, generator_step, train
+from train.state import TrainingState
+from train.training_step import NotFinite, StepMetrics, discriminator_step, generate_batch, generator_step, train
 
 
 def trained(config: Config, steps: int, state: TrainingState | None = None) -> TrainingState:
@@ -22,7 +22,7 @@ def trained(config: Config, steps: int, state: TrainingState | None = None) -> T
     return state
 
 
-def refuse_faults(seen: Reading | NotFinite) -> None:
+def refuse_faults(seen: StepMetrics | NotFinite) -> None:
     if isinstance(seen, NotFinite):
         raise seen
 
@@ -77,7 +77,7 @@ def test_the_discriminator_climbs_the_value_and_the_generator_descends_it(loss: 
     config = tiny_config("classic", loss=loss, label_noise=0.0, d_dropout=0.0, d_norm="none", lr_d=1e-3, lr_g=1e-3)
     state = trained(config, 5)
     real = from_bytes(tiny_data().images[:32], config.output)
-    z = state.draw_latents()
+    z = state.sample_latents()
 
     def value_now() -> float:
         with torch.no_grad():
@@ -85,18 +85,18 @@ def test_the_discriminator_climbs_the_value_and_the_generator_descends_it(loss: 
 
     before = value_now()
     for _ in range(10):
-        discriminator_step(state, real, generate(state).detach())
+        discriminator_step(state, real, generate_batch(state).detach())
     climbed = value_now()
     assert climbed > before
     for _ in range(10):
-        generator_step(state, generate(state))
+        generator_step(state, generate_batch(state))
     assert value_now() < climbed
 
 
 def test_each_step_moves_its_own_player_only() -> None:
     state = trained(tiny_config(), 2)
     before = {name: tensor.clone() for name, tensor in weights(state).items()}
-    generator_step(state, generate(state))
+    generator_step(state, generate_batch(state))
     after = weights(state)
     changed = {name for name in after if not torch.equal(before[name], after[name])}
     parameters = {f"d.{name}" for name, _ in state.discriminator.named_parameters()}
@@ -106,15 +106,15 @@ def test_each_step_moves_its_own_player_only() -> None:
 
 def test_every_loss_is_read_in_the_words_of_the_value_function() -> None:
     for preset in ("modern", "classic"):
-        readings: list[Reading | NotFinite] = []
+        all_metrics: list[StepMetrics | NotFinite] = []
         state = TrainingState(tiny_config(preset), tiny_data())
-        train(state, tiny_data(), readings.append, lambda state=state: state.step == 3)
-        assert len(readings) == 3
-        for reading in readings:
-            assert isinstance(reading, Reading)
-            assert reading.value < 0
-            assert 0 < reading.d_real < 1
-            assert 0 < reading.d_fake < 1
+        train(state, tiny_data(), all_metrics.append, lambda state=state: state.step == 3)
+        assert len(all_metrics) == 3
+        for metrics in all_metrics:
+            assert isinstance(metrics, StepMetrics)
+            assert metrics.value < 0
+            assert 0 < metrics.d_real < 1
+            assert 0 < metrics.d_fake < 1
 
 
 @pytest.mark.parametrize("player", ["discriminator", "generator"])

@@ -10,14 +10,14 @@ import torch
 from gansample.errors import BackendUnavailable
 from tests.support.tiny_training import tiny_config, tiny_data
 from tests.train.test_cli import SMALL, train
-from train.distributed import Group
-from train.machine import fastest_precision, make_reproducible, resolved
+from train.distributed import ProcessGroup
+from train.machine import fastest_precision, make_reproducible, resolve_config
 
 
 def test_nothing_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     threads = torch.get_num_threads()
-    config = resolved(tiny_config(precision="auto", device="auto", threads=0), tiny_data(), Group(), said.append)
+    config = resolve_config(tiny_config(precision="auto", device="auto", threads=0), tiny_data(), ProcessGroup(), said.append)
     torch.set_num_threads(threads)
     assert config.threads == len(os.sched_getaffinity(0))
     assert config.device == ("cuda" if torch.cuda.is_available() else "cpu")
@@ -43,7 +43,7 @@ def test_bfloat16_is_taken_only_where_it_clearly_pays(
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(BackendUnavailable, match="device=cuda, and PyTorch finds no GPU"):
-        resolved(tiny_config(device="cuda"), tiny_data(), Group(), lambda text: None)
+        resolve_config(tiny_config(device="cuda"), tiny_data(), ProcessGroup(), lambda text: None)
 
 
 def test_being_reproducible_costs_no_filling() -> None:

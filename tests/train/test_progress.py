@@ -5,18 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.tiny_training import tiny_judge
+from tests.support.tiny_training import tiny_evaluator
 from train.show.progress import Clock, LiveBar, PlainLines, open_progress
-from train.training_step import Reading
+from train.training_step import StepMetrics
 
-READING = Reading(loss_d=1.5, loss_g=-0.25, value=-1.2, d_real=0.7, d_fake=0.4)
+METRICS = StepMetrics(loss_d=1.5, loss_g=-0.25, value=-1.2, d_real=0.7, d_fake=0.4)
 
 
 def test_ten_lines_for_a_run_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     progress = open_progress(quiet=False)
     assert isinstance(progress, PlainLines)
     for step in range(1, 201):
-        progress.step(READING, 16 * step, 3200)
+        progress.step(METRICS, 16 * step, 3200)
     progress.close()
     out, err = capsys.readouterr()
     assert out == ""
@@ -29,8 +29,8 @@ def test_ten_lines_for_a_run_in_a_log(capsys: pytest.CaptureFixture[str]) -> Non
 def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     progress = open_progress(quiet=True)
     progress.note("hello")
-    progress.step(READING, 16, 3200)
-    progress.scored(tiny_judge().floor, tiny_judge().floor, 16)
+    progress.step(METRICS, 16, 3200)
+    progress.scored(tiny_evaluator().floor, tiny_evaluator().floor, 16)
     progress.warned("the samples look alike")
     progress.close()
     assert capsys.readouterr() == ("", "")
@@ -38,7 +38,7 @@ def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_scores_stand_beside_their_floor_and_warnings_stand_out(capsys: pytest.CaptureFixture[str]) -> None:
     progress = open_progress(quiet=False)
-    floor = replace(tiny_judge().floor, frechet=1.5, coverage=0.9, obedience=0.99)
+    floor = replace(tiny_evaluator().floor, frechet=1.5, coverage=0.9, obedience=0.99)
     progress.scored(replace(floor, frechet=3.25, coverage=0.5, obedience=0.8), floor, 16_000)
     progress.scored(replace(floor, obedience=None), floor, 16_000)
     progress.warned("the samples look alike")
@@ -58,16 +58,16 @@ def test_scores_stand_beside_their_floor_and_warnings_stand_out(capsys: pytest.C
 def test_a_resumed_run_says_nothing_until_its_next_tenth(capsys: pytest.CaptureFixture[str]) -> None:
     progress = PlainLines()
     for images_seen in range(1760, 3200, 160):
-        progress.step(READING, images_seen, 3200)
+        progress.step(METRICS, images_seen, 3200)
     assert [line[:5] for line in capsys.readouterr().err.splitlines()] == [" 60 %", " 70 %", " 80 %", " 90 %"]
 
 
 def test_the_live_bar_leaves_only_its_notes(capsys: pytest.CaptureFixture[str]) -> None:
     progress = LiveBar()
     for step in range(1, 20):
-        progress.step(READING, 16 * step, 3200)
+        progress.step(METRICS, 16 * step, 3200)
     progress.note("a note [with brackets]")
-    progress.scored(tiny_judge().floor, tiny_judge().floor, 300)
+    progress.scored(tiny_evaluator().floor, tiny_evaluator().floor, 300)
     progress.warned("the samples look alike")
     progress.close()
     out, err = capsys.readouterr()

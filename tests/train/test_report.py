@@ -14,7 +14,7 @@ from PIL import Image
 
 from gansample.errors import ArtefactError
 from gansample.outputs.grid import GAP
-from tests.support.tiny_training import tiny_data, tiny_judge, tiny_run
+from tests.support.tiny_training import tiny_data, tiny_evaluator, tiny_run
 from train.show.chart import chart_svg
 from train.show.nearest import nearest_png
 from train.show.report import PREVIEWS, previews, read_log, repeat_command, report_html
@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run with everything that a run may leave behind."""
     run = tiny_run(tmp_path_factory.mktemp("report") / "0007-tiny")
     held_out = tiny_data().held_out_images
-    (run / "nearest.png").write_bytes(nearest_png(tiny_judge(), tiny_data(), held_out))
+    (run / "nearest.png").write_bytes(nearest_png(tiny_evaluator(), tiny_data(), held_out))
     (run / "skipped.json").write_text(json.dumps([["cat/<b>.png", "no PNG, JPEG, WebP, BMP or GIF"]]))
     warning = {"event": "warning", "kind": "collapse", "message": "the pictures differ 20% as much as real ones do"}
     with (run / "log.jsonl").open("a") as log:
@@ -101,7 +101,7 @@ def test_nearest_shows_samples_above_what_they_copy() -> None:
     """Copies among the samples come first, and below each stands its original."""
     data = tiny_data()
     copies = torch.cat([data.held_out_images[:30], data.images[40:48]])
-    with Image.open(io.BytesIO(nearest_png(tiny_judge(), data, copies))) as sheet:
+    with Image.open(io.BytesIO(nearest_png(tiny_evaluator(), data, copies))) as sheet:
         pixels = np.array(sheet)
     side = 8 + GAP
     assert pixels.shape == (6 * side + GAP, 8 * side + GAP)

@@ -12,12 +12,12 @@ import pytest
 
 from gansample.errors import ArtefactError, OutputError
 from gansample.system import atomic
-from tests.support.tiny_training import tiny_config, tiny_session
+from tests.support.tiny_training import tiny_config, tiny_trainer
 from tests.train.test_cli import ENVIRONMENT, SMALL, start, train
 from train.checkpoint import WEIGHTS
 from train.interruption import Interruption
 from train.run_folder import RunFolder
-from train.training_states import FOLDER, newest_state, read_state, states_of, write_state
+from train.state_files import FOLDER, load_newest_state, read_state, state_paths, write_state
 
 SHORT = [
     "--images",
@@ -32,13 +32,13 @@ SHORT = [
     *SMALL,
 ]  # 40 steps
 KILLED_AT_20 = """
-import os, signal, train.session
-observe = train.session.Session._observe
+import os, signal, train.trainer
+observe = train.trainer.Trainer._after_step
 def observed(self, seen):
     observe(self, seen)
     if self.state.step == 20:
         os.kill(os.getpid(), signal.SIGKILL)
-train.session.Session._observe = observed
+train.trainer.Trainer._after_step = observed
 from train.cli import main
 main()
 """
@@ -52,11 +52,11 @@ def test_forty_steps_straight_and_twenty_kill_twenty_are_the_same(tmp_path: Path
     command = [sys.executable, "-c", KILLED_AT_20, "--save-seconds", "0", *SHORT]
     done = subprocess.run(command, cwd=killed, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert states_of(killed / "run")[0].name == "000000019.state", "the twentieth step was not saved and is done again"
+    assert state_paths(killed / "run")[0].name == "000000019.state", "the twentieth step was not saved and is done again"
     code, _, err = train(killed, "--resume", "run")
     assert code == 0, err
     assert (killed / "run" / WEIGHTS).read_bytes() == (straight / "run" / WEIGHTS).read_bytes()
-    first, second = (read_state(states_of(folder / "run")[0])["training"] for folder in (straight, killed))
+    first, second = (read_state(state_paths(folder / "run")[0])["training"] for folder in (straight, killed))
     assert str(first) == str(second)
     logs = [[strip(line) for line in (folder / "run/log.jsonl").read_text().splitlines()] for folder in (straight, killed)]
     assert logs[0] == logs[1], "the log tells one story"
@@ -69,7 +69,7 @@ def strip(line: str) -> dict[str, object]:
 def test_an_interrupted_run_is_resumed_by_the_command_it_prints(tmp_path: Path) -> None:
     process = start(tmp_path, "--out", "run", "--images", "100000000", *SMALL)
     until = time.monotonic() + 120
-    while not states_of(tmp_path / "run"):
+    while not state_paths(tmp_path / "run"):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -84,9 +84,9 @@ def test_an_interrupted_run_is_resumed_by_the_command_it_prints(tmp_path: Path) 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """A run of twenty steps with two states."""
-    session = tiny_session(tmp_path / "run")
-    session.play(Interruption())
-    session.run.close()
+    trainer = tiny_trainer(tmp_path / "run")
+    trainer.fit(Interruption())
+    trainer.run.close()
     return tmp_path / "run"
 
 
@@ -94,24 +94,24 @@ def test_the_last_two_are_kept_and_nothing_else(saved: Path) -> None:
     folder = RunFolder(saved)
     for step in (30, 40, 50):
         write_state(folder, step, {"step": step})
-    assert [path.name for path in states_of(saved)] == ["000000050.state", "000000040.state"]
-    assert newest_state(saved, print) == {"step": 50}
+    assert [path.name for path in state_paths(saved)] == ["000000050.state", "000000040.state"]
+    assert load_newest_state(saved, print) == {"step": 50}
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-7], lambda data: data[:200] + b"x" + data[201:], lambda data: b""])
 def test_a_damaged_state_is_named_and_the_one_before_is_taken(saved: Path, damage: object) -> None:
-    newest, before = states_of(saved)
+    newest, before = state_paths(saved)
     newest.write_bytes(damage(newest.read_bytes()))  # type: ignore[operator]
     said: list[str] = []
-    assert str(newest_state(saved, said.append)["training"]) == str(read_state(before)["training"])
+    assert str(load_newest_state(saved, said.append)["training"]) == str(read_state(before)["training"])
     assert newest.name in said[0]
     before.write_bytes(b"gone")
     with pytest.raises(ArtefactError, match=r"no training state to go on from \(none of 2 is whole\)"):
-        newest_state(saved, said.append)
+        load_newest_state(saved, said.append)
 
 
 def test_any_flipped_bit_is_seen(saved: Path) -> None:
-    path = states_of(saved)[0]
+    path = state_paths(saved)[0]
     intact = path.read_bytes()
     for position in range(0, len(intact), max(1, len(intact) // 61)):
         damaged = bytearray(intact)
@@ -122,7 +122,7 @@ def test_any_flipped_bit_is_seen(saved: Path) -> None:
 
 
 def test_a_full_disk_keeps_the_last_good_state(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = states_of(saved)
+    before = state_paths(saved)
 
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
@@ -131,7 +131,7 @@ def test_a_full_disk_keeps_the_last_good_state(saved: Path, monkeypatch: pytest.
     with pytest.raises(OutputError, match="the disk is full"):
         write_state(RunFolder(saved), 99, {"step": 99})
     monkeypatch.undo()
-    assert states_of(saved) == before
+    assert state_paths(saved) == before
     assert not list((saved / FOLDER).glob(".*"))
 
 
@@ -167,12 +167,12 @@ def test_a_run_goes_on_only_as_the_run_it_was(tmp_path: Path) -> None:
 
 def test_another_classifier_scores_the_kept_generator_anew(tmp_path: Path) -> None:
     """A newer version may judge in another space, where the old scores mean nothing."""
-    session = tiny_session(tmp_path / "run", tiny_config(select="best"))
-    session.play(Interruption())
-    state = newest_state(tmp_path / "run", print)
+    trainer = tiny_trainer(tmp_path / "run", tiny_config(select="best"))
+    trainer.fit(Interruption())
+    state = load_newest_state(tmp_path / "run", print)
     state["judge"] = "another"
     state["best"]["kernel"] = -1e9
-    other = tiny_session(tmp_path / "other", tiny_config(select="best"))
-    other.go_on_from(state)
+    other = tiny_trainer(tmp_path / "other", tiny_config(select="best"))
+    other.load_state(state)
     assert other._best is not None
     assert other._best.kernel > -1e9

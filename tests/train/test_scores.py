@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gansample.errors import UsageError
-from tests.support.tiny_training import tiny_data, tiny_judge
+from tests.support.tiny_training import tiny_data, tiny_evaluator
 from train.data.dataset import DataSet
 from train.data.digits import digits
 from train.scores.classifier import train_classifier
-from train.scores.evaluator import Judge
-from train.scores.second_space import SecondSpace, random_layers
+from train.scores.evaluator import Evaluator
+from train.scores.random_features import RandomFeatures, random_layers
 
 
 def without_labels(data: DataSet) -> DataSet:
@@ -22,105 +22,105 @@ def without_labels(data: DataSet) -> DataSet:
 
 
 @cache
-def unlabelled_judge() -> Judge:
-    return Judge(without_labels(tiny_data()))
+def unlabelled_evaluator() -> Evaluator:
+    return Evaluator(without_labels(tiny_data()))
 
 
 def blurred(images: Tensor) -> Tensor:
     return F.avg_pool2d(images.float(), 3, 1, 1).to(torch.uint8)
 
 
-def some(images: Tensor, judge: Judge) -> Tensor:
-    """As many of the pictures as the judge wants, drawn with replacement."""
+def some(images: Tensor, evaluator: Evaluator) -> Tensor:
+    """As many of the pictures as the evaluator wants, drawn with replacement."""
     stream = torch.Generator().manual_seed(0)
-    return images[torch.randint(len(images), (judge.images_wanted,), generator=stream)]
+    return images[torch.randint(len(images), (evaluator.images_wanted,), generator=stream)]
 
 
 def test_the_judge_sees_what_a_person_would_see() -> None:
-    judge, data = tiny_judge(), tiny_data()
+    evaluator, data = tiny_evaluator(), tiny_data()
     assert data.held_out_labels is not None
-    real = judge.floor
-    assert (judge.name, real.classes_seen) == ("classifier", 10)
+    real = evaluator.floor
+    assert (evaluator.name, real.classes_seen) == ("classifier", 10)
     assert abs(real.kernel) < 3 * real.kernel_sd
-    assert judge.images_wanted == judge.images_wanted_final == real.images == 5 * judge.draw
-    blur = judge.score(some(blurred(data.held_out_images), judge))
+    assert evaluator.images_wanted == evaluator.images_wanted_final == real.images == 5 * evaluator.draw
+    blur = evaluator.score(some(blurred(data.held_out_images), evaluator))
     assert blur.frechet > 3 * real.frechet
     assert blur.kernel > real.kernel + 3 * real.kernel_sd
     assert blur.second_frechet > 3 * real.second_frechet
     assert blur.second_kernel > 3 * abs(real.second_kernel)
-    missing = judge.score(some(data.held_out_images[data.held_out_labels != 0], judge))
+    missing = evaluator.score(some(data.held_out_images[data.held_out_labels != 0], evaluator))
     assert missing.classes_seen == 9
     assert missing.class_distance > 0.09
     assert missing.coverage < real.coverage
     assert missing.recall < real.recall
-    constant = judge.score(data.held_out_images[:1].repeat(judge.images_wanted, 1, 1, 1))
+    constant = evaluator.score(data.held_out_images[:1].repeat(evaluator.images_wanted, 1, 1, 1))
     assert constant.classes_seen == 1
     assert constant.coverage < 0.05
 
 
 def test_without_labels_the_judge_sees_it_too() -> None:
-    judge, data = unlabelled_judge(), tiny_data()
+    evaluator, data = unlabelled_evaluator(), tiny_data()
     assert data.held_out_labels is not None
-    real = judge.floor
-    assert judge.name == "rotation classifier"
-    assert judge.accuracy > 0.75, "0.25 would be guessing"
-    assert judge.class_names == tuple(f"mode {index}" for index in range(10))
+    real = evaluator.floor
+    assert evaluator.name == "rotation classifier"
+    assert evaluator.accuracy > 0.75, "0.25 would be guessing"
+    assert evaluator.class_names == tuple(f"mode {index}" for index in range(10))
     assert real.classes_seen == 10
     assert real.obedience is None
-    blur = judge.score(some(blurred(data.held_out_images), judge))
+    blur = evaluator.score(some(blurred(data.held_out_images), evaluator))
     assert blur.kernel > real.kernel + 3 * real.kernel_sd
-    missing = judge.score(some(data.held_out_images[data.held_out_labels >= 3], judge))
+    missing = evaluator.score(some(data.held_out_images[data.held_out_labels >= 3], evaluator))
     assert missing.class_distance > real.class_distance + 0.1
     assert missing.coverage < real.coverage - 0.1
 
 
 def test_copies_of_training_pictures_are_found_out() -> None:
-    judge, data = tiny_judge(), tiny_data()
-    assert judge.floor.memorisation == pytest.approx(1, abs=0.1)
-    copies = some(data.images, judge)
-    assert judge.score(copies).memorisation < 0.01
+    evaluator, data = tiny_evaluator(), tiny_data()
+    assert evaluator.floor.memorisation == pytest.approx(1, abs=0.1)
+    copies = some(data.images, evaluator)
+    assert evaluator.score(copies).memorisation < 0.01
     slightly_changed = (copies.float() * 0.98).to(torch.uint8)
-    assert judge.score(slightly_changed).memorisation < 0.5
+    assert evaluator.score(slightly_changed).memorisation < 0.5
 
 
 def test_the_nearest_training_picture_of_a_training_picture_is_itself() -> None:
-    judge, data = tiny_judge(), tiny_data()
-    found = torch.from_numpy(judge.nearest(data.images[:50]))
+    evaluator, data = tiny_evaluator(), tiny_data()
+    found = torch.from_numpy(evaluator.nearest(data.images[:50]))
     assert torch.equal(data.images[found], data.images[:50])
 
 
 def test_obedience_is_the_share_that_shows_what_was_asked() -> None:
-    judge, data = tiny_judge(), tiny_data()
+    evaluator, data = tiny_evaluator(), tiny_data()
     assert data.held_out_labels is not None
-    images, labels = data.held_out_images[: judge.draw], data.held_out_labels[: judge.draw]
-    assert judge.score(images).obedience is None
-    obeyed = judge.score(images, labels).obedience
-    assert obeyed == pytest.approx(judge.accuracy)
-    disobeyed = judge.score(images, (labels + 1) % 10).obedience
+    images, labels = data.held_out_images[: evaluator.draw], data.held_out_labels[: evaluator.draw]
+    assert evaluator.score(images).obedience is None
+    obeyed = evaluator.score(images, labels).obedience
+    assert obeyed == pytest.approx(evaluator.accuracy)
+    disobeyed = evaluator.score(images, (labels + 1) % 10).obedience
     assert disobeyed is not None
     assert disobeyed < 0.1
 
 
 def test_a_collapsed_generator_has_no_spread() -> None:
-    judge, data = tiny_judge(), tiny_data()
-    assert judge.spread(data.held_out_images) == pytest.approx(judge.real_spread, rel=0.15)
-    assert judge.spread(data.held_out_images[:1].repeat(64, 1, 1, 1)) < 0.01 * judge.real_spread
+    evaluator, data = tiny_evaluator(), tiny_data()
+    assert evaluator.spread(data.held_out_images) == pytest.approx(evaluator.real_spread, rel=0.15)
+    assert evaluator.spread(data.held_out_images[:1].repeat(64, 1, 1, 1)) < 0.01 * evaluator.real_spread
 
 
 def test_the_same_data_gives_the_same_classifier() -> None:
     torch.manual_seed(123)
     stream = torch.get_rng_state()
-    again = Judge(tiny_data())
-    assert again.sha256 == tiny_judge().sha256
-    assert again.floor == tiny_judge().floor
+    again = Evaluator(tiny_data())
+    assert again.sha256 == tiny_evaluator().sha256
+    assert again.floor == tiny_evaluator().floor
     assert torch.equal(torch.get_rng_state(), stream), "training's random stream is left alone"
-    assert Judge(without_labels(tiny_data())).floor == unlabelled_judge().floor
+    assert Evaluator(without_labels(tiny_data())).floor == unlabelled_evaluator().floor
 
 
 def test_the_classifier_does_not_depend_on_how_many_threads_there_are() -> None:
     torch.set_num_threads(2)
     try:
-        assert train_classifier(tiny_data()).sha256 == tiny_judge().sha256
+        assert train_classifier(tiny_data()).sha256 == tiny_evaluator().sha256
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
@@ -131,16 +131,16 @@ def test_pictures_in_colour_and_of_other_sizes_are_judged() -> None:
     stream = torch.Generator().manual_seed(0)
     noise = torch.randint(256, (96, 3, 20, 20), dtype=torch.uint8, generator=stream)
     data = replace(without_labels(tiny_data()), images=noise[:64], held_out_images=noise[64:])
-    judge = Judge(data)
-    assert judge.draw == 32
-    assert judge.score(noise[:32]).memorisation == 0
+    evaluator = Evaluator(data)
+    assert evaluator.draw == 32
+    assert evaluator.score(noise[:32]).memorisation == 0
     with pytest.raises(UsageError, match="9 pictures are held out to judge by, at least 16 are needed"):
-        Judge(replace(data, held_out_images=noise[:9]))
+        Evaluator(replace(data, held_out_images=noise[:9]))
 
 
 def test_the_second_space_is_the_same_on_every_machine() -> None:
     """Its weights are a frozen stream, so distances in it can be compared for as long as the pictures are the same."""
-    features = SecondSpace(tiny_data().images).look(tiny_data().images)
+    features = RandomFeatures(tiny_data().images).features(tiny_data().images)
     assert features.mean(0) == pytest.approx(0, abs=1e-6)
     assert features.var(0).mean() == pytest.approx(1)
     sums = [weight.double().sum().item() for weight, _ in random_layers(1)]
@@ -148,4 +148,4 @@ def test_the_second_space_is_the_same_on_every_machine() -> None:
 
 
 def test_the_default_classifier_knows_held_out_digits() -> None:
-    assert Judge(digits(32)).accuracy >= 0.97
+    assert Evaluator(digits(32)).accuracy >= 0.97

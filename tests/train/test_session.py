@@ -12,16 +12,16 @@ from PIL import Image
 
 from gansample.errors import OutputError
 from gansample.system import atomic
-from tests.support.tiny_training import IMAGES, tiny_config, tiny_data, tiny_judge, tiny_run, tiny_session
+from tests.support.tiny_training import IMAGES, tiny_config, tiny_data, tiny_evaluator, tiny_run, tiny_trainer
 from train.checkpoint import load_generator
 from train.interruption import Interruption
-from train.model.average import draw
 from train.model.latents import LatentSpace
+from train.model.networks import generate_images
 from train.model.pixels import to_bytes
 from train.run_folder import RunFolder
 from train.scores.evaluator import Scores
 from train.trainer import CALIBRATION, CLOSING_SECONDS, FINAL_SEEDS, PREVIEW_SEEDS
-from train.training_step import Reading
+from train.training_step import StepMetrics
 
 SPACE = LatentSpace(size=64)
 
@@ -54,21 +54,21 @@ def test_the_checkpoint_says_where_it_comes_from(run: Path) -> None:
     assert info["config"]["images"] == IMAGES
     assert info["data"] == {"name": "digits", "fingerprint": tiny_data().fingerprint, "images": 1437}
     assert info["versions"]["torch"] == torch.__version__
-    assert info["metrics"]["classifier"]["sha256"] == tiny_judge().sha256
-    assert info["metrics"]["real"] == tiny_judge().floor.to_dict()
+    assert info["metrics"]["classifier"]["sha256"] == tiny_evaluator().sha256
+    assert info["metrics"]["real"] == tiny_evaluator().floor.to_dict()
 
 
 def test_what_was_scored_and_shown_is_what_was_saved(run: Path) -> None:
     """The one-function promise: the loaded file draws the samples and earns the scores that stand beside it."""
     loaded = load_generator(run)
-    seeds = FINAL_SEEDS[: tiny_judge().images_wanted]
-    pictures = to_bytes(draw(loaded.generator, SPACE.to_be_scored(seeds)), "tanh")
-    scores = json.loads(json.dumps(tiny_judge().score(pictures).to_dict()))
+    seeds = FINAL_SEEDS[: tiny_evaluator().images_wanted]
+    pictures = to_bytes(generate_images(loaded.generator, SPACE.inputs_for_scoring(seeds)), "tanh")
+    scores = json.loads(json.dumps(tiny_evaluator().score(pictures).to_dict()))
     assert scores == loaded.info["metrics"]["scores"]
     with Image.open(run / "samples.png") as sheet:
         assert sheet.size == (8 * 10 + 2, 8 * 10 + 2)
         shown = torch.from_numpy(np.array(sheet))
-    first = to_bytes(draw(loaded.generator, SPACE.of_seeds(PREVIEW_SEEDS)), "tanh")[0, 0]
+    first = to_bytes(generate_images(loaded.generator, SPACE.inputs_for_seeds(PREVIEW_SEEDS)), "tanh")[0, 0]
     assert torch.equal(shown[2:10, 2:10], first)
 
 
@@ -87,15 +87,15 @@ def test_two_runs_write_the_same_weights(run: Path, tmp_path: Path) -> None:
 
 
 def test_interrupted_it_keeps_what_it_has(tmp_path: Path) -> None:
-    session = tiny_session(tmp_path / "run")
+    trainer = tiny_trainer(tmp_path / "run")
     interruption = Interruption()
 
-    def interrupt(reading: Reading, images_seen: int, images_total: int) -> None:
-        if session.state.step == 4:
+    def interrupt(metrics: StepMetrics, images_seen: int, images_total: int) -> None:
+        if trainer.state.step == 4:
             interruption.signal = 2
 
-    session.progress.step = interrupt  # type: ignore[method-assign]
-    session.play(interruption)
+    trainer.progress.step = interrupt  # type: ignore[method-assign]
+    trainer.fit(interruption)
     loaded = load_generator(tmp_path / "run")
     assert loaded.info["finished"] is False
     assert loaded.info["trained"] == {"step": 4, "images_seen": 128, "of": IMAGES}
@@ -103,18 +103,18 @@ def test_interrupted_it_keeps_what_it_has(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_ends_the_run_and_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = tiny_session(tmp_path / "run")
+    trainer = tiny_trainer(tmp_path / "run")
 
     def fill_the_disk(step: int) -> None:
         def full(handle: int) -> None:
             raise OSError(28, "No space left on device")
 
-        if session.state.step == step:
+        if trainer.state.step == step:
             monkeypatch.setattr(atomic.os, "fsync", full)
 
-    session.progress.step = lambda *shown: fill_the_disk(12)  # type: ignore[method-assign]
+    trainer.progress.step = lambda *shown: fill_the_disk(12)  # type: ignore[method-assign]
     with pytest.raises(OutputError, match="No space left on device") as e:
-        session.play(Interruption())
+        trainer.fit(Interruption())
     monkeypatch.undo()
     assert e.value.exit_code == 5
     assert load_generator(tmp_path / "run").info["images_seen"] == 320
@@ -122,26 +122,26 @@ def test_a_full_disk_ends_the_run_and_keeps_the_last_checkpoint(tmp_path: Path, 
 
 def test_the_time_limit_fixes_the_length_once(tmp_path: Path) -> None:
     """After the steps that are timed, the length is what fits, and the rates still end at zero."""
-    session = tiny_session(tmp_path / "run", tiny_config(images=3_200_000), deadline=time.monotonic())
+    trainer = tiny_trainer(tmp_path / "run", tiny_config(images=3_200_000), deadline=time.monotonic())
     lengths = []
 
-    def watch(reading: Reading, images_seen: int, images_total: int) -> None:
+    def monitor(metrics: StepMetrics, images_seen: int, images_total: int) -> None:
         lengths.append(images_total)
-        if session.state.step == CALIBRATION.stop - 1:
-            session.deadline = time.monotonic() + 2 * session._look_seconds + CLOSING_SECONDS + 1.0
+        if trainer.state.step == CALIBRATION.stop - 1:
+            trainer.deadline = time.monotonic() + 2 * trainer._evaluation_seconds + CLOSING_SECONDS + 1.0
 
-    session.progress.step = watch  # type: ignore[method-assign]
-    session.play(Interruption())
+    trainer.progress.step = monitor  # type: ignore[method-assign]
+    trainer.fit(Interruption())
     info = load_generator(tmp_path / "run").info
     assert info["finished"] is True
     assert lengths[0] == info["config"]["images"] == 3_200_000
     assert len(set(lengths)) == 2
     assert len(lengths) * 32 >= lengths[-1] > CALIBRATION.stop * 32
-    assert session.state.adam_g.param_groups[0]["lr"] == 0.0
+    assert trainer.state.adam_g.param_groups[0]["lr"] == 0.0
 
 
 def scores(kernel: float, sd: float) -> Scores:
-    return replace(tiny_judge().floor, kernel=kernel, kernel_sd=sd)
+    return replace(tiny_evaluator().floor, kernel=kernel, kernel_sd=sd)
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,8 @@ def scores(kernel: float, sd: float) -> Scores:
     ],
 )
 def test_selection(select: str, seen: list[float], kept: int, tmp_path: Path) -> None:
-    session = tiny_session(tmp_path / "run", tiny_config(select=select))
-    decisions = [session._is_to_be_kept(scores(kernel, 0.5)) for kernel in seen]
+    trainer = tiny_trainer(tmp_path / "run", tiny_config(select=select))
+    decisions = [trainer._is_selected(scores(kernel, 0.5)) for kernel in seen]
     assert max(index for index, keep in enumerate(decisions) if keep) == kept
 
 

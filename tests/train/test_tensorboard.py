@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gansample.errors import BackendUnavailable
-from tests.support.tiny_training import tiny_judge, tiny_run
+from tests.support.tiny_training import tiny_evaluator, tiny_run
 from train.show.tensorboard import FOLDER, TensorBoard
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning")  # tensorboard's own
@@ -21,7 +21,7 @@ def read(run: Path) -> Any:
 
 def test_a_run_can_be_read_back(tmp_path: Path) -> None:
     run = tiny_run(tmp_path / "run")
-    board = TensorBoard(run, tiny_judge().floor.to_dict())
+    board = TensorBoard(run, tiny_evaluator().floor.to_dict())
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     for row in rows:
         board.row(row)
@@ -34,7 +34,7 @@ def test_a_run_can_be_read_back(tmp_path: Path) -> None:
         expected = [(row["images_seen"], row[name]) for row in rows if row["event"] == event]
         curve = [(point.step, point.value) for point in found.Scalars(f"{event}/{name}")]
         assert curve == [(seen, pytest.approx(value)) for seen, value in expected]
-    assert [point.value for point in found.Scalars("real/frechet")] == 3 * [pytest.approx(tiny_judge().floor.frechet)]
+    assert [point.value for point in found.Scalars("real/frechet")] == 3 * [pytest.approx(tiny_evaluator().floor.frechet)]
     assert found.Scalars("scores/class_shares/9")
     assert [picture.step for picture in found.Images("samples")] == [0, 320, 640]
     assert "warnings/text_summary" in found.Tags()["tensors"]

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from gansample.bundle.seal import BLANK, KEY, seal_holds, sealed
 from gansample.system.atomic import folder_atomic
-from train.data.dataset import DataSet, Skipped, fingerprint_of
+from train.data.dataset import DataSet, Skipped, compute_fingerprint
 from train.data.request import DataRequest
 
 _FORMAT = 1
@@ -63,7 +63,7 @@ def load_entry(entry: Path, name: str) -> tuple[DataSet, tuple[str, ...]] | None
         parts = {part: _mapped(entry / f"{part}.npy") for part in document["parts"]}
     except (OSError, ValueError, EOFError, KeyError):
         return None
-    if fingerprint_of(tuple(parts.values())) != document["fingerprint"]:
+    if compute_fingerprint(tuple(parts.values())) != document["fingerprint"]:
         return None
     names = document["class_names"]
     dataset = DataSet(

@@ -48,7 +48,7 @@ class DataSet:
         return tuple((counts / counts.sum()).tolist())
 
 
-def fingerprint_of(parts: tuple[Tensor, ...]) -> str:
+def compute_fingerprint(parts: tuple[Tensor, ...]) -> str:
     hasher = hashlib.sha256()
     for part in parts:
         hasher.update(str(tuple(part.shape)).encode())

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from train.data.dataset import SPLIT_SEED, DataSet, fingerprint_of
+from train.data.dataset import SPLIT_SEED, DataSet, compute_fingerprint
 
 
 def digits(image_size: int) -> DataSet:
@@ -30,7 +30,7 @@ def digits(image_size: int) -> DataSet:
         held_out_images=parts[2],
         held_out_labels=parts[3],
         class_names=tuple(str(name) for name in bunch.target_names),
-        fingerprint=fingerprint_of(parts),
+        fingerprint=compute_fingerprint(parts),
     )
 
 

@@ -13,7 +13,7 @@ from gansample.errors import ArtefactError, OutputError
 from train.data.cache import entry_for, load_entry, store_entry
 from train.data.class_labels import keep_classes
 from train.data.collection import Collection, Report, Source
-from train.data.dataset import DataSet, fingerprint_of
+from train.data.dataset import DataSet, compute_fingerprint
 from train.data.digits_source import Digits
 from train.data.request import DataRequest
 from train.data.sources import open_source
@@ -77,7 +77,7 @@ def _split(collection: Collection, name: str) -> DataSet:
         held_out_images=parts[-2] if labels is not None else parts[-1],
         held_out_labels=parts[-1] if labels is not None else None,
         class_names=collection.class_names,
-        fingerprint=fingerprint_of(tuple(parts)),
+        fingerprint=compute_fingerprint(tuple(parts)),
         skipped=collection.skipped,
     )
 

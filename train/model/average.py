@@ -7,9 +7,9 @@ weights. So they are recomputed for the averaged weights, from latents of their 
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from train.model.latents import LatentSpace, Wish
+from train.model.latents import LatentSpace
 from train.model.networks import Generator
 
 STANDING_BATCHES = 8
@@ -36,7 +36,7 @@ class MovingAverage:
         return exported.eval()
 
 
-def decay_of(batch: int, half_life_images: float) -> float:
+def ema_decay(batch: int, half_life_images: float) -> float:
     """The decay per step after which, `half_life_images` later, half of an old weight is left; 0 for no averaging."""
     return 0.5 ** (batch / half_life_images) if half_life_images > 0 else 0.0
 
@@ -52,13 +52,5 @@ def recompute_statistics(generator: Generator, space: LatentSpace) -> None:
     generator.train()
     stream = torch.Generator().manual_seed(_STANDING_SEED)
     for _ in range(STANDING_BATCHES):
-        generator(*space.random_wish(STANDING_BATCH, stream))
+        generator(*space.random_inputs(STANDING_BATCH, stream))
     generator.eval()
-
-
-@torch.no_grad()
-def draw(generator: Generator, wish: Wish, batch: int = 256) -> Tensor:
-    """Pictures of an eval-mode generator, float32 (N, C, H, W)."""
-    z, label = wish
-    labels = torch.split(label, batch) if label is not None else [None] * len(z)
-    return torch.cat([generator(part, of) for part, of in zip(torch.split(z, batch), labels, strict=False)])

@@ -1,6 +1,7 @@
-"""What a generator is asked for: latents and, where it has classes, labels – at random for training, by seed for people."""
+"""What goes into a generator: latents and, where it has classes, labels; random for training, by seed for everything else."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,8 +10,14 @@ from torch import Tensor
 from gansample.bundle.spec import Distribution
 from gansample.latents import latents
 
-Wish = tuple[Tensor, Tensor | None]
-"""z float32 (N, size) and label int64 (N,), or None for a generator without classes: the arguments of `Generator`."""
+
+class GeneratorInputs(NamedTuple):
+    """The arguments of `Generator`."""
+
+    z: Tensor
+    """float32 (N, size)."""
+    labels: Tensor | None
+    """int64 (N,), or None for a generator without classes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,23 +35,26 @@ class LatentSpace:
             return torch.randn(n, self.size, generator=stream)
         return torch.rand(n, self.size, generator=stream) * 2 - 1
 
-    def random_wish(self, n: int, stream: torch.Generator) -> Wish:
+    def random_inputs(self, n: int, stream: torch.Generator) -> GeneratorInputs:
         """Latents and labels as often as the real pictures have them."""
         z = self.random(n, stream)
         if self.class_shares is None:
-            return z, None
-        return z, torch.multinomial(torch.tensor(self.class_shares), n, replacement=True, generator=stream)
+            return GeneratorInputs(z, None)
+        shares = torch.tensor(self.class_shares)
+        return GeneratorInputs(z, torch.multinomial(shares, n, replacement=True, generator=stream))
 
-    def of_seeds(self, seeds: range, labels: Tensor | None = None) -> Wish:
+    def inputs_for_seeds(self, seeds: range, labels: Tensor | None = None) -> GeneratorInputs:
         """What `gansample` draws for these seeds; without `labels` classes, if any, take turns: seed mod classes."""
         z = torch.from_numpy(latents(seeds, self.size, self.distribution))
         if self.class_shares is None:
-            return z, None
-        return z, torch.tensor([seed % len(self.class_shares) for seed in seeds]) if labels is None else labels
+            return GeneratorInputs(z, None)
+        if labels is None:
+            labels = torch.tensor([seed % len(self.class_shares) for seed in seeds])
+        return GeneratorInputs(z, labels)
 
-    def to_be_scored(self, seeds: range) -> Wish:
+    def inputs_for_scoring(self, seeds: range) -> GeneratorInputs:
         """These seeds with labels drawn as often as the real pictures have them, the same ones every time."""
         if self.class_shares is None:
-            return self.of_seeds(seeds)
+            return self.inputs_for_seeds(seeds)
         labels = np.random.RandomState(0).choice(len(self.class_shares), len(seeds), p=self.class_shares)
-        return self.of_seeds(seeds, torch.from_numpy(labels.astype(np.int64)))
+        return self.inputs_for_seeds(seeds, torch.from_numpy(labels.astype(np.int64)))

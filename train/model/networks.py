@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from train.config import Config, resolution_steps
+from train.model.latents import GeneratorInputs
 
 INITIAL_STD = 0.02  # of all weights, Radford et al., section 4
 
@@ -129,6 +130,14 @@ def generator_arguments(config: Config, channels: int, classes: int = 0) -> dict
         "output": config.output,
         **({"classes": classes, "class_embedding": config.class_embedding} if classes else {}),
     }
+
+
+@torch.no_grad()
+def generate_images(generator: Generator, inputs: GeneratorInputs, batch: int = 256) -> Tensor:
+    """Pictures of an eval-mode generator in its own range, float32 (N, C, H, W), computed `batch` at a time."""
+    z, labels = inputs
+    label_batches = torch.split(labels, batch) if labels is not None else [None] * len(z)
+    return torch.cat([generator(*part) for part in zip(torch.split(z, batch), label_batches, strict=False)])
 
 
 def build_discriminator(config: Config, channels: int, classes: int = 0) -> Discriminator:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from gansample.bundle.seal import digest
 from train.data.dataset import DataSet
-from train.data.order import Shuffle
+from train.data.shuffle import Shuffle
 
 FEATURES = 32  # few enough for a covariance from a few hundred pictures
 
@@ -65,7 +65,7 @@ class Classifier(nn.Module):
         return cast(Tensor, self.head(F.relu(self.tail(self.body(images / 127.5 - 1.0)))))
 
     @torch.no_grad()
-    def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def features_and_classes(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features float32 (N, 32) and the class of each picture, int64 (N,)."""
         features, classes = [], []
         for part in torch.split(images, _PART):
@@ -139,7 +139,7 @@ def held_out_accuracy(classifier: Classifier, data: DataSet) -> float:
     images, labels = data.held_out_images, data.held_out_labels
     if labels is None:
         images, labels = rotated(images)
-    return float((classifier.look(images)[1] == labels).float().mean())
+    return float((classifier.features_and_classes(images)[1] == labels).float().mean())
 
 
 def rotated(images: Tensor) -> tuple[Tensor, Tensor]:

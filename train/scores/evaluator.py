@@ -14,7 +14,7 @@ from train.scores import metrics
 from train.scores.classifier import FEATURES, held_out_accuracy, train_classifier
 from train.scores.metrics import Features, Gaussian
 from train.scores.modes import Classes, Modes
-from train.scores.second_space import SecondSpace
+from train.scores.random_features import RandomFeatures
 
 FEWEST = 16  # held-out pictures, below which no distance means anything
 DRAW = 20 * FEATURES  # pictures compared at a time: enough for a covariance, and small distance matrices
@@ -65,7 +65,7 @@ class Scores:
         return rounded | {"class_shares": [round(share, 4) for share in self.class_shares]}
 
 
-class Judge:
+class Evaluator:
     """Trains its classifier on the real training split, then scores pictures against that split.
 
     All pictures are compared in draws of `draw` (as many as are held out, 640 at most). `floor` is what a perfect generator
@@ -87,24 +87,24 @@ class Judge:
         self.classifier = train_classifier(data)
         self.sha256 = self.classifier.sha256
         self.accuracy = held_out_accuracy(self.classifier, data)
-        self._real, _ = self._look(data.images)
+        self._real, _ = self._features_and_classes(data.images)
         sample = np.random.RandomState(0).permutation(len(self._real))  # folders come in order, samples must not
         self._neighbours = self._real[sample[: self.draw]]  # as many as are compared with them: a share of balls depends on n
         self._kernel_reference = self._real[sample[:REFERENCE]]
         self._kernel_within = metrics.kernel_within(self._kernel_reference)
-        self._gaussian = Gaussian.of(self._real)
-        self._second = SecondSpace(data.images[torch.from_numpy(sample[:FINAL])])
-        self._second_real = self._second.look(data.images[torch.from_numpy(sample[:REFERENCE])])
-        self._second_gaussian = Gaussian.of(self._second_real)
+        self._gaussian = Gaussian.fit(self._real)
+        self._random_features = RandomFeatures(data.images[torch.from_numpy(sample[:FINAL])])
+        self._second_real = self._random_features.features(data.images[torch.from_numpy(sample[:REFERENCE])])
+        self._second_gaussian = Gaussian.fit(self._second_real)
         self._second_within = metrics.kernel_within(self._second_real)
         if data.class_names is not None and data.labels is not None:
             self.class_names, classes = data.class_names, data.labels.numpy()
         else:
             self._modes = Modes(self._real[sample])
-            self.class_names, classes = self._modes.names, self._modes.of(self._real)
+            self.class_names, classes = self._modes.names, self._modes.assign(self._real)
         self._prior = self._shares(classes)
         self.real_spread = metrics.mean_distance(self._real[sample[:SPREAD]])
-        held_out, _ = self._look(data.held_out_images)
+        held_out, _ = self._features_and_classes(data.held_out_images)
         self._usual_distance = float(np.median(self._distance_to_training(held_out[:QUICK])))
         drawn = torch.from_numpy(np.random.RandomState(0).randint(len(held_out), size=self.images_wanted_final))
         labels = data.held_out_labels
@@ -134,9 +134,9 @@ class Judge:
 
         asked  int64 (N,), the class that each was asked to show, where the pictures have classes.
         """
-        features, classes = self._look(images)
+        features, classes = self._features_and_classes(images)
         draws = np.split(features, len(features) // self.draw)
-        second = np.split(self._second.look(images), len(draws))
+        second = np.split(self._random_features.features(images), len(draws))
         frechet = np.array([metrics.frechet_distance(draw, self._gaussian) for draw in draws])
         kernel = np.array([metrics.kernel_distance(draw, self._kernel_reference, self._kernel_within) for draw in draws])
         balls = np.mean([metrics.neighbourhood(draw, self._neighbours) for draw in draws], axis=0)
@@ -161,21 +161,21 @@ class Judge:
 
     def nearest(self, images: Tensor) -> npt.NDArray[np.int64]:
         """For each picture the index into `data.images` of the training picture nearest to it in the classifier's features."""
-        return metrics.nearest(self._look(images)[0], self._real)[0]
+        return metrics.nearest(self._features_and_classes(images)[0], self._real)[0]
 
     def novelty(self, images: Tensor) -> Features:
         """Distance of each picture to its nearest training picture, in units of the held-out pictures' median, (N,)."""
-        return self._distance_to_training(self._look(images)[0]) / self._usual_distance
+        return self._distance_to_training(self._features_and_classes(images)[0]) / self._usual_distance
 
     def spread(self, images: Tensor) -> float:
         """Mean distance of two of these pictures, 256 at most; compare it with `real_spread`."""
-        return metrics.mean_distance(self._look(images[:SPREAD])[0])
+        return metrics.mean_distance(self._features_and_classes(images[:SPREAD])[0])
 
-    def _look(self, images: Tensor) -> tuple[Features, Classes]:
+    def _features_and_classes(self, images: Tensor) -> tuple[Features, Classes]:
         """Features float64 (N, 32), and the class that the classifier sees or the mode nearest to them, int64 (N,)."""
-        found, classes = self.classifier.look(images)
+        found, classes = self.classifier.features_and_classes(images)
         features = found.double().numpy()
-        return features, self._modes.of(features) if self._modes is not None else classes.numpy()
+        return features, self._modes.assign(features) if self._modes is not None else classes.numpy()
 
     def _distance_to_training(self, features: Features) -> Features:
         return metrics.nearest(features, self._real)[1]

@@ -51,7 +51,7 @@ class Inception:
 
     def distance(self, images: Tensor, real: Tensor) -> dict[str, Any]:
         """FID between pictures and the real training split, both uint8 (N, C, H, W), and all that has to stand beside it."""
-        value = frechet_distance(self.features(images), Gaussian.of(self.features(real)))
+        value = frechet_distance(self.features(images), Gaussian.fit(self.features(real)))
         return {
             "value": round(value, 4),
             "images": len(images),

@@ -36,7 +36,7 @@ class Gaussian(NamedTuple):
     covariance: Features
 
     @classmethod
-    def of(cls, x: Features) -> "Gaussian":
+    def fit(cls, x: Features) -> "Gaussian":
         return cls(x.mean(0), np.cov(x, rowvar=False))
 
 
@@ -45,7 +45,7 @@ def frechet_distance(a: Features, b: Features | Gaussian) -> float:
 
     Biased upwards where pictures are few: compare only values for equal numbers of pictures.
     """
-    ours, other = Gaussian.of(a), b if isinstance(b, Gaussian) else Gaussian.of(b)
+    ours, other = Gaussian.fit(a), b if isinstance(b, Gaussian) else Gaussian.fit(b)
     values, vectors = np.linalg.eigh(ours.covariance)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     # tr (Σa Σb)^½ = tr (Σa^½ Σb Σa^½)^½, and that matrix is symmetric

@@ -31,6 +31,6 @@ class Modes:
     def names(self) -> tuple[str, ...]:
         return tuple(f"mode {index}" for index in range(len(self.centres)))
 
-    def of(self, features: Features) -> Classes:
+    def assign(self, features: Features) -> Classes:
         """The bin of each picture, int64 (N,)."""
         return nearest(features, self.centres)[0]

@@ -5,7 +5,7 @@ import time
 from typing import Protocol
 
 from train.scores.evaluator import Scores
-from train.training_step import Reading
+from train.training_step import StepMetrics
 
 
 class Progress(Protocol):
@@ -14,7 +14,7 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """One line that stays."""
 
-    def step(self, reading: Reading, images_seen: int, images_total: int) -> None:
+    def step(self, metrics: StepMetrics, images_seen: int, images_total: int) -> None:
         """After every step."""
 
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None:
@@ -29,14 +29,14 @@ class Progress(Protocol):
 def open_progress(quiet: bool) -> Progress:
     """A live display on a terminal, plain lines elsewhere, silence where `quiet`."""
     if quiet:
-        return Silence()
+        return NoProgress()
     return LiveBar() if sys.stderr.isatty() else PlainLines()
 
 
-class Silence:
+class NoProgress:
     def note(self, text: str) -> None: ...
 
-    def step(self, reading: Reading, images_seen: int, images_total: int) -> None: ...
+    def step(self, metrics: StepMetrics, images_seen: int, images_total: int) -> None: ...
 
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None: ...
 
@@ -55,14 +55,14 @@ class PlainLines:
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    def step(self, reading: Reading, images_seen: int, images_total: int) -> None:
+    def step(self, metrics: StepMetrics, images_seen: int, images_total: int) -> None:
         pace = self._clock.pace(images_seen, images_total)
         tenth = 10 * images_seen // images_total
         if self._tenth is None:  # a resumed run does not repeat the tenth that it stopped in
             self._tenth = tenth
         if tenth > self._tenth:
             self._tenth = tenth
-            self.note(f"{min(100, 10 * tenth):3d} %  {images_seen:,} of {images_total:,} images  {pace}  {describe(reading)}")
+            self.note(f"{min(100, 10 * tenth):3d} %  {images_seen:,} of {images_total:,} images  {pace}  {describe(metrics)}")
 
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None:
         self.note(f"       {images_seen:,} images: {describe_scores(scores, floor)}")
@@ -84,8 +84,8 @@ class LiveBar:
 
         self._bar = Progress(BarColumn(), TextColumn("{task.percentage:3.0f} %  {task.fields[pace]}"))
         self._task = self._bar.add_task("train", pace="", visible=False)
-        self._reading, self._scores = Text(), Text(style="dim")
-        lines = Group(self._bar, self._reading, self._scores)
+        self._metrics, self._scores = Text(), Text(style="dim")
+        lines = Group(self._bar, self._metrics, self._scores)
         self._live = Live(lines, console=Console(stderr=True, highlight=False), transient=True)
         self._live.start()
         self._clock = Clock()
@@ -93,10 +93,10 @@ class LiveBar:
     def note(self, text: str) -> None:
         self._live.console.print(text, markup=False, soft_wrap=True)
 
-    def step(self, reading: Reading, images_seen: int, images_total: int) -> None:
+    def step(self, metrics: StepMetrics, images_seen: int, images_total: int) -> None:
         pace = self._clock.pace(images_seen, images_total)
         self._bar.update(self._task, completed=images_seen, total=images_total, visible=True, pace=pace)
-        self._reading.plain = describe(reading)
+        self._metrics.plain = describe(metrics)
 
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None:
         described = describe_scores(scores, floor)
@@ -131,10 +131,10 @@ class Clock:
         return f"{1 / self._seconds_per_image:,.0f} img/s  {minutes}:{left % 60:02d} left"
 
 
-def describe(reading: Reading) -> str:
+def describe(metrics: StepMetrics) -> str:
     return (
-        f"V {reading.value:+.2f}  D(x) {reading.d_real:.2f}  D(G(z)) {reading.d_fake:.2f}  "
-        f"loss D {reading.loss_d:.2f} G {reading.loss_g:+.2f}"
+        f"V {metrics.value:+.2f}  D(x) {metrics.d_real:.2f}  D(G(z)) {metrics.d_fake:.2f}  "
+        f"loss D {metrics.loss_d:.2f} G {metrics.loss_g:+.2f}"
     )
 
 

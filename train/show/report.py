@@ -59,7 +59,7 @@ def report_html(run: Path) -> str:
         checkpoint=checkpoint,
         trained=trained,
         rows=score_rows([metrics["scores"], metrics["real"]]),
-        judge={"name": "classifier", **metrics["classifier"]},
+        classifier={"name": "classifier", **metrics["classifier"]},
         fid=metrics.get("inception_fid"),
         samples=_data_uri(run / "samples.png"),
         frames=[(int(path.stem), _frame_words(scores.get(int(path.stem))), _data_uri(path)) for path in previews(run)],

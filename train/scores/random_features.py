@@ -16,7 +16,7 @@ _SEED = 20_260_101
 _PART = 256  # pictures at a time: memory, never the features
 
 
-class SecondSpace:
+class RandomFeatures:
     """Maps pictures uint8 (N, C, H, W) to float64 (N, 32), scaled so that over real pictures the features' average variance
     is 1. One scale for all: a feature that real pictures hardly move would drown the others in its noise."""
 
@@ -26,14 +26,14 @@ class SecondSpace:
         self._mean = raw.mean(0)
         self._scale = 1 / np.sqrt(max(raw.var(0).mean(), np.finfo(np.float64).tiny))
 
-    def look(self, images: Tensor) -> Features:
+    def features(self, images: Tensor) -> Features:
         return np.asarray((self._raw(images) - self._mean) * self._scale)
 
     def _raw(self, images: Tensor) -> Features:
-        parts = [self._of_part(part / 127.5 - 1.0) for part in torch.split(images, _PART)]
+        parts = [self._channel_means(part / 127.5 - 1.0) for part in torch.split(images, _PART)]
         return torch.cat(parts).double().numpy()
 
-    def _of_part(self, maps: Tensor) -> Tensor:
+    def _channel_means(self, maps: Tensor) -> Tensor:
         means = []
         for index, (weight, bias) in enumerate(self.layers):
             maps = F.relu(F.conv2d(maps, weight, bias, stride=1 if index == 0 else 2, padding=1))

@@ -8,17 +8,17 @@ from torch import Tensor
 
 from train.config import Config
 from train.data.dataset import DataSet
-from train.data.order import Shuffle
-from train.distributed import Group
+from train.data.shuffle import Shuffle
+from train.distributed import ProcessGroup
 from train.model.adaptive_augment import AdaptiveAugmentation
-from train.model.average import MovingAverage, decay_of
+from train.model.average import MovingAverage, ema_decay
 from train.model.latents import LatentSpace
 from train.model.networks import Generator, build_discriminator, generator_arguments
 from train.scores.evaluator import Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class ScoredGenerator:
     """A generator as it would be exported, and how it scored."""
 
     step: int
@@ -34,9 +34,9 @@ class TrainingState:
     previews and scores never touch. In a group every process starts from the same weights and has a stream of its own.
     """
 
-    def __init__(self, config: Config, data: DataSet, group: Group | None = None) -> None:
+    def __init__(self, config: Config, data: DataSet, group: ProcessGroup | None = None) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.group = config, group or Group()
+        self.config, self.group = config, group or ProcessGroup()
         self.device = torch.device("cuda" if config.device == "cuda" else "cpu")
         classes = len(data.class_names) if config.conditional and data.class_names is not None else 0
         self.generator_arguments = generator_arguments(config, data.channels, classes)
@@ -58,7 +58,7 @@ class TrainingState:
         self.images_total = config.images
         self.rate_factor = 1.0
         """On both learning rates; halved each time the run had to go back to a checkpoint."""
-        if not self.group.first:
+        if not self.group.is_main:
             torch.manual_seed(config.seed + self.group.rank)
 
     @property
@@ -70,7 +70,7 @@ class TrainingState:
         """Pictures this process sees in a step."""
         return self.config.batch // self.group.size
 
-    def draw_latents(self) -> Tensor:
+    def sample_latents(self) -> Tensor:
         """float32 (batch, latent_size) from the training stream."""
         return self.space.random(self.batch).to(self.device)
 
@@ -78,10 +78,10 @@ class TrainingState:
         """Count the step that was just taken, follow it with the average, and set the next step's learning rates."""
         self.step += 1
         self.images_seen += self.config.batch
-        self.average.update(self.generator, decay_of(self.config.batch, self.config.ema_share * self.images_seen))
-        self.set_rates()
+        self.average.update(self.generator, ema_decay(self.config.batch, self.config.ema_share * self.images_seen))
+        self.set_learning_rates()
 
-    def set_rates(self) -> None:
+    def set_learning_rates(self) -> None:
         left = 1.0 - self.images_seen / self.images_total
         decay = max(0.0, min(1.0, left / self.config.lr_decay)) if self.config.lr_decay else 1.0
         for adam, rate in ((self.adam_g, self.config.lr_g), (self.adam_d, self.config.lr_d)):
@@ -101,12 +101,12 @@ class TrainingState:
             **{name: getattr(self, name).state_dict() for name in _PLAYERS + _SCHEDULES},
             "average": self.average.generator.state_dict(),
             **{name: getattr(self, name) for name in _COUNTERS},
-            "random": self.group.gather(streams),
+            "random": self.group.all_gather(streams),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state_dict` was taken, in a group of the same size."""
-        self.go_back_to(state)
+        self.restore_weights(state)
         for name in _SCHEDULES:
             getattr(self, name).load_state_dict(state[name])
         for name in _COUNTERS:
@@ -116,7 +116,7 @@ class TrainingState:
         if self.device.type == "cuda" and len(streams) > 1:
             torch.cuda.set_rng_state(streams[1], self.device)
 
-    def go_back_to(self, state: dict[str, Any]) -> None:
+    def restore_weights(self, state: dict[str, Any]) -> None:
         """Take the players, their optimisers and the average from `state`; time, order and chance go on."""
         for name in _PLAYERS:
             getattr(self, name).load_state_dict(state[name])

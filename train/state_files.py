@@ -33,21 +33,21 @@ def write_state(run: RunFolder, step: int, state: Mapping[str, Any]) -> None:
     data = buffer.getvalue()
     (run.path / FOLDER).mkdir(exist_ok=True)
     run.write(f"{FOLDER}/{step:09d}.state", _FORMAT + digest(data).encode() + b"\n" + data)
-    for path in states_of(run.path)[KEPT:]:
+    for path in state_paths(run.path)[KEPT:]:
         path.unlink(missing_ok=True)
 
 
-def states_of(run: Path) -> list[Path]:
+def state_paths(run: Path) -> list[Path]:
     """The states in a run folder, the newest first."""
     return sorted((run / FOLDER).glob("*.state"), reverse=True)
 
 
-def newest_state(run: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def load_newest_state(run: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """The newest state that is whole; a damaged one is named to `say` and the one before is taken.
 
     Raises ArtefactError where there is none.
     """
-    paths = states_of(run)
+    paths = state_paths(run)
     for path in paths:
         try:
             return read_state(path)
