@@ -15,6 +15,7 @@ import torch
 
 from gansample.errors import UsageError
 from gansample.system.atomic import write_atomic
+from train.checkpointer import provenance
 from train.config import Config
 from train.data.dataset import DataSet
 from train.distributed import ProcessGroup
@@ -26,7 +27,7 @@ from train.run_folder import RunFolder
 from train.scores.evaluator import Evaluator
 from train.show.progress import NoProgress
 from train.state import TrainingState
-from train.trainer import Trainer, provenance
+from train.trainer import Trainer
 
 EVALUATIONS = 4  # what a best checkpoint can be chosen from
 SCORES = ("frechet", "kernel", "precision", "recall", "density", "coverage", "class_distance", "second_frechet", "memorisation")

@@ -17,7 +17,7 @@ from train.data.dataset import DataSet
 from train.model.latents import LatentSpace
 from train.scores.evaluator import Evaluator
 from train.scores.inception import Inception
-from train.trainer import FINAL_SEEDS
+from train.selection import FINAL_SEEDS
 
 
 def evaluate(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gansample.errors import UsageError
+from train.checkpointer import SAVE_SECONDS, provenance
 from train.data.dataset import DataSet
 from train.data.load import load_data
 from train.distributed import ProcessGroup
@@ -19,7 +20,7 @@ from train.show.progress import Progress
 from train.show.tensorboard import TensorBoard
 from train.state import TrainingState
 from train.state_files import load_newest_state
-from train.trainer import SAVE_SECONDS, Trainer, provenance
+from train.trainer import Trainer
 
 WORTH_SAYING = 3.0  # seconds between two words about reading pictures
 

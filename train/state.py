@@ -1,6 +1,5 @@
 """Everything that the next step depends on, in one object: save it, load it, and training goes on bit for bit."""
 
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -14,17 +13,6 @@ from train.model.adaptive_augment import AdaptiveAugmentation
 from train.model.average import MovingAverage, ema_decay
 from train.model.latents import LatentSpace
 from train.model.networks import Generator, build_discriminator, generator_arguments
-from train.scores.evaluator import Scores
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoredGenerator:
-    """A generator as it would be exported, and how it scored."""
-
-    step: int
-    images_seen: int
-    generator: Generator
-    scores: Scores
 
 
 class TrainingState:

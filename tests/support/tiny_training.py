@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from train.checkpointer import provenance
 from train.config import Config
 from train.data.dataset import DataSet
 from train.data.digits import digits
@@ -20,7 +21,7 @@ from train.run_folder import RunFolder
 from train.scores.evaluator import Evaluator
 from train.show.progress import NoProgress
 from train.state import TrainingState
-from train.trainer import Trainer, provenance
+from train.trainer import Trainer
 
 torch.set_num_threads(1)  # these networks are too small to share
 

@@ -174,5 +174,5 @@ def test_another_classifier_scores_the_kept_generator_anew(tmp_path: Path) -> No
     state["best"]["kernel"] = -1e9
     other = tiny_trainer(tmp_path / "other", tiny_config(select="best"))
     other.load_state(state)
-    assert other._best is not None
-    assert other._best.kernel > -1e9
+    assert other.selector.best is not None
+    assert other.selector.best.kernel > -1e9

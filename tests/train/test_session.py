@@ -20,7 +20,8 @@ from train.model.networks import generate_images
 from train.model.pixels import to_bytes
 from train.run_folder import RunFolder
 from train.scores.evaluator import Scores
-from train.trainer import CALIBRATION, CLOSING_SECONDS, FINAL_SEEDS, PREVIEW_SEEDS
+from train.selection import FINAL_SEEDS, PREVIEW_SEEDS
+from train.trainer import CALIBRATION, CLOSING_SECONDS
 from train.training_step import StepMetrics
 
 SPACE = LatentSpace(size=64)
@@ -156,7 +157,7 @@ def scores(kernel: float, sd: float) -> Scores:
 )
 def test_selection(select: str, seen: list[float], kept: int, tmp_path: Path) -> None:
     trainer = tiny_trainer(tmp_path / "run", tiny_config(select=select))
-    decisions = [trainer._is_selected(scores(kernel, 0.5)) for kernel in seen]
+    decisions = [trainer.selector.is_selected(scores(kernel, 0.5)) for kernel in seen]
     assert max(index for index, keep in enumerate(decisions) if keep) == kept
 
 

@@ -20,7 +20,7 @@ CALM = StepMetrics(loss_d=1.0, loss_g=0.5, value=-1.2, d_real=0.6, d_fake=0.4)
 
 
 def warnings(trainer: Trainer) -> list[dict[str, Any]]:
-    return [row for row in trainer._rows if row["event"] == "warning"]
+    return [row for row in trainer.rows if row["event"] == "warning"]
 
 
 def faults(trainer: Trainer) -> list[dict[str, Any]]:

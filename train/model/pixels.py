@@ -1,4 +1,4 @@
-"""Pictures as bytes and as numbers: the one place that knows what −1, 0 and 1 look like."""
+"""Pictures as bytes and as numbers: the only place in train/ that converts between the two."""
 
 from typing import Literal
 
@@ -8,8 +8,8 @@ from torch import Tensor
 Output = Literal["tanh", "sigmoid"]
 
 
-def from_bytes(images: Tensor, output: Output) -> Tensor:
-    """uint8 pictures as float32 of the same shape, in the generator's range: −1..1 for tanh, 0..1 for sigmoid."""
+def from_bytes(images: Tensor, output: Output = "tanh") -> Tensor:
+    """Pictures 0..255, uint8 or float32, as float32 of the same shape in a generator's range: −1..1 for tanh, 0..1 for sigmoid."""
     return images / 127.5 - 1.0 if output == "tanh" else images / 255.0
 
 

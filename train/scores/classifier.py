@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from gansample.bundle.seal import digest
 from train.data.dataset import DataSet
 from train.data.shuffle import Shuffle
+from train.model.pixels import from_bytes
 
 FEATURES = 32  # few enough for a covariance from a few hundred pictures
 
@@ -62,14 +63,14 @@ class Classifier(nn.Module):
         self.components = nn.Linear(4 * widths[-2], FEATURES) if classes < _FEW else None
 
     def forward(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.head(F.relu(self.tail(self.body(images / 127.5 - 1.0)))))
+        return cast(Tensor, self.head(F.relu(self.tail(self.body(from_bytes(images))))))
 
     @torch.no_grad()
     def features_and_classes(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features float32 (N, 32) and the class of each picture, int64 (N,)."""
         features, classes = [], []
         for part in torch.split(images, _PART):
-            layer = self.body(part / 127.5 - 1.0)
+            layer = self.body(from_bytes(part))
             embedded = self.tail(layer)
             features.append(self.components(self.quarters(layer)) if self.components is not None else embedded)
             classes.append(self.head(F.relu(embedded)).argmax(1))
@@ -79,7 +80,7 @@ class Classifier(nn.Module):
     def find_components(self, images: Tensor) -> None:
         """Let the features be the 32 directions in which these pictures differ most, scaled to an average variance of 1."""
         assert self.components is not None
-        x = torch.cat([self.quarters(self.body(part / 127.5 - 1.0)) for part in torch.split(images, _PART)]).double()
+        x = torch.cat([self.quarters(self.body(from_bytes(part))) for part in torch.split(images, _PART)]).double()
         mean = x.mean(0)
         variances, directions = torch.linalg.eigh((x - mean).T.cov())  # ascending
         wanted = directions[:, -FEATURES:].T / variances[-FEATURES:].mean().clamp_min(1e-12).sqrt()

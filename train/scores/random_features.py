@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from train.model.pixels import from_bytes
 from train.scores.metrics import Features
 
 WIDTHS = (8, 8, 16)  # channels of the three convolutions; the means of all three are the features, 32 together
@@ -30,7 +31,7 @@ class RandomFeatures:
         return np.asarray((self._raw(images) - self._mean) * self._scale)
 
     def _raw(self, images: Tensor) -> Features:
-        parts = [self._channel_means(part / 127.5 - 1.0) for part in torch.split(images, _PART)]
+        parts = [self._channel_means(from_bytes(part)) for part in torch.split(images, _PART)]
         return torch.cat(parts).double().numpy()
 
     def _channel_means(self, maps: Tensor) -> Tensor:
