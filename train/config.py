@@ -43,8 +43,6 @@ class Config:
     kernel: int = 4
     """Side of the (de)convolutions that change the resolution, pixels; must be divisible by `stride`."""
     stride: int = 2
-    uneven_kernel: bool = False
-    """Allow a kernel that is not divisible by the stride all the same, for the experiment that shows why not to."""
     g_width: int = 24
     """Channels before the generator's last layer; doubles with every halving of the resolution."""
     d_width: int = 24
@@ -104,17 +102,7 @@ class Config:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UsageError(f"{name} is {value}", f"it must be in {low}..{high}")
-        if self.kernel % self.stride and not self.uneven_kernel:
-            raise UsageError(
-                f"kernel {self.kernel} is not divisible by stride {self.stride}",
-                "its positions would overlap unevenly and print a checkerboard on every picture; "
-                f"use kernel {self.stride} or {2 * self.stride}",
-            )
-        if (self.kernel - self.stride) % 2 and not self.uneven_kernel:
-            raise UsageError(
-                f"kernel {self.kernel} with stride {self.stride} needs half a pixel of padding",
-                f"use kernel {self.stride} or {3 * self.stride}",
-            )
+        self._check_kernel()
         resolution_steps(self.image_size, self.stride)
         if self.label_noise and self.loss not in WITH_LABELS:
             raise UsageError(
@@ -126,6 +114,28 @@ class Config:
             )
         if self.augment_target and not (self.augment_translate or self.augment_color or self.augment_cutout):
             raise UsageError("augment_target without anything to augment with", "set augment_translate=0.125")
+
+    def _check_kernel(self) -> None:
+        if self.kernel % self.stride:
+            raise UsageError(
+                f"kernel {self.kernel} is not divisible by stride {self.stride}",
+                "its positions would overlap unevenly and print a checkerboard on every picture; "
+                f"use kernel {self.stride} or {2 * self.stride}",
+            )
+        if (self.kernel - self.stride) % 2:
+            raise UsageError(
+                f"kernel {self.kernel} with stride {self.stride} needs half a pixel of padding",
+                f"use kernel {self.stride} or {3 * self.stride}",
+            )
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Config":
+        """The configuration that `to_dict` of this version or of 0.1 gave. Raises UsageError for what does not fit, TypeError
+        for an unknown field."""
+        values = dict(document)
+        if values.pop("uneven_kernel", False):
+            raise UsageError("uneven_kernel is true", "such a network was an experiment of version 0.1")
+        return cls(**values)
 
     def with_settings(self, settings: Sequence[str]) -> "Config":
         """This configuration with `field=value` strings applied, as given to --set. Raises UsageError for what does not fit."""

@@ -1,8 +1,8 @@
-"""What of a configuration depends on the machine: decided once, before training, and written into the run."""
+"""What in a configuration depends on the machine: decided once, before training, and written into the run."""
 
+import logging
 import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -15,11 +15,13 @@ from train.distributed import ProcessGroup
 from train.state import TrainingState
 from train.training_step import next_batch, step
 
+logger = logging.getLogger(__name__)
+
 WARM_UP, TIMED = 2, 5  # steps; the fastest of those that are timed counts
 WORTH_IT = 0.9  # of float32's time: a gain smaller than noise is no reason to round
 
 
-def resolve_config(config: Config, data: DataSet, group: ProcessGroup, say: Callable[[str], None]) -> Config:
+def resolve_config(config: Config, data: DataSet, group: ProcessGroup) -> Config:
     """`config` without any "auto": device, threads and precision as this machine runs them best.
 
     The first process decides for all. Raises BackendUnavailable where a GPU is asked for and there is none.
@@ -27,7 +29,7 @@ def resolve_config(config: Config, data: DataSet, group: ProcessGroup, say: Call
     config = replace(config, device=device_for(config), threads=config.threads or len(os.sched_getaffinity(0)))
     make_reproducible(config)
     if config.precision == "auto":
-        config = replace(config, precision=group.broadcast(fastest_precision(config, data, say) if group.is_main else None))
+        config = replace(config, precision=group.broadcast(fastest_precision(config, data) if group.is_main else None))
     return config
 
 
@@ -52,7 +54,7 @@ def make_reproducible(config: Config) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
 
 
-def fastest_precision(config: Config, data: DataSet, say: Callable[[str], None]) -> str:
+def fastest_precision(config: Config, data: DataSet) -> str:
     """fp32, or bf16 where a training step is clearly faster with it (AMX or AVX-512 BF16 processors, GPUs).
 
     Times whole steps of throwaway networks, taking turns, so that a busy moment hits both.
@@ -68,5 +70,6 @@ def fastest_precision(config: Config, data: DataSet, say: Callable[[str], None])
                 seconds[name].append(time.perf_counter() - started)
     rates = {name: config.batch / min(times) for name, times in seconds.items()}
     chosen = "bf16" if rates["fp32"] < WORTH_IT * rates["bf16"] else "fp32"
-    say(f"precision {chosen}: {rates['fp32']:,.0f} img/s in float32, {rates['bf16']:,.0f} in bfloat16")
+    speeds = f"{rates['fp32']:,.0f} img/s in float32, {rates['bf16']:,.0f} in bfloat16"
+    logger.info("precision %s: %s", chosen, speeds)
     return chosen

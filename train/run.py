@@ -1,6 +1,7 @@
 """One whole run: data, evaluator, training, report. Everything here happens once; what happens every step is in `trainer`."""
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,19 +23,21 @@ from train.state import TrainingState
 from train.state_files import load_newest_state
 from train.trainer import Trainer
 
-WORTH_SAYING = 3.0  # seconds between two words about reading pictures
+logger = logging.getLogger(__name__)
+
+DECODING_SECONDS = 3.0  # between two lines about reading pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingResult:
-    """What became of a run."""
+    """How a run ended."""
 
     metrics: Mapping[str, Any]
     finished: bool
     interrupted: int
     """The exit code of the signal that ended it, 0 where none did."""
     stopped: str
-    """The fault that ended it, in one line, or nothing."""
+    """The incident that ended it, in one line, or nothing."""
 
 
 def run_training(
@@ -50,14 +53,14 @@ def run_training(
     """Train as `plan` says, into `folder` (None in every process of a group but the first).
 
     started  time.monotonic() from which a time limit counts.
-    resume   go on from the newest state in the folder; `force` allows data that have changed since.
+    resume   continue from the newest state in the folder; `force` allows data that have changed since.
     """
     with ProcessGroup.from_environment(device_for(plan.config)) as group:
         group.check_batch(plan.config.batch)
-        data = load_data(plan.request, progress.note, DecodingProgress(progress).report)
+        data = load_data(plan.request, DecodingProgress().report)
         config = plan.config
         if not resume:
-            config = resolve_config(config, data, group, progress.note)
+            config = resolve_config(config, data, group)
         make_reproducible(config)
         plan = replace(plan, config=config)
         source = provenance(plan, data, group)
@@ -69,17 +72,17 @@ def run_training(
                 folder.write("skipped.json", json.dumps([[entry.name, entry.reason] for entry in data.skipped]).encode())
         evaluator = Evaluator(data) if group.is_main else None
         if evaluator is not None and folder is not None:
-            progress.note(f"{folder.path}: {plan.preset}, {config.images:,} images of {data.name}, seed {config.seed}")
+            logger.info(f"{folder.path}: {plan.preset}, {config.images:,} images of {data.name}, seed {config.seed}")
             who = f"{evaluator.name} of the real pictures, {evaluator.sha256[:12]}"
-            progress.note(f"{who}: {evaluator.accuracy:.1%} of the held-out ones right")
+            logger.info(f"{who}: {evaluator.accuracy:.1%} of the held-out ones right")
         deadline = started + 60 * plan.max_minutes if plan.max_minutes is not None else None
         with Interruption() as interruption:
             state = TrainingState(config, data, group)
             trainer = Trainer(state, data, evaluator, folder, progress, deadline, source, save_seconds)
             if resume:
-                saved = group.broadcast(load_newest_state(folder.path, progress.note) if folder is not None else None)
+                saved = group.broadcast(load_newest_state(folder.path) if folder is not None else None)
                 trainer.load_state(saved)
-                progress.note(f"going on after {trainer.state.images_seen:,} of {trainer.state.images_total:,} images")
+                logger.info(f"resuming after {trainer.state.images_seen:,} of {trainer.state.images_total:,} images")
             if plan.tensorboard and evaluator is not None and folder is not None:
                 seen = trainer.state.images_seen if resume else None
                 trainer.events = TensorBoard(folder.path, evaluator.floor.to_dict(), seen)
@@ -97,25 +100,25 @@ def run_training(
 
 
 class DecodingProgress:
-    """Says how far the reading of many pictures has come, every few seconds."""
+    """Logs how many pictures have been read, every few seconds."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress, self._said = progress, time.monotonic()
+    def __init__(self) -> None:
+        self._logged_at = time.monotonic()
 
     def report(self, done: int, count: int) -> None:
-        if time.monotonic() - self._said >= WORTH_SAYING:
-            self._said = time.monotonic()
-            self._progress.note(f"{done / count:4.0%} of {count:,} pictures read")
+        if time.monotonic() - self._logged_at >= DECODING_SECONDS:
+            self._logged_at = time.monotonic()
+            logger.info(f"{done / count:4.0%} of {count:,} pictures read")
 
 
 def _check_same(folder: RunFolder, data: DataSet, group: ProcessGroup, force: bool) -> None:
-    """A run that goes on with other pictures or another number of processes is another run."""
+    """Refuse to resume with other pictures or another number of processes: that would be another run."""
     before = folder.config()
     if before["data"]["fingerprint"] != data.fingerprint and not force:
         raise UsageError(
-            f"{data.name} has changed: fingerprint {data.fingerprint[:12]}…, when {folder.path} began "
+            f"{data.name} has changed: fingerprint {data.fingerprint[:12]}…, when {folder.path} started it was "
             f"{before['data']['fingerprint'][:12]}…",
-            "bring the pictures back as they were, or pass --force to go on with these",
+            "restore the pictures as they were, or pass --force to continue with these",
         )
     if before["processes"] != group.size:
         raise UsageError(

@@ -6,8 +6,9 @@ Reading is digest → parse, and `weights_only=True` builds tensors and plain va
 """
 
 import io
+import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError
 from train.run_folder import RunFolder
 
+logger = logging.getLogger(__name__)
+
 FOLDER = "states"
-KEPT = 2
+STATES_KEPT = 2
 _FORMAT = b"gansample training state 1, sha256 "
 _HEADER = re.compile(re.escape(_FORMAT) + rb"([0-9a-f]{64})\n")
 
 
 def write_state(run: RunFolder, step: int, state: Mapping[str, Any]) -> None:
-    """Write `state` as the one after `step` steps and let go of all but the last two.
+    """Write `state` as the one after `step` steps and delete all but the last two.
 
     Raises OutputError where it cannot be written; the states before are then still there.
     """
@@ -33,7 +36,7 @@ def write_state(run: RunFolder, step: int, state: Mapping[str, Any]) -> None:
     data = buffer.getvalue()
     (run.path / FOLDER).mkdir(exist_ok=True)
     run.write(f"{FOLDER}/{step:09d}.state", _FORMAT + digest(data).encode() + b"\n" + data)
-    for path in state_paths(run.path)[KEPT:]:
+    for path in state_paths(run.path)[STATES_KEPT:]:
         path.unlink(missing_ok=True)
 
 
@@ -42,8 +45,8 @@ def state_paths(run: Path) -> list[Path]:
     return sorted((run / FOLDER).glob("*.state"), reverse=True)
 
 
-def load_newest_state(run: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """The newest state that is whole; a damaged one is named to `say` and the one before is taken.
+def load_newest_state(run: Path) -> dict[str, Any]:
+    """The newest state that is whole; a damaged one is logged and the one before is used.
 
     Raises ArtefactError where there is none.
     """
@@ -52,9 +55,9 @@ def load_newest_state(run: Path, say: Callable[[str], None]) -> dict[str, Any]:
         try:
             return read_state(path)
         except ArtefactError as error:
-            say(str(error))
+            logger.warning(str(error))
     found = f"none of {len(paths)} is whole" if paths else "it holds none"
-    raise ArtefactError(f"{run} has no training state to go on from ({found})", "train again with: make train")
+    raise ArtefactError(f"{run} has no training state to resume from ({found})", "train again with: make train")
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -65,11 +68,11 @@ def read_state(path: Path) -> dict[str, Any]:
         raise ArtefactError(f"cannot read {path} ({error.strerror})", "check the file's permissions") from None
     header = _HEADER.match(data)
     if header is None:
-        raise ArtefactError(f"{path} is no training state of this version", "it is damaged, or another version wrote it")
+        raise ArtefactError(f"{path} is not a training state of this version", "it is damaged, or another version wrote it")
     body = data[header.end() :]
     if digest(body).encode() != header[1]:
         raise ArtefactError(
-            f"{path} does not match its digest", "it is damaged, the state before it is taken where there is one"
+            f"{path} does not match its digest", "it is damaged, the state before it is used where there is one"
         )
     state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     return state

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gansample.errors import UsageError
+from tests.support.logs import logged
 from tests.support.tiny_training import tiny_config, tiny_data, tiny_plan
 from train import ablate as module
 from train.ablate import ARMS, EVALUATIONS, ablate, arm_config, subset
@@ -36,9 +37,11 @@ def test_an_interrupted_experiment_goes_on(tmp_path: Path, monkeypatch: pytest.M
     small = {"g_width": 8, "d_width": 8}
     monkeypatch.setattr(module, "arm_config", lambda arm, seed, shared: replace(arm_config(arm, seed, shared), **small))
     said: list[str] = []
-    first = ablate(tiny_data(), plan, 1, tmp_path / "results.json", said.append, FEW[:2])
+    with logged(said):
+        first = ablate(tiny_data(), plan, 1, tmp_path / "results.json", FEW[:2])
     assert [row["arm"] for row in first["rows"]] == ["classic", "noisy labels"]
-    document = ablate(tiny_data(), plan, 1, tmp_path / "results.json", said.append, FEW)
+    with logged(said):
+        document = ablate(tiny_data(), plan, 1, tmp_path / "results.json", FEW)
     assert len(said) == 3, "what was done is not done again"
     assert document["rows"][:2] == first["rows"]
     assert json.loads((tmp_path / "results.json").read_text()) == document
@@ -47,7 +50,7 @@ def test_an_interrupted_experiment_goes_on(tmp_path: Path, monkeypatch: pytest.M
     assert "*real pictures*" in page
     assert plot_png([document, document]).startswith(b"\x89PNG")
     with pytest.raises(UsageError, match=r"results.json is from another experiment"):
-        ablate(tiny_data(), tiny_plan(tiny_config("classic", images=96)), 1, tmp_path / "results.json", said.append, FEW)
+        ablate(tiny_data(), tiny_plan(tiny_config("classic", images=96)), 1, tmp_path / "results.json", FEW)
 
 
 def test_a_shortened_set_is_the_same_every_time() -> None:

@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from tests.conftest import ROOT
 from train.checkpoint import load_generator
+from train.cli import RESUME_OPTIONS, app
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'serve'}"}
 SMALL = ["--set", "image_size=8", "--set", "g_width=8", "--set", "d_width=8", "--set", "evaluations=2"]
@@ -48,6 +50,11 @@ def test_help_and_refusals_need_no_torch(tmp_path: Path) -> None:
         (["--max-minutes", "nan"], 2, "train: --max-minutes is nan"),
         (["--set", "kernel=5"], 2, "train: kernel 5 is not divisible by stride 2"),
         (["--set", "x=1"], 2, "train: cannot set 'x=1'"),
+        (["--force"], 2, "train: --force without --resume: pass --resume RUN, or leave it out"),
+        (["--resume", "run", "--images", "9"], 2, "train: --images with --resume: a run keeps the options it was started with"),
+        (["--resume", "run", "--set", "batch=9", "--seed", "0"], 2, "train: --seed, --set with --resume"),
+        (["--data", "photos", "evaluate"], 2, "train: --data before evaluate: write what evaluate takes after its name"),
+        (["--quiet", "--json", "ablate"], 2, "train: --json, --quiet before ablate"),
         (["--out", "taken"], 5, "train: taken exists, and a run never writes over another"),
         (["--out", "file/run"], 5, "train: cannot write file/run"),
         (["--out", "/proc/run"], 5, "train: cannot write /proc/run"),
@@ -61,6 +68,17 @@ def test_refuses_in_one_line(arguments: list[str], code: int, reason: str, tmp_p
     assert err.startswith(reason)
     assert err.count("\n") == 1
     assert out == ""
+
+
+def test_every_option_that_a_resumed_run_cannot_honour_is_refused() -> None:
+    """The list is closed: an option that is added to `train` is refused with --resume until somebody says otherwise."""
+    command = get_command(app)
+    options = {parameter.opts[0] for parameter in command.params}
+    assert options >= RESUME_OPTIONS
+    assert options - RESUME_OPTIONS == {
+        "--data", "--image-size", "--conditional", "--preset", "--seed", "--images", "--max-minutes", "--precision", "--x-flip",
+        "--channels", "--fit", "--background", "--labels", "--classes", "--out", "--set", "--tensorboard",
+    }  # fmt: skip
 
 
 def test_dry_run_prints_what_would_be_used(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_resizing_keeps_the_range_and_the_orientation() -> None:
     both = torch.cat([large.images, large.held_out_images]).float() / 255
     shrunk = torch.nn.functional.avg_pool2d(both, 4)[:, 0]
     distances = torch.cdist(shrunk.flatten(1), torch.from_numpy(small).float().flatten(1))
-    assert (distances.min(1).values < 1.5).all(), "every picture is one of scikit-learn's, upright"
+    assert (distances.min(1).values < 1.5).all(), "every picture is one of scikit-learn's, apply_exif_orientation"
 
 
 def test_an_epoch_shows_every_picture_once_and_the_next_in_another_order() -> None:

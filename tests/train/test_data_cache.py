@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gansample.system import atomic
+from tests.support.logs import logged
 from tests.support.tiny_pictures import encoded, noise, some_files, write_folder, write_tar
 from train.data import cache as caching
 from train.data import picture_files
@@ -27,19 +28,20 @@ def source(tmp_path: Path) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one whenever pictures are decoded."""
     calls: list[int] = []
-    original = picture_files.decode_many
+    original = picture_files.decode_files
 
     def counting(*arguments: Any) -> Any:
         calls.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(picture_files, "decode_many", counting)
+    monkeypatch.setattr(picture_files, "decode_files", counting)
     return calls
 
 
 def load(source: Path, notes: list[str] | None = None, **fields: Any) -> DataSet:
     request = DataRequest(**{"source": str(source), "image_size": 16, "cache": source.parent / "cache", **fields})
-    return load_data(request, (notes if notes is not None else []).append)
+    with logged(notes if notes is not None else []):
+        return load_data(request)
 
 
 def same(a: DataSet, b: DataSet) -> bool:
@@ -127,7 +129,7 @@ def test_a_full_disk_costs_the_cache_and_not_the_run(write: int, source: Path, m
     monkeypatch.undo()
     assert len(data.images) + len(data.held_out_images) == 39
     if write < 5:  # the sixth is the folder's own, and its failure is none
-        assert notes[0].startswith("the decoded pictures are not kept for the next start: cannot write ")
+        assert notes[0].startswith("the decoded pictures are not cached for the next start: cannot write ")
         assert "No space left on device" in notes[0]
         assert list((source.parent / "cache").iterdir()) == []
     assert same(load(source), data)
@@ -137,7 +139,7 @@ def test_an_unwritable_cache_is_only_a_note(source: Path) -> None:
     (source.parent / "file").touch()
     notes: list[str] = []
     assert len(load(source, notes, cache=source.parent / "file/cache").images) > 0
-    assert notes[0].startswith("the decoded pictures are not kept for the next start: cannot write ")
+    assert notes[0].startswith("the decoded pictures are not cached for the next start: cannot write ")
 
 
 def killed(source: Path, write: int) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from gansample.errors import ArtefactError
+from tests.support.logs import logged
 from tests.support.tiny_pictures import encoded, noise, some_files, write_folder, write_tar, write_zip
 from train.data import picture_files, tar_archive, zip_archive
-from train.data.container import open_container
 from train.data.dataset import Skipped
 from train.data.fit import Unusable
 from train.data.load import load_data
+from train.data.picture_files import open_container
 from train.data.request import DataRequest
 
 
@@ -38,7 +39,8 @@ def test_a_folder_is_walked_whatever_lies_in_it(tmp_path: Path) -> None:
     )
     notes: list[str] = []
     request = DataRequest(source=str(folder), image_size=16, cache=tmp_path / "cache")
-    data = load_data(request, notes.append)
+    with logged(notes):
+        data = load_data(request)
     assert len(data.images) + len(data.held_out_images) == 20 + 3
     assert data.skipped == (Skipped(name="gone.png", reason="cannot be read (No such file or directory)"),)
     assert notes == [

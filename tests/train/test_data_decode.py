@@ -16,11 +16,9 @@ from PIL import Image
 
 from tests.support.tiny_pictures import encoded, noise
 from train.data import decode as decoding
-from train.data.channels import with_channels
-from train.data.container import inside
-from train.data.decode import decode
-from train.data.decode_many import decode_many
-from train.data.fit import Frame, Unusable
+from train.data.container import relative_name
+from train.data.decode import decode, decode_files
+from train.data.fit import Frame, Unusable, with_channels
 from train.data.request import DataRequest, Fit
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -162,7 +160,7 @@ def png_that_claims(width: int, height: int, pixels: bytes = b"") -> bytes:
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_says_why(data: bytes, reason: str) -> None:
-    _, kept, reasons = decode_many([("x", data)], ["x"], frame(64), lambda done, count: None)
+    _, kept, reasons = decode_files([("x", data)], ["x"], frame(64), lambda done, count: None)
     assert kept == []
     assert re.search(reason, reasons["x"])
 
@@ -211,7 +209,7 @@ def test_only_equal_channels_are_grey() -> None:
 
 @given(st.text("a./\\:~Z ", max_size=12))
 def test_no_name_leads_out_of_an_archive(name: str) -> None:
-    path = inside(name)
+    path = relative_name(name)
     if path is not None:
         base = Path("/somewhere/inside")
         assert (base / path).resolve().is_relative_to(base)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gansample.errors import ArtefactError, GansampleError, UsageError
+from tests.support.logs import logged
 from tests.support.tiny_pictures import encoded, noise, some_files, write_folder, write_idx, write_tar, write_zip
 from train.data import class_labels
 from train.data.dataset import DataSet
@@ -125,11 +126,13 @@ def test_a_labels_file_names_pictures_with_or_without_folder_and_suffix(tmp_path
     rows = CSV + "".join(f"{n:03},,small\n" for n in range(5, 13))
     (tmp_path / "labels.csv").write_text(rows, "utf-8-sig")
     notes: list[str] = []
-    data = load_data(request_for(source, labels_file=tmp_path / "labels.csv", conditional=True), notes.append)
+    with logged(notes):
+        data = load_data(request_for(source, labels_file=tmp_path / "labels.csv", conditional=True))
     assert data.class_names == ("large, really", "small")
     assert len(everything(data)) == 12
     assert notes == ["2 of 14 pictures have no class and are left out"]
-    data = load_data(request_for(source, labels_file=tmp_path / "labels.csv"), notes.append)
+    with logged(notes):
+        data = load_data(request_for(source, labels_file=tmp_path / "labels.csv"))
     assert data.labels is None
     assert len(everything(data)) == 14
     assert notes[1:] == ["2 of 14 pictures have no label: all are used, and the classes are not"]

@@ -17,13 +17,14 @@ import pytest
 import torch
 
 from gansample.errors import ArtefactError, OutputError
+from tests.support.logs import logged
 from tests.support.tiny_pictures import write_idx
 from train.data import download as downloading
 from train.data import named
-from train.data.cifar10 import ARCHIVE
 from train.data.dataset import DataSet
 from train.data.download import download
 from train.data.load import load_data
+from train.data.named import CIFAR10_ARCHIVE
 from train.data.request import DataRequest
 
 CONTENT = np.random.RandomState(0).bytes(300_000)
@@ -87,7 +88,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def fetch(server: Server, folder: Path, said: list[str] | None = None) -> bytes:
     target = folder / "sets/file"
-    download([server.address + "file"], target, MD5, (said if said is not None else []).append)
+    with logged(said if said is not None else []):
+        download([server.address + "file"], target, MD5)
     return target.read_bytes()
 
 
@@ -149,7 +151,7 @@ def test_what_is_not_the_file_is_refused(
 
 def test_a_mirror_helps_out(server: Server, tmp_path: Path) -> None:
     addresses = [server.address + "gone/file", "http://127.0.0.1:9/file", server.address + "file"]
-    download(addresses, tmp_path / "file", MD5, lambda text: None)
+    download(addresses, tmp_path / "file", MD5)
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
@@ -203,9 +205,9 @@ def cifar_file(path: Path) -> npt.NDArray[np.uint8]:
 def trust(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, address: str = "http://127.0.0.1:9/") -> None:
     """Let the miniature files in `folder` be the originals, published at `address`."""
 
-    def remote(path: Path) -> named.Remote:
+    def remote(path: Path) -> named.RemoteFile:
         content = gzip.decompress(path.read_bytes())
-        return named.Remote(hashlib.md5(path.read_bytes()).hexdigest(), hashlib.md5(content).hexdigest())
+        return named.RemoteFile(hashlib.md5(path.read_bytes()).hexdigest(), hashlib.md5(content).hexdigest())
 
     monkeypatch.setattr(named, "FILES", {name: {path.name: remote(path) for path in folder.iterdir()}})
     monkeypatch.setattr(named, "ADDRESSES", {name: (address,)})
@@ -218,7 +220,8 @@ def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def load(tmp_path: Path, name: str, size: int, root: Path, said: list[str] | None = None) -> DataSet:
     request = DataRequest(source=name, image_size=size, data_root=root, cache=tmp_path / "cache", conditional=True)
-    return load_data(request, (said if said is not None else []).append)
+    with logged(said if said is not None else []):
+        return load_data(request)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
@@ -286,7 +289,7 @@ def test_one_missing_file_is_downloaded_beside_the_others(
 
 
 def test_cifar10_is_read_from_its_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures = cifar_file(tmp_path / "root/cifar10" / ARCHIVE)
+    pictures = cifar_file(tmp_path / "root/cifar10" / CIFAR10_ARCHIVE)
     trust(monkeypatch, "cifar10", tmp_path / "root/cifar10")
     data = load(tmp_path, "cifar10", 32, tmp_path / "root")
     assert np.array_equal(torch.cat([data.images, data.held_out_images]), pictures)
@@ -295,7 +298,7 @@ def test_cifar10_is_read_from_its_archive(tmp_path: Path, monkeypatch: pytest.Mo
     assert data.class_names[:3] == ("airplane", "automobile", "bird")
     assert data.labels is not None
     assert data.labels.tolist() == list(range(10))
-    with (tmp_path / "root/cifar10" / ARCHIVE).open("ab") as file:
+    with (tmp_path / "root/cifar10" / CIFAR10_ARCHIVE).open("ab") as file:
         file.write(b"x")
     with pytest.raises(ArtefactError, match=r"cifar-10-binary.tar.gz has MD5 \w+, the original \w+: remove it"):
         load(tmp_path, "cifar10", 32, tmp_path / "root")
@@ -306,7 +309,7 @@ def test_offline_says_where_the_set_would_come_from(tmp_path: Path, monkeypatch:
     with pytest.raises(
         ArtefactError,
         match=r"cannot download cifar-10-binary.tar.gz \(http://127.0.0.1:9/kriz/cifar-10-binary.tar.gz: .*refused\): "
-        r"put it into .*cifar10 by hand, or say with --data-root where the set lies",
+        r"put it into .*cifar10 by hand, or pass --data-root with the folder that holds the set",
     ):
         load(tmp_path, "cifar10", 32, tmp_path / "root")
 

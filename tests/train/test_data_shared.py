@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
+from tests.support.logs import logged
 from train.data.load import load_data
 from train.data.request import DataRequest
 
@@ -42,7 +43,8 @@ def test_a_real_set_is_read_whole(
 ) -> None:
     said: list[str] = []
     request = DataRequest(**{**fields, "source": str(fields["source"]), "cache": tmp_path})
-    data = load_data(request, said.append)
+    with logged(said):
+        data = load_data(request)
     assert data.images.shape == shape
     assert len(data.held_out_images) == held_out
     assert (data.class_names[0] if data.class_names else None) == class_names

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from gansample.errors import BackendUnavailable
+from tests.support.logs import logged
 from tests.support.tiny_training import tiny_config, tiny_data
 from tests.train.test_cli import SMALL, train
 from train.distributed import ProcessGroup
@@ -17,7 +18,8 @@ from train.machine import fastest_precision, make_reproducible, resolve_config
 def test_nothing_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     threads = torch.get_num_threads()
-    config = resolve_config(tiny_config(precision="auto", device="auto", threads=0), tiny_data(), ProcessGroup(), said.append)
+    with logged(said):
+        config = resolve_config(tiny_config(precision="auto", device="auto", threads=0), tiny_data(), ProcessGroup())
     torch.set_num_threads(threads)
     assert config.threads == len(os.sched_getaffinity(0))
     assert config.device == ("cuda" if torch.cuda.is_available() else "cpu")
@@ -37,13 +39,13 @@ def test_bfloat16_is_taken_only_where_it_clearly_pays(
         now[0] += seconds[state.config.precision == "bf16"]  # type: ignore[attr-defined]
 
     monkeypatch.setattr("train.machine.step", step)
-    assert fastest_precision(tiny_config(), tiny_data(), lambda text: None) == chosen
+    assert fastest_precision(tiny_config(), tiny_data()) == chosen
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(BackendUnavailable, match="device=cuda, and PyTorch finds no GPU"):
-        resolve_config(tiny_config(device="cuda"), tiny_data(), ProcessGroup(), lambda text: None)
+        resolve_config(tiny_config(device="cuda"), tiny_data(), ProcessGroup())
 
 
 def test_being_reproducible_costs_no_filling() -> None:

@@ -1,5 +1,6 @@
 """Progress is readable where nobody looks at a terminal, and its time left is measured on steps alone."""
 
+import logging
 import time
 from dataclasses import replace
 
@@ -13,11 +14,10 @@ METRICS = StepMetrics(loss_d=1.5, loss_g=-0.25, value=-1.2, d_real=0.7, d_fake=0
 
 
 def test_ten_lines_for_a_run_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = open_progress(quiet=False)
-    assert isinstance(progress, PlainLines)
-    for step in range(1, 201):
-        progress.step(METRICS, 16 * step, 3200)
-    progress.close()
+    with open_progress(quiet=False) as progress:
+        assert isinstance(progress, PlainLines)
+        for step in range(1, 201):
+            progress.step(METRICS, 16 * step, 3200)
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
@@ -27,32 +27,34 @@ def test_ten_lines_for_a_run_in_a_log(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = open_progress(quiet=True)
-    progress.note("hello")
-    progress.step(METRICS, 16, 3200)
-    progress.scored(tiny_evaluator().floor, tiny_evaluator().floor, 16)
-    progress.warned("the samples look alike")
-    progress.close()
+    with open_progress(quiet=True) as progress:
+        progress.note("hello")
+        logging.getLogger("train.any").info("hello")
+        progress.step(METRICS, 16, 3200)
+        progress.scored(tiny_evaluator().floor, tiny_evaluator().floor, 16)
+        progress.warned("the samples look alike")
     assert capsys.readouterr() == ("", "")
 
 
 def test_scores_stand_beside_their_floor_and_warnings_stand_out(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = open_progress(quiet=False)
     floor = replace(tiny_evaluator().floor, frechet=1.5, coverage=0.9, obedience=0.99)
-    progress.scored(replace(floor, frechet=3.25, coverage=0.5, obedience=0.8), floor, 16_000)
-    progress.scored(replace(floor, obedience=None), floor, 16_000)
-    progress.warned("the samples look alike")
-    first, second, third = capsys.readouterr().err.splitlines()
+    with open_progress(quiet=False) as progress:
+        progress.scored(replace(floor, frechet=3.25, coverage=0.5, obedience=0.8), floor, 16_000)
+        progress.scored(replace(floor, obedience=None), floor, 16_000)
+        progress.warned("the samples look alike")
+        logging.getLogger("train.any").info("what is logged is shown, 100 %")
+    first, second, third, fourth = capsys.readouterr().err.splitlines()
     for text in (
         "16,000 images",
         "Fréchet 3.2 (real 1.5)",
         "coverage 0.50 (real 0.90)",
         "10 of 10 classes",
-        "80% as asked (real 99%)",
+        "class accuracy 80% (real 99%)",
     ):
         assert text in first
-    assert "as asked" not in second
+    assert "accuracy" not in second
     assert third == "warning: the samples look alike"
+    assert fourth == "what is logged is shown, 100 %"
 
 
 def test_a_resumed_run_says_nothing_until_its_next_tenth(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from gansample.errors import ArtefactError, OutputError
 from gansample.system import atomic
+from tests.support.logs import logged
 from tests.support.tiny_training import tiny_config, tiny_trainer
 from tests.train.test_cli import ENVIRONMENT, SMALL, start, train
 from train.checkpoint import WEIGHTS
@@ -78,7 +79,7 @@ def test_an_interrupted_run_is_resumed_by_the_command_it_prints(tmp_path: Path) 
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 143
-    assert "go on with: python -m train --resume run" in err
+    assert "resume with: python -m train --resume run" in err
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_the_last_two_are_kept_and_nothing_else(saved: Path) -> None:
     for step in (30, 40, 50):
         write_state(folder, step, {"step": step})
     assert [path.name for path in state_paths(saved)] == ["000000050.state", "000000040.state"]
-    assert load_newest_state(saved, print) == {"step": 50}
+    assert load_newest_state(saved) == {"step": 50}
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-7], lambda data: data[:200] + b"x" + data[201:], lambda data: b""])
@@ -103,11 +104,12 @@ def test_a_damaged_state_is_named_and_the_one_before_is_taken(saved: Path, damag
     newest, before = state_paths(saved)
     newest.write_bytes(damage(newest.read_bytes()))  # type: ignore[operator]
     said: list[str] = []
-    assert str(load_newest_state(saved, said.append)["training"]) == str(read_state(before)["training"])
+    with logged(said):
+        assert str(load_newest_state(saved)["training"]) == str(read_state(before)["training"])
     assert newest.name in said[0]
     before.write_bytes(b"gone")
-    with pytest.raises(ArtefactError, match=r"no training state to go on from \(none of 2 is whole\)"):
-        load_newest_state(saved, said.append)
+    with pytest.raises(ArtefactError, match=r"no training state to resume from \(none of 2 is whole\)"):
+        load_newest_state(saved)
 
 
 def test_any_flipped_bit_is_seen(saved: Path) -> None:
@@ -148,7 +150,7 @@ def test_a_run_goes_on_only_as_the_run_it_was(tmp_path: Path) -> None:
     code, err = resumed(data={**config["data"], "fingerprint": "0" * 64})
     assert code == 2
     assert "digits has changed: fingerprint" in err
-    assert "pass --force to go on with these" in err
+    assert "pass --force to continue with these" in err
     assert resumed(processes=2) == (
         2, "train: run was trained by 2 processes, not 1: start as many: each has a random stream of its own\n"
     )  # fmt: skip
@@ -159,7 +161,7 @@ def test_a_run_goes_on_only_as_the_run_it_was(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "run/states")
     code, _, err = train(tmp_path, "--resume", "run")
     assert code == 3
-    assert "run has no training state to go on from (it holds none)" in err
+    assert "run has no training state to resume from (it holds none)" in err
     code, _, err = train(tmp_path, "--resume", "elsewhere")
     assert code == 3
     assert "elsewhere is no run" in err
@@ -169,7 +171,7 @@ def test_another_classifier_scores_the_kept_generator_anew(tmp_path: Path) -> No
     """A newer version may judge in another space, where the old scores mean nothing."""
     trainer = tiny_trainer(tmp_path / "run", tiny_config(select="best"))
     trainer.fit(Interruption())
-    state = load_newest_state(tmp_path / "run", print)
+    state = load_newest_state(tmp_path / "run")
     state["judge"] = "another"
     state["best"]["kernel"] = -1e9
     other = tiny_trainer(tmp_path / "other", tiny_config(select="best"))

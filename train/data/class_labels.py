@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from gansample.errors import ArtefactError, UsageError
-from train.data.collection import Collection, Labels
+from train.data.dataset import Labels
 from train.data.decode import SUFFIXES
 from train.data.request import DataRequest
+from train.data.source import Collection
 
 _NAME_COLUMNS = ("image", "filename", "file_name", "file", "path", "name", "picture", "id")
 _LABEL_COLUMNS = ("label", "class", "category", "labels", "class_name", "target")
@@ -36,7 +37,7 @@ def label(collection: Collection, names: list[str], request: DataRequest) -> Col
     if without:
         notes.append(f"{without:,} of {len(names):,} pictures have no class and are left out")
     keep = np.array([one is not None for one in found])
-    labels, class_names = numbered([one for one in found if one is not None])
+    labels, class_names = encode_labels([one for one in found if one is not None])
     return replace(collection.only(keep), labels=labels, class_names=class_names, notes=tuple(notes))
 
 
@@ -67,7 +68,7 @@ def keep_classes(collection: Collection, request: DataRequest) -> Collection:
     return replace(collection, labels=None, class_names=None)
 
 
-def numbered(values: list[Any]) -> tuple[Labels, tuple[str, ...]]:
+def encode_labels(values: list[Any]) -> tuple[Labels, tuple[str, ...]]:
     """Labels (N,) and class names for one value, number or text, per picture."""
     names = _in_order({str(value) for value in values})
     places = {name: place for place, name in enumerate(names)}

@@ -1,11 +1,9 @@
-"""A folder, a tar or a zip of pictures, read in place: the same pictures give the same names, in the same order."""
+"""What a folder, a tar and a zip of pictures have in common: the same pictures give the same names, in the same order."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Protocol
 
-from gansample.errors import ArtefactError
 from train.data.decode import SUFFIXES
 from train.data.fit import Unusable
 
@@ -16,7 +14,7 @@ class Container(Protocol):
     """Files by name. Names are relative paths with forward slashes."""
 
     ignored: list[str]
-    """Names of the files that are no pictures, or are hidden, or the system's own."""
+    """Names of the files that are no pictures, hidden, or the operating system's own."""
 
     def names(self) -> list[str]:
         """Of every picture, sorted."""
@@ -28,33 +26,17 @@ class Container(Protocol):
         """SHA-256 over everything that `files` gives."""
 
 
-def open_container(path: Path) -> Container:
-    """Raises ArtefactError where `path` holds no files of its own."""
-    from train.data.folder import Folder
-    from train.data.tar_archive import TarArchive, is_tar
-    from train.data.zip_archive import ZipArchive, is_zip
-
-    if path.is_dir():
-        return Folder(path)
-    name = path.name.lower()
-    if is_tar(path) or re.search(r"\.(tar|tgz|tar\.\w+)$", name):  # first: a tar that ends in a zip looks like one to zipfile
-        return TarArchive(path)
-    if is_zip(path) or name.endswith(".zip"):
-        return ZipArchive(path)
-    raise ArtefactError(f"{path} is no folder, .tar, .zip, .npz or IDX file", "pass one of these, or the name of a set")
-
-
 def is_picture(name: str) -> bool:
-    """Whether a file of this name is to be read: its suffix says picture, and no part of it is hidden or the system's own."""
+    """Whether a file of this name is to be read: its suffix says picture, and no part of it is hidden or a system file."""
     path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not any(_is_the_systems(part) for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not any(_is_system_file(part) for part in path.parts)
 
 
-def _is_the_systems(part: str) -> bool:
+def _is_system_file(part: str) -> bool:
     return (part.startswith(".") and part != "..") or part.lower() in _SYSTEM_FILES
 
 
-def inside(name: str) -> str | None:
+def relative_name(name: str) -> str | None:
     """An archive's name for a file as a relative path; None for one that leads out of the archive."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):

@@ -1,12 +1,19 @@
-"""Real pictures, whole, in memory: one uint8 tensor. No worker processes and no loader: an index into it costs microseconds."""
+"""Real pictures in memory: one uint8 tensor, split into what is trained on and what is held out.
+
+No worker processes and no loader: an index into the tensor costs microseconds.
+"""
 
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
+Labels = npt.NDArray[np.int64]
 SPLIT_SEED = 0  # never the run's seed: every run and every score shares one split
+HELD_OUT_SHARE = 0.1
+MIN_HELD_OUT, MAX_HELD_OUT = 64, 10_000  # below, no distance between distributions means anything; above, it gets no better
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +61,17 @@ def compute_fingerprint(parts: tuple[Tensor, ...]) -> str:
         hasher.update(str(tuple(part.shape)).encode())
         hasher.update(np.ascontiguousarray(part.numpy()).data)  # no copy: the pictures may be larger than memory
     return hasher.hexdigest()
+
+
+def held_out(count: int, labels: Labels | None) -> npt.NDArray[np.bool_]:
+    """Which of `count` pictures are held out, bool (count,): a tenth, of every class the same share; at most half.
+
+    The pictures are shuffled, sorted by class, and then every n-th is taken: no class is off by more than one.
+    """
+    wanted = min(max(round(HELD_OUT_SHARE * count), MIN_HELD_OUT), MAX_HELD_OUT, count // 2)
+    order = np.random.RandomState(SPLIT_SEED).permutation(count)
+    if labels is not None:
+        order = order[np.argsort(labels[order], kind="stable")]
+    chosen = np.zeros(count, bool)
+    chosen[order[((np.arange(wanted) + 0.5) * count / max(wanted, 1)).astype(int)]] = True
+    return chosen

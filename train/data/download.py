@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.client
+import logging
 import os
 import time
 import urllib.error
@@ -15,9 +16,11 @@ import gansample
 from gansample.errors import ArtefactError
 from gansample.system.atomic import cannot_write
 
+logger = logging.getLogger(__name__)
+
 MAX_BYTES = 2**30  # the largest set that goes by name has 170 MB
 
-_FRUITLESS_ATTEMPTS = 3  # in a row, at one address
+_MAX_EMPTY_ATTEMPTS = 3  # in a row, at one address
 _PAUSE_SECONDS = 1.0
 _TIMEOUT_SECONDS = 30
 _PIECE = 2**20
@@ -31,18 +34,18 @@ class _Failed(Exception):
         self.final = final
 
 
-def download(addresses: Sequence[str], target: Path, md5: str, say: Callable[[str], None]) -> None:
-    """Fetch `target` from the first of `addresses` that has it, through `target`.part, which the next attempt goes on with.
+def download(addresses: Sequence[str], target: Path, md5: str) -> None:
+    """Fetch `target` from the first of `addresses` that has it, through `target`.part, from which the next attempt resumes.
 
     Raises ArtefactError, naming the addresses, where none gives the file with that MD5 (the only digest that the sets' authors
     publish); OutputError where the folder cannot be written.
     """
-    with _only_one(target.with_name(target.name + ".part"), say) as part:
+    with _lock_part(target.with_name(target.name + ".part")) as part:
         if target.is_file():  # another process was faster
             return
         failures = []
         for address in addresses:
-            say(f"downloading {address}")
+            logger.info("downloading %s", address)
             try:
                 _persist(address, part, md5)
             except _Failed as failure:
@@ -53,27 +56,27 @@ def download(addresses: Sequence[str], target: Path, md5: str, say: Callable[[st
                 return
     raise ArtefactError(
         f"cannot download {target.name} ({'; '.join(failures)})",
-        f"put it into {target.parent} by hand, or say with --data-root where the set lies",
+        f"put it into {target.parent} by hand, or pass --data-root with the folder that holds the set",
     )
 
 
 def _persist(address: str, part: BufferedRandom, md5: str) -> None:
     """Attempt until `part` is whole, or until nothing more comes."""
-    fruitless = 0
+    empty_attempts = 0
     while True:
         before = part.seek(0, os.SEEK_END)
         try:
             _transfer(address, part)
             if (got := _md5(part)) == md5:
                 return
-            _write(part, lambda: part.truncate(0))  # whatever it is, there is nothing to go on with
+            _write(part, lambda: part.truncate(0))  # nothing of it can be used
             raise _Failed(f"MD5 {got}, expected {md5}", final=before == 0)
         except (OSError, http.client.HTTPException) as error:  # urllib's own errors are OSErrors
             failure = _Failed(getattr(error, "reason", None) or error)
         except _Failed as error:
             failure = error
-        fruitless = 0 if part.seek(0, os.SEEK_END) > before else fruitless + 1
-        if failure.final or fruitless == _FRUITLESS_ATTEMPTS:
+        empty_attempts = 0 if part.seek(0, os.SEEK_END) > before else empty_attempts + 1
+        if failure.final or empty_attempts == _MAX_EMPTY_ATTEMPTS:
             raise failure
         time.sleep(_PAUSE_SECONDS)
 
@@ -114,7 +117,7 @@ def _md5(part: BufferedRandom) -> str:
 
 
 @contextlib.contextmanager
-def _only_one(path: Path, say: Callable[[str], None]) -> Iterator[BufferedRandom]:
+def _lock_part(path: Path) -> Iterator[BufferedRandom]:
     """The partial file, opened to append, and locked against other processes that want the same."""
     import fcntl  # not on Windows, where everything but downloads works
 
@@ -127,7 +130,7 @@ def _only_one(path: Path, say: Callable[[str], None]) -> Iterator[BufferedRandom
         try:
             fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            say(f"another process is downloading {path.name}, waiting for it")
+            logger.info("another process is downloading %s, waiting for it", path.name)
             fcntl.flock(part, fcntl.LOCK_EX)
         yield part
 

@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gansample.errors import ArtefactError
-from train.data.class_labels import numbered
-from train.data.collection import Collection, Pixels, Report
-from train.data.file_digest import file_sha256
-from train.data.fit_many import fit_many
+from train.data.class_labels import encode_labels
+from train.data.fit import fit_array
 from train.data.request import DataRequest
+from train.data.source import Collection, Pixels, ProgressCallback, file_sha256
 
 MAX_BYTES = 16 * 2**30  # unpacked
 
@@ -36,7 +35,7 @@ class NpzFile:
     def content(self) -> str:
         return file_sha256(self.path)
 
-    def read(self, request: DataRequest, report: Report) -> Collection:
+    def read(self, request: DataRequest, report: ProgressCallback) -> Collection:
         arrays = _Arrays(self.path)
         names = next((names for names in _NAMES if names[0] in arrays.names), None)
         if names is None:
@@ -52,9 +51,9 @@ class NpzFile:
         if len({part.shape[1:] for part in pictures}) > 1 or len({part is None for part in values}) > 1:
             raise ArtefactError(f"in {self.path} {names[0]} and {names[2]} differ in size or labels", "make them alike")
         known = [part for part in values if part is not None]
-        labels, class_names = numbered(np.concatenate(known).tolist()) if known else (None, None)
+        labels, class_names = encode_labels(np.concatenate(known).tolist()) if known else (None, None)
         return Collection(
-            images=fit_many(np.concatenate(pictures), request, report),
+            images=fit_array(np.concatenate(pictures), request, report),
             labels=labels,
             class_names=class_names,
             tests=len(pictures[1]) if len(pictures) > 1 else None,

@@ -4,15 +4,16 @@ import re
 from pathlib import Path
 
 from gansample.errors import ArtefactError
-from train.data.channels import with_channels
 from train.data.class_labels import label
-from train.data.collection import Collection, Report
-from train.data.container import open_container
+from train.data.container import Container
 from train.data.dataset import Skipped
-from train.data.decode_many import decode_many
-from train.data.file_digest import file_sha256
-from train.data.fit import Frame
+from train.data.decode import decode_files
+from train.data.fit import Frame, with_channels
+from train.data.folder import Folder
 from train.data.request import DataRequest
+from train.data.source import Collection, ProgressCallback, file_sha256
+from train.data.tar_archive import TarArchive, is_tar
+from train.data.zip_archive import ZipArchive, is_zip
 
 MOST_BAD = 0.05  # of the pictures; more says that the source is not what it seems, and skipping would hide that
 
@@ -32,11 +33,11 @@ class PictureFiles:
         labels = [file_sha256(self.labels_file)] if self.labels_file else []
         return "".join([self._container.content(), *labels])
 
-    def read(self, request: DataRequest, report: Report) -> Collection:
+    def read(self, request: DataRequest, report: ProgressCallback) -> Collection:
         names = self._container.names()
         if not names:
             raise _no_pictures(self.path, self._container.ignored)
-        images, kept, reasons = decode_many(self._container.files(), names, Frame.of(request), report)
+        images, kept, reasons = decode_files(self._container.files(), names, Frame.from_request(request), report)
         skipped = tuple(Skipped(name=name, reason=reasons[name]) for name in sorted(reasons))
         _refuse_if_bad(self.path, skipped, len(names))
         ignored = len(self._container.ignored)
@@ -48,6 +49,18 @@ class PictureFiles:
             )
         collection = Collection(images=with_channels(images, request), skipped=skipped, notes=tuple(notes))
         return label(collection, kept, request)
+
+
+def open_container(path: Path) -> Container:
+    """Raises ArtefactError where `path` holds no files of its own."""
+    if path.is_dir():
+        return Folder(path)
+    name = path.name.lower()
+    if is_tar(path) or re.search(r"\.(tar|tgz|tar\.\w+)$", name):  # first: a tar that ends in a zip looks like one to zipfile
+        return TarArchive(path)
+    if is_zip(path) or name.endswith(".zip"):
+        return ZipArchive(path)
+    raise ArtefactError(f"{path} is no folder, .tar, .zip, .npz or IDX file", "pass one of these, or the name of a set")
 
 
 def _refuse_if_bad(path: Path, skipped: tuple[Skipped, ...], count: int) -> None:

@@ -1,4 +1,4 @@
-"""The order in which pictures are shown: state that can be saved, so that a resumed run goes on with the very next picture."""
+"""The order in which pictures are shown, as state that can be saved: a resumed run continues with the very next picture."""
 
 from typing import Any
 

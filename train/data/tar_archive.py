@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gansample.errors import ArtefactError
-from train.data.container import inside, is_picture
+from train.data.container import is_picture, relative_name
 from train.data.decode import MAX_BYTES
-from train.data.file_digest import file_sha256
 from train.data.fit import Unusable
+from train.data.source import file_sha256
 
 _COMPRESSIONS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz"}
 _ERRORS = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError)
@@ -29,7 +29,7 @@ class TarArchive:
             for member in _members(archive, path):
                 if member.isdir():
                     continue
-                name = inside(member.name) or member.name
+                name = relative_name(member.name) or member.name
                 if is_picture(name):
                     self._members[name] = member  # a later member of the same name replaces the earlier, as unpacking does
                 else:
@@ -56,7 +56,7 @@ class TarArchive:
             raise _damaged(self.path, error) from None
 
     def _read(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | Unusable:
-        if inside(member.name) is None:
+        if relative_name(member.name) is None:
             return Unusable("its name leads out of the archive")
         if not member.isreg():
             return Unusable("a link or a device, no file")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gansample.errors import ArtefactError
-from train.data.container import inside, is_picture
+from train.data.container import is_picture, relative_name
 from train.data.decode import MAX_BYTES
-from train.data.file_digest import file_sha256
 from train.data.fit import Unusable
+from train.data.source import file_sha256
 
 _ENCRYPTED = 0x1  # flag bit of a member
 
@@ -27,7 +27,7 @@ class ZipArchive:
         for member in members:
             if member.is_dir():
                 continue
-            name = inside(member.filename) or member.filename
+            name = relative_name(member.filename) or member.filename
             if not is_picture(name):
                 self.ignored.append(name)
                 continue
@@ -58,7 +58,7 @@ def is_zip(path: Path) -> bool:
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Unusable:
-    if inside(member.filename) is None:
+    if relative_name(member.filename) is None:
         return Unusable("its name leads out of the archive")
     if stat.S_ISLNK(member.external_attr >> 16):
         return Unusable("a link or a device, no file")

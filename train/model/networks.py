@@ -50,7 +50,7 @@ class Generator(nn.Module):
 
         def upsample(inputs: int, outputs: int, bias: bool) -> list[nn.Module]:
             # side -> side · stride exactly, because (kernel − stride) / 2 is cut off on each side
-            odd = (kernel - stride) % 2  # only where the configuration allows an uneven kernel
+            odd = (kernel - stride) % 2  # 0 for every kernel that `Config` allows
             cut = (kernel - stride + odd) // 2
             deconvolution = nn.ConvTranspose2d(inputs, outputs, kernel, stride, cut, output_padding=odd, bias=bias)
             return [nn.BatchNorm2d(inputs), nn.ReLU(), _initialised(deconvolution)]

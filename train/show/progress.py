@@ -1,7 +1,10 @@
 """What a person sees while a run goes on, on stderr: a live bar on a terminal, a line now and then in a log, or nothing."""
 
+import contextlib
+import logging
 import sys
 import time
+from collections.abc import Iterator
 from typing import Protocol
 
 from train.scores.evaluator import Scores
@@ -9,7 +12,7 @@ from train.training_step import StepMetrics
 
 
 class Progress(Protocol):
-    """Told what happens; decides what to show."""
+    """Receives what happens and decides what to show."""
 
     def note(self, text: str) -> None:
         """One line that stays."""
@@ -18,19 +21,37 @@ class Progress(Protocol):
         """After every step."""
 
     def scored(self, scores: Scores, floor: Scores, images_seen: int) -> None:
-        """After every look at the averaged generator."""
+        """After every evaluation of the averaged generator."""
 
     def warned(self, text: str) -> None:
-        """One line that stays and stands out: a detector has something to say."""
+        """One line that stays and stands out: an incident."""
 
     def close(self) -> None: ...
 
 
-def open_progress(quiet: bool) -> Progress:
-    """A live display on a terminal, plain lines elsewhere, silence where `quiet`."""
-    if quiet:
-        return NoProgress()
-    return LiveBar() if sys.stderr.isatty() else PlainLines()
+@contextlib.contextmanager
+def open_progress(quiet: bool) -> Iterator[Progress]:
+    """A live display on a terminal, plain lines elsewhere, nothing where `quiet`; it also shows what train/ logs meanwhile."""
+    progress: Progress = NoProgress() if quiet else LiveBar() if sys.stderr.isatty() else PlainLines()
+    logger, handler = logging.getLogger("train"), ProgressHandler(progress)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield progress
+    finally:
+        logger.removeHandler(handler)
+        progress.close()
+
+
+class ProgressHandler(logging.Handler):
+    """Shows log records as notes, so that they do not tear a live display."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._progress.note(self.format(record))
 
 
 class NoProgress:
@@ -74,7 +95,7 @@ class PlainLines:
 
 
 class LiveBar:
-    """A bar that moves, with rate and time left; under it what D believes, and the last distances beside their floor."""
+    """A bar with rate and time left; under it D's answers, and the last distances beside the real pictures'."""
 
     def __init__(self) -> None:
         from rich.console import Console, Group
@@ -111,7 +132,7 @@ class LiveBar:
 
 
 class Clock:
-    """Seconds per image, averaged over about the last fifty steps, looks at the generator included."""
+    """Seconds per image, averaged over about the last fifty steps, evaluations included."""
 
     def __init__(self) -> None:
         self._seconds_per_image = 0.0
@@ -139,10 +160,10 @@ def describe(metrics: StepMetrics) -> str:
 
 
 def describe_scores(scores: Scores, floor: Scores) -> str:
-    asked = ""
+    accuracy = ""
     if scores.obedience is not None and floor.obedience is not None:
-        asked = f"  {scores.obedience:.0%} as asked (real {floor.obedience:.0%})"
+        accuracy = f"  class accuracy {scores.obedience:.0%} (real {floor.obedience:.0%})"
     return (
         f"Fréchet {scores.frechet:.1f} (real {floor.frechet:.1f})  coverage {scores.coverage:.2f} (real {floor.coverage:.2f})  "
-        f"{scores.classes_seen} of {len(scores.class_shares)} classes{asked}"
+        f"{scores.classes_seen} of {len(scores.class_shares)} classes{accuracy}"
     )

@@ -1,19 +1,21 @@
-"""What every source is read into: pictures of one size, their labels, and what had to be left out."""
+"""What a data source is, and what it is read into: pictures of one size, their labels, and what had to be left out."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from train.data.dataset import Skipped
+from gansample.errors import ArtefactError
+from train.data.dataset import Labels, Skipped
 from train.data.request import DataRequest
 
 Pixels = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
-Report = Callable[[int, int], None]
-"""Told now and then how many pictures are done, and of how many."""
+ProgressCallback = Callable[[int, int], None]
+"""Called now and then with the number of pictures that are done, and of all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,5 +52,23 @@ class Source(Protocol):
     def content(self) -> str:
         """SHA-256 over every byte that pictures and labels are read from. Raises ArtefactError."""
 
-    def read(self, request: DataRequest, report: Report) -> Collection:
+    def read(self, request: DataRequest, report: ProgressCallback) -> Collection:
         """Every picture, made alike as `request` says. Raises ArtefactError, UsageError."""
+
+
+def file_sha256(path: Path) -> str:
+    """64 hexadecimal digits. Raises ArtefactError where the file cannot be read."""
+    return _digest(path, "sha256")
+
+
+def file_md5(path: Path) -> str:
+    """Only for sets whose authors publish nothing better. Raises as above."""
+    return _digest(path, lambda: hashlib.md5(usedforsecurity=False))
+
+
+def _digest(path: Path, kind: Any) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, kind).hexdigest()
+    except OSError as error:
+        raise ArtefactError(f"cannot read {path} ({error.strerror})", "pass a file you may read") from None
