@@ -33,7 +33,7 @@ class ProcessGroup:
 
     @classmethod
     def from_environment(cls, device: str) -> "ProcessGroup":
-        """The group that torchrun announces in the environment, joined; a group of one elsewhere."""
+        """Join the group that torchrun describes in the environment; a group of one elsewhere."""
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
             return cls()
@@ -100,7 +100,8 @@ class ProcessGroup:
         except (RuntimeError, ValueError) as error:  # gloo and nccl have no type of their own for a peer that is gone
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ProcessLost(
-                f"another of the {self.size} processes is gone ({reason})", "go on from the last checkpoint with --resume RUN"
+                f"another of the {self.size} processes is gone ({reason})",
+                "continue with --resume RUN",
             ) from error
 
     def __enter__(self) -> Self:

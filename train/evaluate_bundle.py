@@ -41,13 +41,13 @@ def evaluate(
     with open_sampler(bundle_path, backend) as sampler:
         spec = sampler.spec
         _check_face(spec, data)
-        images, asked = _draw(sampler, data, wanted)
+        images, requested = _draw(sampler, data, wanted)
         result = {
             "bundle": str(sampler.bundle.path),
             "model": {"name": spec.name, "sha256": sampler.bundle.sha256},
             "backend": sampler.runner.backend,
             "variant": sampler.runner.variant,
-            "scores": evaluator.score(images, asked).to_dict(),
+            "scores": evaluator.score(images, requested).to_dict(),
             "real": evaluator.floor.to_dict(),
             "classifier": evaluator.describe(),
             "class_names": list(evaluator.class_names),
@@ -79,20 +79,20 @@ def _size(channels: int, height: int, width: int) -> str:
 
 
 def _draw(sampler: Sampler, data: DataSet, count: int) -> tuple[Tensor, Tensor | None]:
-    """Pictures uint8 (count, C, H, W) and the class asked for each, int64 (count,), where the data know what it looks like.
+    """Pictures uint8 (count, C, H, W) and the class requested for each, int64 (count,), where the data know what it looks like.
 
-    The seeds and the classes asked for are those of training's last score.
+    The seeds and the classes requested for are those of training's last score.
     """
     spec, seeds = sampler.spec, FINAL_SEEDS[:count]
-    labels, asked = None, None
+    labels, requested = None, None
     if spec.classes is not None and data.class_names is not None:
-        _, asked = LatentSpace(size=spec.latent_size, class_shares=data.class_shares).inputs_for_scoring(seeds)
-        assert asked is not None
-        labels = [spec.classes.index(data.class_names[index]) for index in asked.tolist()]
+        _, requested = LatentSpace(size=spec.latent_size, class_shares=data.class_shares).inputs_for_scoring(seeds)
+        assert requested is not None
+        labels = [spec.classes.index(data.class_names[index]) for index in requested.tolist()]
     elif spec.classes is not None:
         labels = [seed % len(spec.classes) for seed in seeds]
     images = sampler.sample(seeds, labels=labels)
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), asked
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), requested
 
 
 def _score_at_training(spec: Spec, evaluator: Evaluator) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a polite question first and an order the second time."""
+"""Ctrl-C and SIGTERM: the first one ends the run with a checkpoint, the second one at once."""
 
 import signal
 import sys

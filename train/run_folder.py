@@ -4,11 +4,11 @@ runs/0007-digits-modern/
 ├── config.json             every number, the seed, versions, the data's fingerprint, the exact command
 ├── generator.safetensors   the averaged generator with its standing statistics: what is exported
 ├── checkpoint.json         how to build it, what it scored, the digest of its weights
-├── states/                 everything the next step depends on, the last two of them: what --resume goes on from
+├── states/                 everything the next step depends on, the last two of them: what --resume continues from
 ├── log.jsonl               losses, scores and warnings over time, one JSON object a line
 ├── losses.png              the same as curves
 ├── report.html             the run on one page: scores, curves, previews, nearest training pictures, how to repeat it
-├── samples.png             seeds 0 to 63 of the generator that was kept
+├── samples.png             seeds 0 to 63 of the selected generator
 └── previews/               the same seeds during training, named by images seen
 """
 
@@ -43,7 +43,7 @@ class RunFolder:
             raise cannot_write(path / ".lock", error) from error
         self._release = weakref.finalize(self, os.close, handle)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by the system, however the process ends
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released by the system, however the process ends
         except OSError:
             raise UsageError(f"another process is training in {path}", "wait for it, or stop it first") from None
 
@@ -64,13 +64,13 @@ class RunFolder:
 
     @classmethod
     def reopen(cls, path: Path, lock: bool = True) -> "RunFolder":
-        """The folder of a run that is to go on. ArtefactError where it is none, UsageError where another process has it."""
+        """The folder of a run to resume. ArtefactError where it is none, UsageError where another process has it."""
         if not (path / CONFIG).is_file():
             raise ArtefactError(f"{path} is no run, it has no {CONFIG}", "pass a folder that `python -m train` made")
         return cls(path, lock)
 
     def close(self) -> None:
-        """Let another process have the folder."""
+        """Release the folder to other processes."""
         self._release()
 
     def config(self) -> Mapping[str, Any]:
@@ -93,7 +93,7 @@ class RunFolder:
             raise cannot_write(self.path / "log.jsonl", error) from error
 
     def forget_after(self, step: int) -> list[dict[str, Any]]:
-        """Cut from log.jsonl what came after `step`, since it will be done again; gives the rows that stay."""
+        """Cut from log.jsonl what came after `step`, since it will be done again; returns the rows that stay."""
         path = self.path / "log.jsonl"
         rows = (
             [row for line in path.read_text().splitlines() if (row := _row(line)) and row["step"] <= step]

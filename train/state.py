@@ -1,4 +1,4 @@
-"""Everything that the next step depends on, in one object: save it, load it, and training goes on bit for bit."""
+"""Everything that the next step depends on, in one object: save it, load it, and training continues bit for bit."""
 
 from typing import Any, TypeVar
 
@@ -45,7 +45,7 @@ class TrainingState:
         self.images_seen = 0
         self.images_total = config.images
         self.rate_factor = 1.0
-        """On both learning rates; halved each time the run had to go back to a checkpoint."""
+        """On both learning rates; halved each time the run was rolled back."""
         if not self.group.is_main:
             torch.manual_seed(config.seed + self.group.rank)
 
@@ -93,7 +93,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was taken, in a group of the same size."""
+        """Continue exactly where `state_dict` was taken, in a group of the same size."""
         self.restore_weights(state)
         for name in _SCHEDULES:
             getattr(self, name).load_state_dict(state[name])
@@ -105,7 +105,7 @@ class TrainingState:
             torch.cuda.set_rng_state(streams[1], self.device)
 
     def restore_weights(self, state: dict[str, Any]) -> None:
-        """Take the players, their optimisers and the average from `state`; time, order and chance go on."""
+        """Restore networks, optimisers and average from `state`; counters, data order and random streams stay."""
         for name in _PLAYERS:
             getattr(self, name).load_state_dict(state[name])
         self.average.generator.load_state_dict(state["average"])

@@ -1,4 +1,4 @@
-"""The game as it is played: D climbs V(D, G), G descends, and now and then somebody looks."""
+"""The training step of the two-player game, D ascending V(D, G) and G descending it, and the loop over steps."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from train.state import TrainingState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepMetrics:
-    """What one step showed, in the words of the value function, whatever loss is trained."""
+    """What one step showed, in terms of the value function, whatever loss is trained."""
 
     loss_d: float
     loss_g: float
@@ -29,7 +29,7 @@ class StepMetrics:
 
 
 class NotFinite(ArithmeticError):
-    """A loss or a gradient is no number. The weights are still those from before the step."""
+    """A loss or a gradient is not finite. The weights are still those from before the step."""
 
 
 def train(
@@ -38,7 +38,7 @@ def train(
     observe: Callable[[StepMetrics | NotFinite], None],
     stop: Callable[[], bool],
 ) -> None:
-    """Play until every image of the budget was seen, or `stop()` says so; `observe` is told of every step."""
+    """Train until every image of the budget was seen, or `stop()` is true; `observe` is called after every step."""
     while not state.finished and not stop():
         try:
             metrics = step(state, *next_batch(state, data))
@@ -82,9 +82,9 @@ def step(state: TrainingState, real: Tensor, labels: Tensor | None) -> StepMetri
 
 
 def generate_batch(state: TrainingState, labels: Tensor | None = None) -> Tensor:
-    """One batch G(z), float32 (N, C, H, W), with its graph. Both steps use it: drawing another would cost a tenth of one.
+    """One batch G(z), float32 (N, C, H, W), with its graph. Both steps use it: generating another would cost a tenth of a step.
 
-    A conditional generator is asked for the classes of the real batch, so both sides have the same share of each.
+    A conditional generator gets the classes of the real batch, so both sides have the same share of each.
     """
     with _precision(state):
         fake: Tensor = state.generator(state.sample_latents(), labels)
@@ -120,7 +120,7 @@ def discriminator_step(
 
 
 def generator_step(state: TrainingState, fake: Tensor, labels: Tensor | None = None, real: Tensor | None = None) -> Tensor:
-    """One step of G, which drew `fake`, down its loss against a D that holds still. Returns the loss."""
+    """One step of G, which generated `fake`, down its loss against a frozen D. Returns the loss."""
     state.discriminator.requires_grad_(False)
     try:
         of_real = None

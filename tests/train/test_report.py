@@ -39,7 +39,9 @@ def test_it_tells_the_whole_run(run: Path) -> None:
     scores, real = info["metrics"]["scores"], info["metrics"]["real"]
     cells = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>", page)
     assert ("Fréchet distance", f"{scores['frechet']:.2f}", f"{real['frechet']:.2f}") in cells
-    assert {"recall", "density", "coverage", "nearest-neighbour ratio", "kernel, second space"} <= {cell[0] for cell in cells}
+    assert {"recall", "density", "coverage", "nearest-neighbour ratio", "kernel, random features"} <= {
+        cell[0] for cell in cells
+    }
     assert "Finished after 640 pictures" in page
     assert "collapse at 640 pictures: the pictures differ 20% as much as real ones do" in page
     assert "cat/&lt;b&gt;.png" in page

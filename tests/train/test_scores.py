@@ -134,7 +134,7 @@ def test_pictures_in_colour_and_of_other_sizes_are_judged() -> None:
     evaluator = Evaluator(data)
     assert evaluator.draw == 32
     assert evaluator.score(noise[:32]).memorisation == 0
-    with pytest.raises(UsageError, match="9 pictures are held out to judge by, at least 16 are needed"):
+    with pytest.raises(UsageError, match="9 pictures are held out for scoring, at least 16 are needed"):
         Evaluator(replace(data, held_out_images=noise[:9]))
 
 

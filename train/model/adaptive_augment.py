@@ -1,7 +1,7 @@
 """Adaptive augmentation: as much of it as D's overfitting calls for, and no more.
 
-Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3: a D that knows the training
-pictures by heart answers "real" for nearly all of them, r = E[sign ℓ(x)] → 1.
+Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3: a D that has memorised the training
+pictures answers "real" for nearly all of them, r = E[sign ℓ(x)] → 1.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ class AdaptiveAugmentation:
         self._signs, self._steps = 0.0, 0
 
     def observe(self, mean_sign: float, batch: int) -> None:
-        """Told the mean sign of D's logits for the real pictures of one step."""
+        """Call with the mean sign of D's logits for the real pictures of one step."""
         self.overfitting += min(1.0, batch / 2000) * (mean_sign - self.overfitting)
         self._signs += mean_sign
         self._steps += 1

@@ -1,4 +1,4 @@
-"""What keeps D's slope in bounds: penalties on the gradient of its logit by the picture it looks at.
+"""Gradient penalties: what keeps D's slope with respect to its input in bounds.
 
 Each takes `logits`, which maps pictures (N, C, H, W) to logits (N,), and returns a scalar to add to D's loss. All of them go
 backwards through D twice, and so cost about as much again as D's step itself.

@@ -9,7 +9,7 @@ Output = Literal["tanh", "sigmoid"]
 
 
 def from_bytes(images: Tensor, output: Output = "tanh") -> Tensor:
-    """Pictures 0..255, uint8 or float32, as float32 of the same shape in a generator's range: −1..1 for tanh, 0..1 for sigmoid."""
+    """Pictures 0..255, uint8 or float32, as float32 of the same shape: −1..1 for tanh, 0..1 for sigmoid."""
     return images / 127.5 - 1.0 if output == "tanh" else images / 255.0
 
 

@@ -1,6 +1,6 @@
-"""The examiner: a small classifier of the real pictures, whose features are the space in which distances are measured.
+"""A small classifier of the real pictures, whose features are the space in which distances are measured.
 
-It sees the real training split only, starts from a seed of its own, and never meets a generated picture before it judges one.
+It sees the real training split only, starts from a seed of its own, and never sees a generated picture before it scores one.
 Distances in its features are comparable between generators judged by the same classifier (the same digest), and nowhere else.
 
 Where the pictures have no labels it learns to tell their four rotations apart instead, which takes knowing what they show

@@ -18,8 +18,8 @@ from train.scores.random_features import RandomFeatures
 
 FEWEST = 16  # held-out pictures, below which no distance means anything
 DRAW = 20 * FEATURES  # pictures compared at a time: enough for a covariance, and small distance matrices
-QUICK = 2_000  # pictures for a look during training, at most
-FINAL = 10_000  # pictures for the last look, at most
+QUICK = 2_000  # pictures for an evaluation during training, at most
+FINAL = 10_000  # pictures for the final score, at most
 REFERENCE = 2_000  # training pictures that the kernel distance is measured to, at most
 SPREAD = 256
 
@@ -57,8 +57,8 @@ class Scores:
     """Both distances once more in the features of a random network, which select nothing."""
     second_kernel: float
     obedience: float | None = None
-    """Share of the pictures that the classifier takes for what was asked for, 0..1; for real pictures, for what they are.
-    None where there was nothing to ask for."""
+    """Share of the pictures that the classifier takes for the requested class (real pictures: for their own), 0..1; None
+    without classes. Saved and shown as `obedience` in files of every version; people read "class accuracy"."""
 
     def to_dict(self) -> dict[str, Any]:
         rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(self).items()}
@@ -78,7 +78,7 @@ class Evaluator:
     def __init__(self, data: DataSet) -> None:
         if len(data.held_out_images) < FEWEST:
             raise UsageError(
-                f"{len(data.held_out_images)} pictures are held out to judge by, at least {FEWEST} are needed",
+                f"{len(data.held_out_images)} pictures are held out for scoring, at least {FEWEST} are needed",
                 "use more pictures",
             )
         self._held_out = len(data.held_out_images)
@@ -112,27 +112,27 @@ class Evaluator:
 
     @property
     def name(self) -> str:
-        """What the examiner is: a person should know whether it ever saw a label."""
+        """What the classifier is: a person should know whether it ever saw a label."""
         return "classifier" if self.classifier.task == "classes" else "rotation classifier"
 
     def describe(self) -> dict[str, Any]:
-        """Who judged, to be printed with every score: distances of two judges with different digests cannot be compared."""
+        """The classifier, to be printed with every score: distances with different digests cannot be compared."""
         return {"name": self.name, "accuracy": round(self.accuracy, 4), "sha256": self.sha256}
 
     @property
     def images_wanted(self) -> int:
-        """Pictures for a look during training, 2,000 at most."""
+        """Pictures for an evaluation during training, 2,000 at most."""
         return QUICK // self.draw * self.draw
 
     @property
     def images_wanted_final(self) -> int:
-        """Pictures for the last look: as many as are held out, 10,000 at most. The floor is not known better than by those."""
+        """Pictures for the final score: as many as are held out, 10,000 at most. The floor is not more precise."""
         return max(self.images_wanted, min(FINAL, self._held_out) // self.draw * self.draw)
 
-    def score(self, images: Tensor, asked: Tensor | None = None) -> Scores:
+    def score(self, images: Tensor, requested: Tensor | None = None) -> Scores:
         """Scores for uint8 pictures (N, C, H, W), N a multiple of `draw`.
 
-        asked  int64 (N,), the class that each was asked to show, where the pictures have classes.
+        requested  int64 (N,), the class requested of each, where the pictures have classes.
         """
         features, classes = self._features_and_classes(images)
         draws = np.split(features, len(features) // self.draw)
@@ -156,7 +156,7 @@ class Evaluator:
             memorisation=float(np.median(self._distance_to_training(features[:QUICK]) / self._usual_distance)),
             second_frechet=float(np.mean(second_frechet)),
             second_kernel=float(np.mean(second_kernel)),
-            obedience=float((classes == asked.numpy()).mean()) if asked is not None else None,
+            obedience=float((classes == requested.numpy()).mean()) if requested is not None else None,
         )
 
     def nearest(self, images: Tensor) -> npt.NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Classes for pictures that have none: bins of the examiner's features, so that a mode that is never drawn leaves one empty."""
+"""Classes for pictures that have none: bins of the classifier's features, so that a missing mode leaves one empty."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""A second opinion: the features of a random convolutional network that was never trained and never selects anything.
+"""A second opinion: features of a random convolutional network that is never trained and never selects anything.
 
 Networks with random weights compare sets of pictures about as well as trained ones and favour no data set (Naeem et al. 2020,
-section 3.2). A generator that pleases the examiner only, by whatever the examiner does not look at, is found out here.
+section 3.2). A generator that pleases only the classifier, by what the classifier does not see, is exposed here.
 """
 
 import numpy as np

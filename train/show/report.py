@@ -1,4 +1,4 @@
-"""A run on one page: report.html, made of nothing but the files in its folder, so that it can be made again at any time."""
+"""A run on one page: report.html, made only of the files in its folder, so that it can be made again at any time."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ PREVIEWS = 60  # frames at most, however long the run
 PREVIEW_BYTES = 12 << 20  # of all frames together, so that the page still opens at once
 LISTED = 50  # skipped pictures and warnings, at most
 
-# What repeating a run must not take from its command: how long it may take, where it goes, what it went on from. And what it
+# What repeating a run must not take from its command: how long it may take, where it goes, what it resumed from. And what it
 # must add, because a machine may have chosen it.
 _DROPPED = ("--images", "--max-minutes", "--out", "--resume")
 _CHOSEN = ("precision", "device", "threads")
@@ -132,7 +132,7 @@ def charts(log: Sequence[Row], real: Row) -> list[str]:
         ("Quality and variety", curves("scores", precision="precision", recall="recall", coverage="coverage"), floor, False),
         (
             "Classes",
-            curves("scores", class_distance="class-share distance", obedience="drawn as asked"),
+            curves("scores", class_distance="class-share distance", obedience="class accuracy"),
             {"real class-share distance": real["class_distance"]},
             False,
         ),

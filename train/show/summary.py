@@ -1,4 +1,4 @@
-"""Scores as a small table: what was drawn beside what real pictures get, because no number here means anything alone."""
+"""Scores as a small table: generated beside real pictures, because no number here means anything alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,21 +12,22 @@ ROWS = (
     ("coverage", "coverage", ".2f"),
     ("class-share distance", "class_distance", ".3f"),
     ("nearest-neighbour ratio", "memorisation", ".2f"),
-    ("Fréchet, second space", "second_frechet", ".3f"),
-    ("kernel, second space", "second_kernel", ".4f"),
-    ("drawn as asked", "obedience", ".1%"),
+    ("Fréchet, random features", "second_frechet", ".3f"),
+    ("kernel, random features", "second_kernel", ".4f"),
+    ("class accuracy", "obedience", ".1%"),
 )
 """Label, key in the scores, format."""
 
 
 def summary(result: Mapping[str, Any]) -> str:
-    """What a run's last look found, or `train.evaluate` on a bundle: the scores beside real pictures', and who judged."""
-    scores, judge = result["scores"], result["classifier"]
+    """The scores of a run, or of `evaluate` on a bundle, beside the real pictures' own, and the classifier they depend on."""
+    scores, classifier = result["scores"], result["classifier"]
     columns = {"generated": scores, "training": result.get("trained"), "real": result["real"]}
     lines = [
         score_table({name: column for name, column in columns.items() if column is not None}),
         f"  classes  {class_line(class_names(result), scores['class_shares'])}",
-        f"  {judge.get('name', 'classifier')} {judge['sha256'][:12]}, {judge['accuracy']:.1%} of the held-out pictures right",
+        f"  {classifier.get('name', 'classifier')} {classifier['sha256'][:12]}, "
+        f"{classifier['accuracy']:.1%} of the held-out pictures right",
     ]
     if model := result.get("model"):
         data = result["data"]

@@ -29,11 +29,11 @@ def check_installed() -> None:
 
 
 class TensorBoard:
-    """Writes what it is told.
+    """Writes the events of one run.
 
     real        the floor's scores: each is drawn beside the generated pictures' own.
-    resumed_at  images seen by the checkpoint that a resumed run goes on from. What an interrupted run wrote after it is
-                taken back, so that no curve has two values at one place.
+    resumed_at  images seen by the checkpoint that a resumed run continues from. What an interrupted run wrote after it is
+                removed, so that no curve has two values at one place.
     """
 
     def __init__(self, run: Path, real: Mapping[str, Any], resumed_at: int | None = None) -> None:

@@ -163,7 +163,7 @@ def test_an_interrupt_ends_both_with_a_state(tmp_path: Path, port: int) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=200)
     assert process.returncode != 0
-    assert "go on with: python -m train --resume run" in err
+    assert "resume with: python -m train --resume run" in err
     assert state_paths(tmp_path / "run")
 
 

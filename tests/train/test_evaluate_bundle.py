@@ -38,11 +38,11 @@ def test_the_exported_bundle_scores_as_its_checkpoint_did(digits_bundle: Path) -
     assert result["classifier"]["sha256"] == tiny_evaluator().sha256
     assert result["data"]["fingerprint"] == result["trained_on"] == tiny_data().fingerprint
     text = summary(result)
-    for part in ("generated", "training", "real", "Fréchet distance", "recall", "nearest-neighbour ratio", "second space"):
+    for part in ("generated", "training", "real", "Fréchet distance", "recall", "nearest-neighbour ratio", "random features"):
         assert part in text
     for sha256 in (result["model"]["sha256"], tiny_evaluator().sha256, tiny_data().fingerprint):
         assert sha256[:12] in text
-    assert "drawn as asked" not in text
+    assert "class accuracy" not in text
     assert "other data" not in text
 
 
@@ -65,7 +65,7 @@ def test_a_conditional_bundle_is_asked_for_the_data_s_classes(tmp_path: Path) ->
     assert result["scores"]["images"] == 2 * evaluator.draw
     assert 0 <= result["scores"]["obedience"] <= 1
     assert result["trained"] is None
-    assert "drawn as asked" in summary(result)
+    assert "class accuracy" in summary(result)
     with pytest.raises(UsageError, match="tiny has the classes ant, bee, cat, digits has one, two, three"):
         evaluate(make_tiny_bundle(tmp_path / "other", classes=("ant", "bee", "cat")), three, evaluator)
 
