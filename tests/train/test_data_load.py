@@ -233,7 +233,7 @@ def test_refuses_a_damaged_idx_file(damage: Callable[[bytes], bytes], reason: st
         ("mnist", {}, UsageError, "'mnist' is a named set, and a folder here: pass ./mnist for the folder"),
         ("digits", {"labels_file": Path("labels.csv")}, UsageError, "digits has labels of its own"),
         ("digits", {"classes": ("3", "x")}, UsageError, "no class 'x': there are 0, 1, 2"),
-        ("few", {}, ArtefactError, "few holds 9 usable pictures: training needs 10"),
+        ("few", {}, ArtefactError, "few holds 9 usable pictures: training needs at least 10"),
         (
             "flat",
             {"conditional": True},
