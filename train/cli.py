@@ -109,7 +109,7 @@ def train(
         _refuse(
             given - RESUME_OPTIONS,
             "with --resume",
-            "a run keeps the options it was started with: leave it out, or start a new run",
+            "a run keeps the options it was started with: resume without, or start a new run",
         )
         plan = TrainingPlan.from_run(RunFolder.reopen(resume, lock=False))
         if "--data-root" in given:
