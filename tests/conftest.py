@@ -1,40 +1,24 @@
-"""Tiny but real artefacts that many tests share, each made once a session."""
+"""Fixtures that many tests share: tiny but real bundles, the command, a browser."""
 
-import os
-import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.chromium import open_chromium
 from tests.support.make_tiny_bundle import make_tiny_bundle
-
-ROOT = Path(__file__).parents[1]
-CHROMIUM = Path(shutil.which("chromium") or "/usr/bin/chromium")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
-
-def listen_to_interrupts() -> None:
-    """For `preexec_fn`: a suite started in the background hands down an ignored SIGINT, which Python then respects."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+from tests.support.processes import Command
 
 
 @pytest.fixture(autouse=True)
-def numbers_as_they_were() -> Iterator[None]:
-    """A training run in the test's own process flushes denormals, of which Hypothesis likes to make some."""
+def denormals_restored() -> Iterator[None]:
+    """A training run in this process turns on flushing of denormals; Hypothesis needs it off."""
     yield
     if torch := sys.modules.get("torch"):
         torch.set_flush_denormal(False)
-
-
-Command = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture(scope="session")
@@ -62,13 +46,5 @@ def gansample(tmp_path: Path) -> Command:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must test the page: apt-get install chromium")
-        pytest.skip("NOT RUN: Chromium is missing, apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with open_chromium() as browser:
         yield browser
-        browser.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gansample.cli.gansample import app as gansample_app
-from tests.conftest import ROOT
+from tests.support.repository import ROOT
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.S)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from tests.conftest import ROOT
+from tests.support.repository import ROOT
 
 
 def test_import_contracts_hold() -> None:

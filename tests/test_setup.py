@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.support import lock
+from tests.support.repository import ROOT
 
 SAID = dict(re.findall(r"^# (\w+): (.*)$", lock.LOCK.read_text(), re.M))
 

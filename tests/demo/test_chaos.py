@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.demo.test_launch import command, read_until
 from tests.support.make_tiny_bundle import make_tiny_bundle
-from tests.support.run_demo import Demo, serve_demo
+from tests.support.run_demo import Demo, demo_command, read_until, serve_demo
 
 gradio_client = pytest.importorskip("gradio_client")
 UNAVAILABLE = "this generator cannot draw just now"
@@ -88,7 +87,7 @@ def space_left(process: "subprocess.Popen[str]", size: int) -> None:
 
 def test_a_full_disk_is_said_so_and_drawing_goes_on_when_there_is_room(tmp_path: Path) -> None:
     make_tiny_bundle(tmp_path / "tiny")
-    with command(tmp_path, "--bundle", "tiny") as process:
+    with demo_command(tmp_path, "--bundle", "tiny") as process:
         client = connect(read_until(process, r"tiny at (http://\S+)")[1], tmp_path)
         assert generate(client) == ["seed 7", "seed 8", "seed 9"]
         space_left(process, 20)

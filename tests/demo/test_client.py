@@ -12,7 +12,7 @@ from PIL import Image
 
 from gansample import open_sampler
 from gansample.outputs.metadata import read_metadata
-from tests.conftest import ROOT
+from tests.support.repository import ROOT
 from tests.support.run_demo import Demo, serve_demo
 
 gradio_client = pytest.importorskip("gradio_client")

@@ -1,15 +1,12 @@
 """`python -m demo` starts lightly, opens nothing it was not asked to open, and leaves nothing behind."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,41 +17,11 @@ from demo.image_store import ImageStore, private_image_store
 from demo.launch import running
 from gansample.bundle.open import open_bundle
 from gansample.errors import ArtefactError, UsageError
-from tests.conftest import ROOT, listen_to_interrupts
 from tests.support.make_tiny_bundle import make_tiny_bundle
-from tests.support.run_demo import collected_event_loops
+from tests.support.repository import ROOT
+from tests.support.run_demo import collected_event_loops, demo_command, read_until
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: a proxy there makes a machine without network of any machine
-
-
-@contextmanager
-def command(folder: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """The real command, running in `folder`."""
-    variables = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'serve'}", "TMPDIR": str(folder), **environment}
-    with subprocess.Popen(
-        [sys.executable, "-m", "demo", *arguments],
-        cwd=folder,
-        env=variables,
-        stdout=-1,
-        stderr=-1,
-        text=True,
-        preexec_fn=listen_to_interrupts,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    """The first line of stderr that matches; fails with all of it where the command ends before."""
-    assert process.stderr is not None
-    seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if match := re.search(pattern, line):
-            return match
-    pytest.fail(f"no line matches {pattern!r} in:\n{''.join(seen)}")
 
 
 def test_help_needs_no_gradio() -> None:
@@ -78,7 +45,7 @@ def test_a_start_that_cannot_work_is_refused(
     tmp_path: Path, arguments: list[str], environment: dict[str, str], code: int, message: str
 ) -> None:
     make_tiny_bundle(tmp_path / "tiny")
-    with command(tmp_path, *arguments, **environment) as process:
+    with demo_command(tmp_path, *arguments, **environment) as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (code, "")
     assert message in err
@@ -88,7 +55,7 @@ def test_a_start_that_cannot_work_is_refused(
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals, code: int) -> None:
     make_tiny_bundle(tmp_path / "artifacts" / "tiny")
-    with command(tmp_path) as process:
+    with demo_command(tmp_path) as process:
         url = read_until(process, r"tiny, fashion at (http://127\.0\.0\.1:\d+/)")[1]
         assert urllib.request.urlopen(url, timeout=20).status == 200
         process.send_signal(number)
@@ -101,7 +68,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals, code: 
 def test_without_a_network_the_page_goes_on_and_says_why_there_is_no_link(tmp_path: Path) -> None:
     make_tiny_bundle(tmp_path / "artifacts" / "tiny")
     offline = {"http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": "127.0.0.1", "HF_HOME": str(tmp_path / "hub")}
-    with command(tmp_path, "--share", **offline) as process:
+    with demo_command(tmp_path, "--share", **offline) as process:
         url = read_until(process, r"tiny, fashion at (http://\S+)")[1]
         read_until(process, "sign in as guest, password [-_A-Za-z0-9]{12}")
         started = time.monotonic()

@@ -22,7 +22,7 @@ from gansample import open_sampler
 from gansample.errors import BackendUnavailable, OutputError
 from gansample.latents import latents, slerp
 from gansample.outputs.metadata import read_metadata
-from tests.conftest import ROOT
+from tests.support.repository import ROOT
 
 FASHION = ROOT / "serve" / "gansample" / "bundles" / "fashion"
 

@@ -22,7 +22,7 @@ from export.variants.decisions import Decisions
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.bundle.seal import digest
 from gansample.bundle.spec import Spec
-from tests.conftest import ROOT
+from tests.support.repository import ROOT
 from tests.support.tiny_training import tiny_run
 
 GREY = Spec(name="grey", latent_size=12, height=8, width=8, channels=1)

@@ -11,7 +11,7 @@ from gansample.bundle.open import Bundle, open_bundle
 from gansample.errors import BackendUnavailable, UsageError
 from gansample.sampling.engine_choice import open_chosen
 from gansample.sampling.speed_cache import Speed, SpeedCache
-from tests.conftest import ROOT
+from tests.support.repository import ROOT
 
 pytest.importorskip("openvino", reason="NOT RUN: openvino is not installed")
 

@@ -13,7 +13,7 @@ from gansample import open_sampler
 from gansample.errors import UsageError
 from gansample.outputs.metadata import read_metadata
 from gansample.sampling.classes import class_word, labels_for, parse_classes
-from tests.conftest import Command
+from tests.support.processes import Command
 
 PETS = ("ant", "Bee", "cat, wild")
 

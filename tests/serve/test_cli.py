@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from gansample.outputs.metadata import read_metadata
-from tests.conftest import Command, listen_to_interrupts
+from tests.support.processes import Command, listen_to_interrupts
 
 
 def test_a_grid(gansample: Command, tiny_bundle: Path, tmp_path: Path) -> None:

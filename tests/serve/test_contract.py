@@ -10,8 +10,8 @@ from gansample import open_sampler
 from gansample.bundle.fidelity import GATES
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.types import Images
-from tests.conftest import ROOT
 from tests.support.make_tiny_bundle import make_tiny_bundle
+from tests.support.repository import ROOT
 
 BUNDLES = ("serve/gansample/bundles/fashion", "models/clothing", "models/signs")
 SEEDS = [0, 1, 2, 3, 41, 42, 1_000_003, 2**32 - 1, *range(500, 525)]

@@ -23,8 +23,8 @@ import pytest
 import yaml
 
 from gansample.http.server import DRAIN
-from tests.conftest import ROOT
 from tests.support.real_bindings import BINDINGS
+from tests.support.repository import ROOT
 from tests.support.run_service import free_port
 
 DEPLOY = ROOT / "deploy"

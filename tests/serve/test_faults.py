@@ -16,8 +16,8 @@ import pytest
 
 from gansample.bundle.seal import digest
 from gansample.outputs.metadata import read_metadata
-from tests.conftest import Command, listen_to_interrupts
 from tests.support.make_tiny_bundle import make_tiny_bundle
+from tests.support.processes import Command, listen_to_interrupts
 
 N = 150_000  # well over the two seconds after which a tar's journal speaks first, on a fast machine too
 LIMIT = 1 << 20

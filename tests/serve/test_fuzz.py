@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from gansample.bundle.open import MANIFEST
 from gansample.cli.gansample import app
 from gansample.errors import GansampleError
-from tests.conftest import ROOT
+from tests.support.repository import ROOT
 
 NUMBERS = ["-1", "0", "1", "3", "4294967295", "4294967296", "1e3", "0.5", "nan", "inf", "", "x", "²", "-"]
 SEEDS = ["0-3", "3-0", "1,1", "1,7", "1,,2", "4294967295", "0-4294967295", "a-b", "٣"]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from gansample.bundle.open import open_bundle
 from gansample.bundle.seal import KEY, sealed
 from gansample.bundle.signature import SIGNATURE, check_signature
-from tests.conftest import Command
+from tests.support.processes import Command
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # sigstore's own affair
 

@@ -13,7 +13,7 @@ from PIL import Image
 from gansample import open_sampler
 from gansample.outputs.metadata import read_metadata
 from gansample.types import Images
-from tests.conftest import Command
+from tests.support.processes import Command
 from tests.support.run_service import ENGINES, Service, code_of, running_service
 
 

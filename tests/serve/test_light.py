@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.repository import ROOT
 
 INSIDE_TRITON = "gansample.triton.model"  # imports what is there only in Triton's own Python
 BLOCKED = ("torch", "onnx", "gradio", "sklearn", "train", "export", "demo")

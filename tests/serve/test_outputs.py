@@ -17,7 +17,7 @@ from PIL import Image
 from gansample import open_sampler
 from gansample.outputs.metadata import read_metadata
 from gansample.types import Images
-from tests.conftest import Command
+from tests.support.processes import Command
 
 N = 70  # more than one batch, so that every stage of the pipeline has something to hand on
 

@@ -30,7 +30,7 @@ from gansample.ray.shards import ParquetShard
 from gansample.ray.store import Store
 from gansample.sampling.sampler import Engine
 from gansample.sampling.selection import Seeds
-from tests.conftest import Command
+from tests.support.processes import Command
 from tests.support.run_service import free_port
 
 pytestmark = pytest.mark.slow

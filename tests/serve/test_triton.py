@@ -21,8 +21,8 @@ from gansample.bundle.open import open_bundle
 from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError, OutputError
 from gansample.triton.repository import export_triton
-from tests.conftest import ROOT
 from tests.serve.test_gan_verify import rebuilt
+from tests.support.repository import ROOT
 from tests.support.run_service import free_port, running_service
 from tests.support.triton_server import Triton, command, need_triton, running_triton
 

@@ -1,8 +1,12 @@
-"""A real demo server for the demo's tests: the page, its guard and its queue on a free port of this machine."""
+"""The demo for its tests: in this process on a free port (`serve_demo`), or as the command (`demo_command`)."""
 
 import asyncio
 import contextlib
 import gc
+import os
+import re
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +15,16 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from demo.app import build_page
 from demo.bundle_store import BundleStore
 from demo.image_store import private_image_store
 from demo.launch import running
 from demo.limits import Limits, Rate
 from gansample.bundle.open import open_bundle
+from tests.support.processes import listen_to_interrupts
+from tests.support.repository import ROOT
 
 PLENTY = Rate(burst=10_000, per_second=1_000)
 GENEROUS = Limits(draws=PLENTY, all_draws=PLENTY, sign_ins=PLENTY, all_sign_ins=PLENTY)  # a suite is faster than people
@@ -39,6 +47,36 @@ def serve_demo(bundles: Sequence[Path], password: str | None = None, limits: Lim
             )
         yield Demo(url.rstrip("/"), image_store.folder)
     bundle_store.close()
+
+
+@contextmanager
+def demo_command(folder: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m demo`, running in `folder`; killed at the end of the block if it still runs."""
+    variables = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'serve'}", "TMPDIR": str(folder), **environment}
+    with subprocess.Popen(
+        [sys.executable, "-m", "demo", *arguments],
+        cwd=folder,
+        env=variables,
+        stdout=-1,
+        stderr=-1,
+        text=True,
+        preexec_fn=listen_to_interrupts,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    """Wait for a line of stderr that matches; fails with all of them if the command ends first."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if match := re.search(pattern, line):
+            return match
+    pytest.fail(f"no line matches {pattern!r} in:\n{''.join(seen)}")
 
 
 @contextmanager

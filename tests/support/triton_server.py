@@ -18,8 +18,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import ROOT
 from tests.support.real_bindings import BINDINGS
+from tests.support.repository import ROOT
 
 HOME = BINDINGS / "triton" / "pytriton" / "tritonserver"
 STUB = HOME / "python_backend_stubs" / f"{sys.version_info.major}.{sys.version_info.minor}" / "triton_python_backend_stub"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from tests.conftest import ROOT
+from tests.support.repository import ROOT
 from train.checkpoint import load_generator
 from train.cli import RESUME_OPTIONS, app
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import ROOT
 from tests.support.logs import logged
+from tests.support.repository import ROOT
 from train.data.load import load_data
 from train.data.request import DataRequest
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.repository import ROOT
 from train.config import Config
 
 PAGE = (ROOT / "docs/gan.md").read_text()
