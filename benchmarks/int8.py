@@ -83,7 +83,7 @@ def _steps(name: str, generator: ExportModel, model: Any = None, steps: Any = No
     if model is None:
         model, steps = tuned(generator, graph, _say)
     spec = generator.spec
-    z, label = latents(JUDGED, spec.latent_size, spec.distribution), cycled_labels(spec, len(JUDGED))
+    z, label = spec.latents(JUDGED), cycled_labels(spec, len(JUDGED))
     wanted = infer_unrounded(openvino_model.read(graph.debug_graph), z, label, "f32")
 
     def decibels(drawing: Any) -> float:

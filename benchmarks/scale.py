@@ -26,7 +26,6 @@ from benchmarks.service import CLIENTS, PORT, _memory, _output
 from gansample.bundle.open import open_bundle
 from gansample.bundle.seal import digest
 from gansample.cli import console
-from gansample.latents import LatentSpace
 from gansample.outputs.base import Batch, Job
 from gansample.outputs.metadata import picture_metadata
 from gansample.outputs.tar import members
@@ -189,7 +188,7 @@ def _bulk(bundle: Path, folder: Path, rounds: int) -> list[dict[str, Any]]:
 def _beside(bundle: Path) -> dict[str, float]:
     """What a core does for a picture when something else draws it: its latent, PNG, metadata, tar and digest."""
     with open_sampler(bundle, "onnxruntime") as sampler:
-        selection = Seeds([range(512)], LatentSpace(sampler.spec.latent_size, sampler.spec.distribution))
+        selection = Seeds([range(512)], sampler.spec.latent_space())
         job = Job(selection, sampler.spec, None, 1, picture_metadata(sampler.bundle, sampler.engine, {}))
         images = sampler.sample(range(512))
     times = []

@@ -125,7 +125,7 @@ def make_job(settings: DrawSettings, select: Select, sampler: Sampler, upscale: 
     spec = sampler.spec
     truncation = settings.truncation or None
     wanted = parse_classes(settings.label, spec.classes) if settings.label != EVERY_CLASS else None
-    selection = select(LatentSpace(spec.latent_size, spec.distribution, truncation))
+    selection = select(spec.latent_space(truncation))
     return Job(selection, spec, wanted, upscale, picture_metadata(sampler.bundle, sampler.engine, {"truncation": truncation}))
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from export.export_model import cycled_labels
 from gansample.bundle.spec import Spec
-from gansample.latents import latents
 from gansample.types import Runner
 
 
@@ -23,7 +22,7 @@ def measured_speed(runner: Runner, spec: Spec, seconds: float = 0.4) -> dict[str
 
 
 def images_per_second(runner: Runner, spec: Spec, batch: int, seconds: float) -> float:
-    z, label = latents(range(batch), spec.latent_size, spec.distribution), cycled_labels(spec, batch)
+    z, label = spec.latents(range(batch)), cycled_labels(spec, batch)
     for _ in range(2):  # the first runs allocate and settle
         runner.run(z, label)
     times: list[float] = []
@@ -37,7 +36,7 @@ def images_per_second(runner: Runner, spec: Spec, batch: int, seconds: float) ->
 
 def speedup(before: Runner, after: Runner, spec: Spec, batch: int = 64, seconds: float = 1.0) -> float:
     """How many times faster `after` draws. Both take turns and the best run of each counts: neighbours only ever add time."""
-    z, label = latents(range(batch), spec.latent_size, spec.distribution), cycled_labels(spec, batch)
+    z, label = spec.latents(range(batch)), cycled_labels(spec, batch)
     best = {before: float("inf"), after: float("inf")}
     for runner in best:
         runner.run(z, label)  # the first run allocates and settles

@@ -20,7 +20,6 @@ from export.graph.to_onnx import ExportedGraph, from_debug_graph
 from gansample.bundle.fidelity import GATES, compare
 from gansample.bundle.spec import Spec
 from gansample.errors import ParityError
-from gansample.latents import latents
 
 SEEDS = 256
 LARGE = 1024  # numbers; smaller tensors are not worth a node
@@ -67,7 +66,7 @@ def halved(graph: ExportedGraph, spec: Spec) -> ExportedGraph:
 
 def _receipt(trained: ExportModel, rounded: ExportModel) -> dict[str, Any]:
     spec = trained.spec
-    z, label = latents(range(SEEDS), spec.latent_size, spec.distribution), cycled_labels(spec, SEEDS)
+    z, label = spec.latents(range(SEEDS)), cycled_labels(spec, SEEDS)
     wanted, found = (render(generator.in_precision(torch.float64), z, label) for generator in (trained, rounded))
     fidelity = compare(found.images, wanted.images)
     if failures := GATES["fp16"].failures(fidelity):

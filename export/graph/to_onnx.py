@@ -13,7 +13,6 @@ from export.export_model import ExportModel, render
 from gansample.bundle import seal
 from gansample.bundle.spec import ONNX_METADATA_KEY, Spec
 from gansample.errors import ArtefactError
-from gansample.latents import latents
 
 # Old enough for the graph optimisers and GPU kernels of ONNX Runtime (which stop at Conv-21), new enough for torch.export.
 OPSET = 18
@@ -83,7 +82,7 @@ def _draws_different_pictures(generator: ExportModel) -> bool:
     """Whether two latents give two pictures; a generator that has collapsed is reported later, and better."""
     spec = generator.spec
     label = np.zeros(2, np.int64) if spec.classes is not None else None
-    first, second = render(generator, latents(range(2), spec.latent_size, spec.distribution), label).unrounded
+    first, second = render(generator, spec.latents(range(2)), label).unrounded
     return not np.array_equal(first, second)
 
 

@@ -66,7 +66,7 @@ def render_reference(generator: ExportModel, seeds: range = range(SEEDS), featur
     started = time.perf_counter()
     # The floor needs other latents, and float32 is the torch that people compare with.
     others = range(seeds.stop, seeds.stop + len(seeds))
-    floor = render(generator32, latents(others, spec.latent_size, spec.distribution), cycled_labels(spec, len(others)))
+    floor = render(generator32, spec.latents(others), cycled_labels(spec, len(others)))
     rate = len(others) / (time.perf_counter() - started)
     few = slice(0, min(NOISE, len(seeds)))
     float32 = render(generator32, z[few], label[few] if label is not None else None)
@@ -92,7 +92,7 @@ def judged_latents(spec: Spec, seeds: range) -> tuple[npt.NDArray[np.float32], d
     tails         normal latents stretched until their largest component is 3 … 5; corners of the cube for uniform ones.
     truncated t   every component within ±t; normal latents only.
     """
-    plain = latents(seeds, spec.latent_size, spec.distribution)
+    plain = spec.latents(seeds)
     few = range(seeds.start, seeds.start + min(STRESSED, len(seeds)))
     if spec.distribution == "normal":
         largest = np.abs(plain[: len(few)]).max(axis=1, keepdims=True)

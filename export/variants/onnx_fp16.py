@@ -19,7 +19,6 @@ from export.variants.onnx_fp32 import open_unrounded
 from export.variants.trt_operators import TABLE_VERSION, trt_obstacles
 from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.spec import Spec
-from gansample.latents import latents
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 
 NAME = "onnx-fp16"
@@ -69,7 +68,7 @@ def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVarian
 
 def _file_agrees(file: bytes, emulator: HalfEmulator, spec: Spec) -> Fidelity:
     """The very file that ships, run here as ONNX Runtime can, beside its emulation."""
-    z = latents(range(FILE_LATENTS), spec.latent_size, spec.distribution)
+    z = spec.latents(range(FILE_LATENTS))
     label = cycled_labels(spec, FILE_LATENTS)
     with OnnxRuntimeRunner(file, spec, source=FILE, variant=NAME) as runner, emulator:
         return compare(runner.run(z, label), emulator.run(z, label))

@@ -26,7 +26,6 @@ from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
 from export.variants.decisions import KEEP_FLOAT
 from gansample.bundle.fidelity import GATES, psnr_db
-from gansample.latents import latents
 from gansample.runtimes.openvino_cpu import HINTS, OpenVinoRunner
 from gansample.types import Labels, Latents
 
@@ -85,7 +84,7 @@ def tuned(
     # Tails take part, so that ranges reach as far as they do.
     z, conditions = judged_latents(generator.spec, CALIBRATION_SEEDS[:CALIBRATED_ON])
     z, label = z[: conditions["tails"].stop], None
-    tested = latents(CALIBRATION_SEEDS[-64:], generator.spec.latent_size, generator.spec.distribution)
+    tested = generator.spec.latents(CALIBRATION_SEEDS[-64:])
     if generator.spec.classes is not None:
         label = cycled_labels(generator.spec, len(z))
     tested_label = label[:64] if label is not None else None

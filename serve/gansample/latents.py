@@ -81,7 +81,7 @@ class LatentSpace:
     def __post_init__(self) -> None:
         check_space(self.distribution, self.truncation)
 
-    def of(self, seeds: Iterable[int]) -> Float32:
+    def from_seeds(self, seeds: Iterable[int]) -> Float32:
         """The latents of `seeds`, float32 (N, size)."""
         return latents(seeds, self.size, self.distribution, self.truncation)
 

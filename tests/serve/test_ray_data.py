@@ -22,7 +22,6 @@ from PIL import Image
 from pyarrow import parquet
 
 from gansample import open_sampler
-from gansample.latents import LatentSpace
 from gansample.outputs.base import Job
 from gansample.outputs.metadata import picture_metadata
 from gansample.outputs.pipeline import draw_into
@@ -127,7 +126,7 @@ def test_a_parquet_shard_is_a_table_of_pictures(tmp_path: Path) -> None:
     about = json.loads((tmp_path / "pictures.json").read_text())["identity"]
     with open_sampler("fashion", "onnxruntime") as sampler:
         made = picture_metadata(sampler.bundle, Engine(about["backend"], about["variant"], why=""), {})
-        space = LatentSpace(sampler.spec.latent_size, sampler.spec.distribution)
+        space = sampler.spec.latent_space()
         here = ParquetShard(range(200))
         draw_into(here, Job(Seeds([range(300)], space), sampler.spec, (8, 4), 1, made), sampler, batch=33)
     assert (tmp_path / "pictures-000000.parquet").read_bytes() == here.data, "whoever draws it, in batches of any size"

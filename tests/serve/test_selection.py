@@ -63,7 +63,7 @@ def test_a_walk_meets_its_seeds_and_keeps_to_the_shell() -> None:
     walk = Walk.parse("1,7,42", 10, loop=False, space=space)
     z = walk.latents(range(len(walk)))
     assert len(walk) == 21
-    assert np.array_equal(z[[0, 10, 20]], space.of([1, 7, 42]))
+    assert np.array_equal(z[[0, 10, 20]], space.from_seeds([1, 7, 42]))
     norms = np.linalg.norm(z, axis=1)
     assert norms.min() > 0.9 * norms[[0, 10, 20]].min()
     steps = np.linalg.norm(np.diff(z, axis=0), axis=1)
@@ -80,7 +80,7 @@ def test_a_loop_ends_one_step_before_its_start() -> None:
 def test_variations_are_as_likely_as_any_picture() -> None:
     space = LatentSpace(64)
     around = Around(centre=7, radius=0.5, first=0, n=2000, space=space)
-    z, centre = around.latents(range(2000)), space.of([7])[0]
+    z, centre = around.latents(range(2000)), space.from_seeds([7])[0]
     offsets = (z - np.sqrt(0.75) * centre) / 0.5
     assert abs(offsets.mean()) < 0.02
     assert abs(offsets.std() - 1) < 0.02
@@ -93,7 +93,7 @@ def test_a_long_sum_still_fits_into_a_tar() -> None:
 
 
 def test_zero_is_a_seed_like_any_other() -> None:
-    assert np.array_equal(Which(around=0, radius=1e-9, n=1).selection(NORMAL).latents([0]), NORMAL.of([0]))
+    assert np.array_equal(Which(around=0, radius=1e-9, n=1).selection(NORMAL).latents([0]), NORMAL.from_seeds([0]))
 
 
 def test_more_variations_begin_with_the_same_ones() -> None:
@@ -104,7 +104,7 @@ def test_more_variations_begin_with_the_same_ones() -> None:
 def test_a_sum_is_brought_back_to_the_shell() -> None:
     (z,) = Mix.parse("3+9-4", NORMAL).latents([0])
     assert np.isclose(np.linalg.norm(z), 4)
-    a, b, c = NORMAL.of([3, 9, 4])
+    a, b, c = NORMAL.from_seeds([3, 9, 4])
     assert np.allclose(z, (a + b - c) * 4 / np.linalg.norm(a + b - c), atol=1e-6)
     assert np.abs(Mix.parse("3+9+4", UNIFORM).latents([0])).max() <= 1
 

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from gansample.bundle.fidelity import GATES, Fidelity, compare
 from gansample.bundle.open import GOLDENS, Bundle
 from gansample.errors import ArtefactError, ParityError
-from gansample.latents import latents
 from gansample.types import Images, Labels, Latents, Runner
 
 
@@ -35,7 +34,7 @@ def read_goldens(bundle: Bundle) -> Goldens:
         raise ArtefactError(f"{source} cannot be read ({error})", "export again") from None
     if images.shape != (len(seeds), spec.height, spec.width, spec.channels) or images.dtype != np.uint8 or not len(seeds):
         raise ArtefactError(f"{source} holds {images.dtype} {images.shape}, which does not fit the spec", "export again")
-    z = latents((int(seed) for seed in seeds), spec.latent_size, spec.distribution)
+    z = spec.latents(int(seed) for seed in seeds)
     return Goldens(seeds.astype(np.int64), z, label.astype(np.int64) if spec.classes is not None else None, images)
 
 

@@ -1,11 +1,13 @@
-"""What a generator is, to everyone who only wants to draw with it: the words of `bundle.json` and of the ONNX metadata."""
+"""What a generator is to whoever draws with it: the fields of `bundle.json` and of the ONNX metadata."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from gansample.errors import ArtefactError
+from gansample.latents import LatentSpace, latents
+from gansample.types import Latents
 
 SCHEMA = 1
 ONNX_METADATA_KEY = "gansample.spec"
@@ -18,7 +20,7 @@ Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """A generator's face.
+    """What a generator takes and gives.
 
     `z` float32 (N, latent_size) [+ `label` int64 (N,)] -> `images` uint8 (N, height, width, channels).
     """
@@ -35,6 +37,14 @@ class Spec:
     """Class names, index = label; None for an unconditional generator."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where it came from: checkpoint digest, training configuration, data fingerprint, tool versions."""
+
+    def latents(self, seeds: Iterable[int], truncation: float | None = None) -> Latents:
+        """The latents of `seeds`, float32 (N, latent_size); errors as `gansample.latents.latents`."""
+        return latents(seeds, self.latent_size, self.distribution, truncation)
+
+    def latent_space(self, truncation: float | None = None) -> LatentSpace:
+        """Where its latents live. Raises UsageError for a truncation that is too small, or with nothing to cut."""
+        return LatentSpace(self.latent_size, self.distribution, truncation)
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -81,7 +81,6 @@ def draw(
     from gansample.bundle.open import open_bundle
     from gansample.cli.log import log_to_stderr
     from gansample.cli.progress import Progress
-    from gansample.latents import LatentSpace
     from gansample.outputs.base import Job
     from gansample.outputs.metadata import picture_metadata
     from gansample.outputs.open import open_output
@@ -92,7 +91,7 @@ def draw(
 
     model = open_bundle(bundle)
     spec = model.spec
-    selection = which.selection(LatentSpace(spec.latent_size, spec.distribution, truncation))
+    selection = which.selection(spec.latent_space(truncation))
     wanted = parse_classes(of_class, spec.classes) if of_class is not None else None
     output = open_output(out, form)
     begun = output.begun() or {}  # what is gone on with is drawn by the engine that began it

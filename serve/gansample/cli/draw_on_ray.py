@@ -40,7 +40,6 @@ def draw_on_cluster(
     """
     from gansample.bundle.open import open_bundle
     from gansample.cli.progress import Progress
-    from gansample.latents import LatentSpace
     from gansample.outputs.base import Job
     from gansample.outputs.metadata import picture_metadata
     from gansample.outputs.tar import check_seeds
@@ -58,7 +57,7 @@ def draw_on_cluster(
         raise UsageError(f"{out} is no .tar and no .parquet", "--ray writes shards of those: name one, or leave --ray out")
     model = open_bundle(bundle)
     spec, threads, size = model.spec, threads or 1, shard or SHARD
-    selection = which.selection(LatentSpace(spec.latent_size, spec.distribution, truncation))
+    selection = which.selection(spec.latent_space(truncation))
     check_seeds(selection)
     wanted = parse_classes(of_class, spec.classes) if of_class is not None else None
 

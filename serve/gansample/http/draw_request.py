@@ -8,7 +8,6 @@ from gansample.errors import UsageError
 from gansample.http.errors import ApiError
 from gansample.http.models import Model
 from gansample.http.settings import Settings
-from gansample.latents import LatentSpace
 from gansample.outputs.base import Job
 from gansample.sampling.classes import parse_classes
 from gansample.sampling.selection import Seeds
@@ -29,7 +28,7 @@ class DrawRequest:
             raise ApiError(413, f"{count:,} pictures in one request, at most {settings.max_pictures:,}", param="n")
         if (pixels := count * spec.height * spec.width) > settings.max_pixels:
             raise ApiError(413, f"{pixels:,} pixels in one request, at most {settings.max_pixels:,}", param="n")
-        space = _checked("truncation", lambda: LatentSpace(spec.latent_size, spec.distribution, truncation))
+        space = _checked("truncation", lambda: spec.latent_space(truncation))
         wanted = _checked("class", lambda: parse_classes(of_class, spec.classes)) if of_class is not None else None
         self.job = Job(Seeds(spans, space), spec, wanted, 1, model.about(truncation))
         self.positions = range(count)

@@ -11,7 +11,6 @@ import numpy as np
 
 from gansample.bundle.spec import Spec
 from gansample.errors import ParityError
-from gansample.latents import latents
 from gansample.types import Images, Labels, Latents
 
 MAX_BATCH = 256  # more gains nothing on any GPU we know of; larger requests are drawn in parts
@@ -38,7 +37,7 @@ def prove_lane(plain: Draw, recorded: Callable[[], Draw], spec: Spec, n: int, ba
 
     recorded  makes the recording, after the plain runs, and gives its drawing function.
     """
-    pair = [latents(range(first, first + n), spec.latent_size, spec.distribution) for first in (0, n)]
+    pair = [spec.latents(range(first, first + n)) for first in (0, n)]
     label = np.zeros(n, np.int64) if spec.classes is not None else None
     expected = [plain(z, label) for z in pair]
     if np.array_equal(expected[0], expected[1]):

@@ -154,11 +154,9 @@ def _measure_missing(bundle: Bundle, candidates: list[Candidate], cache: SpeedCa
 def _measure(bundle: Bundle, candidate: Candidate, threads: int | None) -> Speed:
     import numpy as np
 
-    from gansample.latents import latents
-
     started = time.perf_counter()
     with open_runner(bundle, candidate.backend, candidate.variant, threads) as runner:
-        z = latents(range(MEASURED_BATCH), bundle.spec.latent_size, bundle.spec.distribution)
+        z = bundle.spec.latents(range(MEASURED_BATCH))
         label = np.zeros(MEASURED_BATCH, np.int64) if bundle.spec.classes is not None else None
         runner.run(z, label)
         opened = time.perf_counter()

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, UsageError
-from gansample.latents import latents
 from gansample.sampling.classes import labels_for
 from gansample.types import Images, Runner
 
@@ -121,7 +120,7 @@ class Sampler:
             raise UsageError(f"batch is {batch}", "it must be at least 1")
         seed_stream, label_stream = iter(seeds), iter(labels) if labels is not None else None
         while chunk := list(islice(seed_stream, batch)):
-            z = latents(chunk, self.spec.latent_size, self.spec.distribution, truncation)
+            z = self.spec.latents(chunk, truncation)
             yield self.draw(z, self._labels(label_stream, chunk))
 
     def draw(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None) -> Images:

@@ -59,7 +59,7 @@ class Seeds:
         return self.spans[which][position - self._ends[which]]  # counted from the span's end, so negative
 
     def latents(self, positions: Sequence[int]) -> Float32:
-        return self.space.of(self.seeds(positions))
+        return self.space.from_seeds(self.seeds(positions))
 
     def seeds(self, positions: Sequence[int]) -> list[int]:
         return [self.seed(position) for position in positions]
@@ -108,7 +108,7 @@ class Walk:
         rows = np.empty((len(positions), self.space.size), np.float32)
         for row, position in zip(rows, positions, strict=True):
             leg, frame = divmod(position, self.frames)
-            a, b = self.space.of([self.keys[leg], self.keys[(leg + 1) % len(self.keys)]])
+            a, b = self.space.from_seeds([self.keys[leg], self.keys[(leg + 1) % len(self.keys)]])
             row[:] = self.space.between(a, b, frame / self.frames) if frame else a
         return rows
 
@@ -146,8 +146,8 @@ class Around:
         return self.n
 
     def latents(self, positions: Sequence[int]) -> Float32:
-        noise = self.space.of([(self.centre + 1 + self.first + position) % SEED_END for position in positions])
-        return self.space.near(self.space.of([self.centre])[0], noise, self.radius)
+        noise = self.space.from_seeds([(self.centre + 1 + self.first + position) % SEED_END for position in positions])
+        return self.space.near(self.space.from_seeds([self.centre])[0], noise, self.radius)
 
     def seeds(self, positions: Sequence[int]) -> list[int]:
         return [self.centre] * len(positions)
@@ -185,7 +185,7 @@ class Mix:
         return len(self.sums)
 
     def latents(self, positions: Sequence[int]) -> Float32:
-        rows = [self.space.sum(self.space.of(self.sums[position]), self.signs[position]) for position in positions]
+        rows = [self.space.sum(self.space.from_seeds(self.sums[position]), self.signs[position]) for position in positions]
         return np.stack(rows) if rows else np.empty((0, self.space.size), np.float32)
 
     def seeds(self, positions: Sequence[int]) -> list[int]:

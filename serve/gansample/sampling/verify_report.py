@@ -18,7 +18,6 @@ import numpy as np
 from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.open import Bundle
 from gansample.errors import BackendUnavailable, GansampleError
-from gansample.latents import latents
 from gansample.runtimes.backends import BACKEND_OF, GPU_BACKENDS
 from gansample.runtimes.base import run_batched
 from gansample.runtimes.cuda_device import Cuda, require_gpu
@@ -61,7 +60,7 @@ class Measurement:
 def measure(bundle: Bundle, checks: Iterable[Check], threads: int | None = None) -> Iterator[Measurement]:
     """Measure every check that passed. A distance beyond the gate, or any error, turns its verdict into FAIL."""
     n, spec = max(BATCHES.values()), bundle.spec
-    z = latents(range(FIRST_SEED, FIRST_SEED + n), spec.latent_size, spec.distribution)
+    z = spec.latents(range(FIRST_SEED, FIRST_SEED + n))
     label = np.arange(n) % len(spec.classes) if spec.classes is not None else None
     with open_runner(bundle, "onnxruntime", bundle.variant("onnx-fp32"), threads) as reference:
         expected = Expected(z, label, run_batched(reference.run, z, label, 64))

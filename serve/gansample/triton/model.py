@@ -10,7 +10,7 @@ import numpy as np
 import triton_python_backend_utils as pb  # Triton's own, there only inside of it
 
 from gansample.bundle.open import open_bundle
-from gansample.latents import SEED_END, latents
+from gansample.latents import SEED_END
 from gansample.sampling.open_verified import open_verified
 
 
@@ -34,7 +34,7 @@ class TritonPythonModel:
                 answers[place] = pb.InferenceResponse(output_tensors=[], error=refusal)
         if together:
             seeds = np.concatenate([seeds for _, seeds, _ in together])
-            z = latents([int(seed) for seed in seeds], self._spec.latent_size, self._spec.distribution)
+            z = self._spec.latents([int(seed) for seed in seeds])
             label = np.concatenate([label for _, _, label in together]) if self._spec.classes is not None else None
             images = self._sampler.draw(z, label)
             start = 0

@@ -17,7 +17,7 @@ import gansample
 from gansample.http.errors import ApiError
 from gansample.http.models import Model, Models
 from gansample.http.settings import Settings
-from gansample.latents import SEED_END, latents
+from gansample.latents import SEED_END
 from gansample.types import Images, Labels, Latents
 
 LENGTH = "Inference-Header-Content-Length"
@@ -149,7 +149,7 @@ def _checked(model: Model, inputs: dict[str, npt.NDArray[Any]], settings: Settin
         seeds = inputs["seed"].reshape(-1)
         if len(seeds) != n or given.dtype.kind != "i" or not ((seeds >= 0) & (seeds < SEED_END)).all():
             raise ApiError(422, f"seed is INT64 (N, 1), each in 0..{SEED_END - 1}", param="seed")
-        z = latents([int(seed) for seed in seeds], spec.latent_size, spec.distribution)
+        z = spec.latents([int(seed) for seed in seeds])
         return z, label if label is not None or classes is None else (seeds % classes).astype(np.int64)
     if given.ndim != 2 or given.shape[1] != spec.latent_size or given.dtype.kind != "f" or not np.isfinite(given).all():
         raise ApiError(422, f"z is FP32 (N, {spec.latent_size}), every component finite", param="z")
