@@ -1,5 +1,6 @@
 """The HTTP service answers with the pictures of the command line, and refuses with one envelope."""
 
+import asyncio
 import base64
 import io
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ import pytest
 from PIL import Image
 
 from gansample import open_sampler
+from gansample.bundle.open import open_bundle
+from gansample.http.app import create_app
+from gansample.http.models import Models
+from gansample.http.settings import Settings
 from gansample.outputs.metadata import read_metadata
 from gansample.types import Images
 from tests.support.processes import Command
@@ -137,6 +142,25 @@ def test_models_say_what_runs_and_why(client: httpx.Client) -> None:
         "variant": "onnx-fp32",
         "why": "the only exact one that can run here",
     }
+
+
+def test_the_reason_for_an_engine_changes_neither_bytes_nor_etag(tiny_bundle: Path) -> None:
+    """The engine is the same whether it was chosen or named."""
+
+    async def fetched(backend: str) -> tuple[str, list[tuple[str, bytes]]]:
+        settings = Settings(backend=backend)
+        models = Models({"tiny": open_bundle(tiny_bundle)}, settings)
+        transport = httpx.ASGITransport(create_app(models, settings))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            why = (await client.get("/v1/models/tiny")).json()["engine"]["why"]
+            paths = ("/v1/images/7.png", "/v1/images/7.webp", "/v1/images?seeds=0-3")
+            answers = [await client.get(path) for path in paths]
+        models.close()
+        return why, [(answer.headers["etag"], answer.content) for answer in answers]
+
+    chosen, named = asyncio.run(fetched("auto")), asyncio.run(fetched("onnxruntime"))
+    assert chosen[0] != named[0]
+    assert chosen[1] == named[1]
 
 
 def test_health_and_metrics(client: httpx.Client) -> None:

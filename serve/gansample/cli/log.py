@@ -14,7 +14,7 @@ class _PrintOnStderr(logging.Handler):
         self._program = program
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"{self._program}: {record.getMessage()}", file=sys.stderr, flush=True)
+        print(f"{self._program}: {self.format(record)}", file=sys.stderr, flush=True)
 
 
 def log_to_stderr(program: str, quiet: bool = False) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gansample.bundle.open import Bundle, open_bundle
+from gansample.cli.log import log_to_stderr
 from gansample.errors import BackendUnavailable, UsageError
 from gansample.system.token_file import read_secret
 
@@ -30,6 +31,7 @@ def run_service(
         from gansample.http.settings import Settings
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"{error.name} is not installed", "pip install 'gansample[serve]'") from None
+    log_to_stderr("serve")
     token = read_secret(token_file, "the token") if token_file is not None else os.environ.get(TOKEN) or None
     settings = Settings(token=token, **wishes)
     listener = listen(host, port)  # before anything slow, so that a taken port is reported at once

@@ -1,8 +1,7 @@
 """Every error leaves as one JSON envelope: {"error": {"code", "message", "param", "request_id"}}."""
 
+import logging
 import math
-import sys
-import traceback
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -11,6 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from gansample.errors import ArtefactError, BackendUnavailable, GansampleError, UsageError
+
+logger = logging.getLogger(__name__)
 
 _CODES = {
     400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 406: "not_acceptable",
@@ -64,7 +65,7 @@ def from_library(error: GansampleError) -> ApiError:
     """
     if isinstance(error, UsageError):
         return ApiError(422, str(error))
-    print(f"serve: {error}", file=sys.stderr)
+    logger.error("%s", error)
     if isinstance(error, BackendUnavailable | ArtefactError):
         return ApiError(503, "this model is unavailable at the moment; the service's log has the reason")
     return ApiError(500, "drawing failed; the service's log has the reason")
@@ -101,5 +102,5 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
-        traceback.print_exception(error, file=sys.stderr)
+        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return error_response(ApiError(500, "something went wrong; the log has it under this request_id"), id_of(request))

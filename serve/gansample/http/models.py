@@ -6,7 +6,7 @@ new one passes.
 
 import asyncio
 import contextlib
-import sys
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +23,8 @@ from gansample.http.settings import Settings
 from gansample.outputs.metadata import picture_metadata
 from gansample.sampling.open_verified import open_verified
 from gansample.sampling.sampler import Engine
+
+logger = logging.getLogger(__name__)
 
 Stamp = tuple[int, int, int]
 
@@ -103,11 +105,11 @@ class Models:
             fresh = await asyncio.to_thread(self._load, name, old.bundle.path, self._settings)
         except GansampleError as error:
             self.reloads["refused"] += 1
-            print(f"serve: {name} is not replaced: {error}", file=sys.stderr, flush=True)
+            logger.error("%s is not replaced: %s", name, error)
             return
         self._models[name] = fresh
         self.reloads["done"] += 1
-        print(f"serve: {name} is now {fresh.bundle.sha256[:12]}", file=sys.stderr, flush=True)
+        logger.info("%s is now %s", name, fresh.bundle.sha256[:12])
         await asyncio.to_thread(old.close)
 
     def close(self) -> None:

@@ -6,7 +6,6 @@ pictures under another's name, which a rolling update could not promise.
 """
 
 import logging
-import sys
 import threading
 import time
 from pathlib import Path
@@ -21,6 +20,8 @@ from gansample.ray.connect import is_external_cluster
 from gansample.ray.engine import START_TIMEOUT, actor_resources, choose_engine
 from gansample.ray.inference_engine import RayInferenceEngine
 from gansample.ray.replica import Replica
+
+logger = logging.getLogger(__name__)
 
 BATCH_SECONDS = 0.05  # a batch takes about this long, so a request waits no longer before its own batch
 MAX_BATCH = 256
@@ -127,4 +128,4 @@ class _Close:
         try:
             self._serve.delete(self._application, _blocking=False)
         except Exception as error:  # the cluster is gone already
-            print(f"serve: {self._application} could not be deleted ({type(error).__name__})", file=sys.stderr)
+            logger.warning("%s could not be deleted (%s)", self._application, type(error).__name__)
