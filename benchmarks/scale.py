@@ -24,13 +24,7 @@ import typer
 from benchmarks.machine import machine
 from benchmarks.service import CLIENTS, PORT, _memory, _output
 from gansample.bundle.open import open_bundle
-from gansample.bundle.seal import digest
 from gansample.cli import console
-from gansample.outputs.base import Batch, Job
-from gansample.outputs.metadata import picture_metadata
-from gansample.outputs.tar import members
-from gansample.sampling.sampler import open_sampler
-from gansample.sampling.selection import Seeds
 from gansample.system.atomic import write_atomic
 from gansample.triton.repository import export_triton
 
@@ -38,10 +32,6 @@ RESULT = Path(__file__).parent / "results" / "scale-cpu.json"
 PAGE = Path("docs/scale.md")
 PATIENCE = 120.0
 FEW, MANY, SHARD = 4_000, 24_000, 1_000
-# What the estimate assumes and nothing here measured: an H100 (SXM) by NVIDIA's data sheet and how much of it convolutions
-# reach, the cores that large clouds give with each, what they ask for, and an object store's share for one customer.
-PICTURES, GPUS, CORES_A_GPU, DOLLARS_AN_HOUR = 1_000_000_000, 100, 16, 3.0
-GPU_FLOPS, GPU_SHARE, FLOP, STORE_BYTES = 67e12, 0.25, 0.209e9, 10e9
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -50,7 +40,6 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def bench(
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     seconds: Annotated[float, typer.Option(min=1, help="Of load, each time.")] = 6,
-    beside: Annotated[bool, typer.Option("--beside", help="Only what a core does beside drawing; the rest stays.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
 ) -> None:
     """Requests a second and memory of each way of serving; pictures a second of each way of drawing very many."""
@@ -60,22 +49,17 @@ def bench(
         folder = Path(name)
         prepare(folder, None)
         bundle = folder / "bundle"
-        document: dict[str, Any]
-        if beside:
-            document = {**json.loads(RESULT.read_text()), "beside": _beside(bundle)}
-        else:
-            serving, not_run = _serving(bundle, folder, rounds, seconds)
-            document = {
-                "machine": machine(),
-                "rounds": rounds,
-                "serving": serving,
-                "bulk": _bulk(bundle, folder, rounds),
-                "beside": _beside(bundle),
-                "not_run": not_run,
-            }
+        serving, not_run = _serving(bundle, folder, rounds, seconds)
+        document: dict[str, Any] = {
+            "machine": machine(),
+            "rounds": rounds,
+            "serving": serving,
+            "bulk": _bulk(bundle, folder, rounds),
+            "not_run": not_run,
+        }
     write_atomic(RESULT, (json.dumps(document, indent=1) + "\n").encode())
     write_page()
-    print(serving_table(document), bulk_table(document), estimate(document), sep="\n\n")
+    print(serving_table(document), bulk_table(document), sep="\n\n")
 
 
 def _serving(bundle: Path, folder: Path, rounds: int, seconds: float) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -185,21 +169,6 @@ def _bulk(bundle: Path, folder: Path, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _beside(bundle: Path) -> dict[str, float]:
-    """What a core does for a picture when something else draws it: its latent, PNG, metadata, tar and digest."""
-    with open_sampler(bundle, "onnxruntime") as sampler:
-        selection = Seeds([range(512)], sampler.spec.latent_space())
-        job = Job(selection, sampler.spec, None, 1, picture_metadata(sampler.bundle, sampler.engine, {}))
-        images = sampler.sample(range(512))
-    times = []
-    for _ in range(9):
-        started = time.perf_counter()
-        selection.latents(range(512))
-        digest(b"".join(members(job, Batch(range(512), images, None))))
-        times.append(time.perf_counter() - started)
-    return {"pictures_a_second_a_core": round(len(images) / statistics.median(times), 1)}
-
-
 def serving_table(document: Mapping[str, Any]) -> str:
     kinds = {"ours": "PNG", "v2": "raw pixels, v2"}
     lines = [
@@ -229,41 +198,12 @@ def bulk_table(document: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def estimate(document: Mapping[str, Any]) -> str:
-    """For 10⁹ pictures, from these figures and the assumptions above."""
-    core = document["beside"]["pictures_a_second_a_core"]
-    size = document["bulk"][0]["bytes_a_picture"]
-    drawing, cores = GPU_FLOPS * GPU_SHARE / FLOP, core * CORES_A_GPU
-    writing = STORE_BYTES / size
-    rates = {"drawing": GPUS * drawing, "the cores beside the GPUs": GPUS * cores, "writing": writing}
-    first = min(rates, key=lambda name: rates[name])
-    hours = {name: PICTURES / rate / 3600 for name, rate in rates.items()}
-    dollars = GPUS * hours[first] * DOLLARS_AN_HOUR
-    share = f"{GPU_SHARE:.0%} of an H100's {GPU_FLOPS / 1e12:.0f} float32 TFLOPS at {FLOP / 1e9:.3f} GFLOP a picture"
-    held = {name: f"{rate:,.0f} | {60 * hours[name]:.1f} min" for name, rate in rates.items()}
-    beside = f"latents, PNG, tar, digests: {CORES_A_GPU} cores beside each GPU"
-    stored = f"writing {PICTURES * size / 1e12:.1f} TB, {size:,} bytes a picture"
-    store = f"size measured; assumed: a store that takes {STORE_BYTES / 1e9:.0f} GB/s in all"
-    price = f"${dollars:,.0f} at an assumed ${DOLLARS_AN_HOUR:.0f} an hour for a GPU with its cores"
-    lines = [
-        f"| 10⁹ pictures of DCGAN-64 on {GPUS} GPUs | pictures/s | alone it would take | from |",
-        "|---|---:|---:|---|",
-        f"| drawing | {held['drawing']} | NOT RUN; assumed: {share} |",
-        f"| {beside} | {held['the cores beside the GPUs']} | measured here: {core:,.0f} a core |",
-        f"| {stored} | {held['writing']} | {store} |",
-        "",
-        f"The first bottleneck is **{first}**: {60 * hours[first]:.0f} minutes, {PICTURES // 10_000:,} shards, {price};",
-        f"starting ({document['bulk'][2]['before']:.0f} s here) comes on top.",
-    ]
-    return "\n".join(lines)
-
-
 def rendered(page: str) -> str:
     """docs/scale.md with its tables from the file."""
     from benchmarks.readme import replaced
 
     document = json.loads(RESULT.read_text())
-    for name, table in (("serving", serving_table), ("bulk", bulk_table), ("estimate", estimate)):
+    for name, table in (("serving", serving_table), ("bulk", bulk_table)):
         page = replaced(page, name, table(document))
     return page
 
