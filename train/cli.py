@@ -40,7 +40,7 @@ def train(
         str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a folder, .tar, .zip, .npz or IDX file of pictures.")
     ] = "digits",
     image_size: Annotated[int, typer.Option(help="Side of the generated pictures in pixels: 16, 28, 32, 64, 128 …")] = 32,
-    conditional: Annotated[bool, typer.Option("--conditional", help="Learn to generate the class that is asked for.")] = False,
+    conditional: Annotated[bool, typer.Option("--conditional", help="Learn to generate a requested class.")] = False,
     preset: Annotated[str, typer.Option(help="modern, or classic: every well-known training tip taken literally.")] = "modern",
     seed: Annotated[int, typer.Option(help="Seed of everything random. The same seed gives the same weights.")] = 0,
     images: Annotated[int | None, typer.Option(help="Real pictures to show before training ends.")] = None,

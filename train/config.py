@@ -29,7 +29,7 @@ class Config:
     image_size: int = 32
     """Height and width, pixels: from 4 to 7 times a power of `stride` (16, 28, 32, 64, 128 …)."""
     conditional: bool = False
-    """Draw what is asked for: G gets the class beside z, D judges picture and class together."""
+    """Generate a requested class: G gets the class beside z, D scores picture and class together."""
     class_embedding: int = 32
     """Numbers that stand for a class where it enters G."""
     x_flip: bool = False

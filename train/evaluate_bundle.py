@@ -79,7 +79,7 @@ def _size(channels: int, height: int, width: int) -> str:
 
 
 def _draw(sampler: Sampler, data: DataSet, count: int) -> tuple[Tensor, Tensor | None]:
-    """Pictures uint8 (count, C, H, W) and the class requested for each, int64 (count,), where the data know what it looks like.
+    """Pictures uint8 (count, C, H, W) and the class requested for each, int64 (count,), where the data have classes.
 
     The seeds and the classes requested for are those of training's last score.
     """

@@ -24,7 +24,7 @@ WORTH_IT = 0.9  # of float32's time: a gain smaller than noise is no reason to r
 def resolve_config(config: Config, data: DataSet, group: ProcessGroup) -> Config:
     """`config` without any "auto": device, threads and precision as this machine runs them best.
 
-    The first process decides for all. Raises BackendUnavailable where a GPU is asked for and there is none.
+    The first process decides for all. Raises BackendUnavailable where a GPU is required and there is none.
     """
     config = replace(config, device=device_for(config), threads=config.threads or len(os.sched_getaffinity(0)))
     make_reproducible(config)

@@ -44,7 +44,7 @@ def test_a_folder_is_walked_whatever_lies_in_it(tmp_path: Path) -> None:
     assert len(data.images) + len(data.held_out_images) == 20 + 3
     assert data.skipped == (Skipped(name="gone.png", reason="cannot be read (No such file or directory)"),)
     assert notes == [
-        "5 other files are no pictures and stay out",
+        "5 other files are no pictures and are ignored",
         "1 of 24 pictures is skipped: gone.png: cannot be read (No such file or directory)",
     ]
 

@@ -22,7 +22,7 @@ _LABEL_COLUMNS = ("label", "class", "category", "labels", "class_name", "target"
 def label(collection: Collection, names: list[str], request: DataRequest) -> Collection:
     """The pictures called `names` with the classes that their folders or the labels file give them.
 
-    Where classes are asked for, pictures without one are left out with a note; elsewhere one such picture means that the
+    Where classes are required, pictures without one are left out with a note; elsewhere one such picture means that the
     source has no classes. Raises ArtefactError for a labels file that cannot be used.
     """
     wanted = request.conditional or request.classes is not None

@@ -41,7 +41,7 @@ class PictureFiles:
         skipped = tuple(Skipped(name=name, reason=reasons[name]) for name in sorted(reasons))
         _refuse_if_bad(self.path, skipped, len(names))
         ignored = len(self._container.ignored)
-        notes = [f"{ignored:,} other files are no pictures and stay out"] if ignored else []
+        notes = [f"{ignored:,} other files are no pictures and are ignored"] if ignored else []
         if skipped:
             are, shown = ("is", "") if len(skipped) == 1 else ("are", ", …")
             notes.append(

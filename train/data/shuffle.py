@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Shuffle:
-    """An endless stream of indices 0..n−1, every epoch in a new order, that goes on exactly where its state left off."""
+    """An endless stream of indices 0..n−1, every epoch in a new order, that continues exactly where its state left off."""
 
     def __init__(self, n: int, seed: int) -> None:
         self.n = n

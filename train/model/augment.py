@@ -1,7 +1,7 @@
-"""DiffAugment: what the discriminator sees is changed, real and generated alike, so it cannot learn a small set by heart.
+"""DiffAugment: what the discriminator sees is changed, real and generated alike, so it cannot memorise a small set.
 
 Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training". No flips and no rotations, which turn one digit
-into another; cutout only where it is asked for, since it leaks into the samples of small sets.
+into another; cutout only on request, since it leaks into the samples of small sets.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """The generator that is shown, scored, selected and exported: an exponential moving average with statistics of its own.
 
-Averaged weights with the raw generator's BatchNorm statistics are a network that nobody trained: the statistics belong to other
+Averaged weights with the raw BatchNorm statistics are a network that was never trained: the statistics belong to other
 weights. So they are recomputed for the averaged weights, from latents of their own, before anything is scored or shown.
 """
 

@@ -46,7 +46,7 @@ class Classifier(nn.Module):
 
     Its features (N, 32) are what the head sees, before the last nonlinearity, where classes are nearest to Gaussian, as the
     Fréchet distance assumes. With few classes those collapse to as many points (Papyan et al. 2020, "Prevalence of Neural
-    Collapse"), and a network that was asked for rotations knows more about pictures further down (Gidaris et al., table 1):
+    Collapse"), and a network that was trained on rotations knows more about pictures further down (Gidaris et al., table 1):
     then they are the principal components of the last convolution but one, averaged over the quarters of the picture.
     """
 
@@ -151,7 +151,7 @@ def rotated(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _batches(data: DataSet, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pictures as floats 0..255 (64, C, H, W), and what is to be told of each, int64 (64,)."""
+    """Pictures as floats 0..255 (64, C, H, W), and the class or rotation of each, int64 (64,)."""
     order = Shuffle(len(data.images), _SEED)
     for _ in range(count):
         batch = order.take(_BATCH)

@@ -1,1 +1,1 @@
-"""What a person sees of a run, while it goes on and afterwards."""
+"""What a person sees of a run, while it runs and afterwards."""

@@ -1,4 +1,4 @@
-"""What an ablation found, as a page: a table with its spread, and a plot in which noise can be told from effect."""
+"""What an ablation found, as a page: a table with its spread, and a plot that separates noise from effect."""
 
 import io
 import statistics

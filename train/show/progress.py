@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on, on stderr: a live bar on a terminal, a line now and then in a log, or nothing."""
+"""What a person sees on stderr during a run: a live bar on a terminal, a line now and then in a log, or nothing."""
 
 import contextlib
 import logging

@@ -62,7 +62,7 @@ def report_html(run: Path) -> str:
         classifier={"name": "classifier", **metrics["classifier"]},
         fid=metrics.get("inception_fid"),
         samples=_data_uri(run / "samples.png"),
-        frames=[(int(path.stem), _frame_words(scores.get(int(path.stem))), _data_uri(path)) for path in previews(run)],
+        frames=[(int(path.stem), _frame_caption(scores.get(int(path.stem))), _data_uri(path)) for path in previews(run)],
         charts=charts(log, metrics["real"]),
         classes=_class_bars(metrics),
         largest_share=max(*metrics["scores"]["class_shares"], *metrics["real"]["class_shares"]),
@@ -143,7 +143,7 @@ def charts(log: Sequence[Row], real: Row) -> list[str]:
     return [chart_svg(title, lines, levels, logarithmic=powers) for title, lines, levels, powers in drawn if lines]
 
 
-def _frame_words(scores: Row | None) -> str:
+def _frame_caption(scores: Row | None) -> str:
     return "" if scores is None else f"Fréchet {scores['frechet']:.1f}, coverage {scores['coverage']:.2f}"
 
 

@@ -21,7 +21,7 @@ _NOT_CURVES = ("event", "step", "images_seen", "images", "time")
 
 
 def check_installed() -> None:
-    """Raises BackendUnavailable where the package is missing: `make train` installs it for nobody who did not ask."""
+    """Raises BackendUnavailable where the package is missing: `make train` does not install it."""
     if find_spec("tensorboard") is None:
         raise BackendUnavailable(
             "tensorboard is not installed", f"{sys.executable} -m pip install -c requirements.lock tensorboard"
