@@ -35,13 +35,13 @@ def evaluate(
 
     Raises UsageError where the bundle draws something else than the data hold, ArtefactError where it is damaged.
     """
-    wanted = (evaluator.images_wanted_final if n is None else n) // evaluator.draw * evaluator.draw
+    wanted = (evaluator.images_wanted_final if n is None else n) // evaluator.sample_size * evaluator.sample_size
     if not wanted:
-        raise UsageError(f"{n} pictures are too few to score", f"draw at least {evaluator.draw}")
+        raise UsageError(f"{n} pictures are too few to score", f"draw at least {evaluator.sample_size}")
     with open_sampler(bundle_path, backend) as sampler:
         spec = sampler.spec
         _check_face(spec, data)
-        images, requested = _draw(sampler, data, wanted)
+        images, requested = _sample(sampler, data, wanted)
         result = {
             "bundle": str(sampler.bundle.path),
             "model": {"name": spec.name, "sha256": sampler.bundle.sha256},
@@ -78,7 +78,7 @@ def _size(channels: int, height: int, width: int) -> str:
     return f"{width}×{height} pixels with {channels} channel{'s' if channels > 1 else ''}"
 
 
-def _draw(sampler: Sampler, data: DataSet, count: int) -> tuple[Tensor, Tensor | None]:
+def _sample(sampler: Sampler, data: DataSet, count: int) -> tuple[Tensor, Tensor | None]:
     """Pictures uint8 (count, C, H, W) and the class requested for each, int64 (count,), where the data have classes.
 
     The seeds and the classes requested for are those of training's last score.

@@ -61,8 +61,8 @@ def test_a_conditional_bundle_is_asked_for_the_data_s_classes(tmp_path: Path) ->
     )
     evaluator = type(tiny_evaluator())(three)
     bundle = make_tiny_bundle(tmp_path / "pets", classes=("three", "one", "two"))
-    result = evaluate(bundle, three, evaluator, n=2 * evaluator.draw + 7)
-    assert result["scores"]["images"] == 2 * evaluator.draw
+    result = evaluate(bundle, three, evaluator, n=2 * evaluator.sample_size + 7)
+    assert result["scores"]["images"] == 2 * evaluator.sample_size
     assert 0 <= result["scores"]["obedience"] <= 1
     assert result["trained"] is None
     assert "class accuracy" in summary(result)

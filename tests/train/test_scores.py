@@ -42,7 +42,7 @@ def test_the_judge_sees_what_a_person_would_see() -> None:
     real = evaluator.floor
     assert (evaluator.name, real.classes_seen) == ("classifier", 10)
     assert abs(real.kernel) < 3 * real.kernel_sd
-    assert evaluator.images_wanted == evaluator.images_wanted_final == real.images == 5 * evaluator.draw
+    assert evaluator.images_wanted == evaluator.images_wanted_final == real.images == 5 * evaluator.sample_size
     blur = evaluator.score(some(blurred(data.held_out_images), evaluator))
     assert blur.frechet > 3 * real.frechet
     assert blur.kernel > real.kernel + 3 * real.kernel_sd
@@ -92,7 +92,7 @@ def test_the_nearest_training_picture_of_a_training_picture_is_itself() -> None:
 def test_obedience_is_the_share_that_shows_what_was_asked() -> None:
     evaluator, data = tiny_evaluator(), tiny_data()
     assert data.held_out_labels is not None
-    images, labels = data.held_out_images[: evaluator.draw], data.held_out_labels[: evaluator.draw]
+    images, labels = data.held_out_images[: evaluator.sample_size], data.held_out_labels[: evaluator.sample_size]
     assert evaluator.score(images).obedience is None
     obeyed = evaluator.score(images, labels).obedience
     assert obeyed == pytest.approx(evaluator.accuracy)
@@ -132,7 +132,7 @@ def test_pictures_in_colour_and_of_other_sizes_are_judged() -> None:
     noise = torch.randint(256, (96, 3, 20, 20), dtype=torch.uint8, generator=stream)
     data = replace(without_labels(tiny_data()), images=noise[:64], held_out_images=noise[64:])
     evaluator = Evaluator(data)
-    assert evaluator.draw == 32
+    assert evaluator.sample_size == 32
     assert evaluator.score(noise[:32]).memorisation == 0
     with pytest.raises(UsageError, match="9 pictures are held out for scoring, at least 16 are needed"):
         Evaluator(replace(data, held_out_images=noise[:9]))

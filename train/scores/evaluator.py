@@ -17,7 +17,7 @@ from train.scores.modes import Classes, Modes
 from train.scores.random_features import RandomFeatures
 
 FEWEST = 16  # held-out pictures, below which no distance means anything
-DRAW = 20 * FEATURES  # pictures compared at a time: enough for a covariance, and small distance matrices
+MAX_SAMPLE = 20 * FEATURES  # pictures compared at a time: enough for a covariance, and small distance matrices
 QUICK = 2_000  # pictures for an evaluation during training, at most
 FINAL = 10_000  # pictures for the final score, at most
 REFERENCE = 2_000  # training pictures that the kernel distance is measured to, at most
@@ -68,9 +68,9 @@ class Scores:
 class Evaluator:
     """Trains its classifier on the real training split, then scores pictures against that split.
 
-    All pictures are compared in draws of `draw` (as many as are held out, 640 at most). `floor` is what a perfect generator
-    would score: the held-out real pictures, drawn at random with replacement (once each, they would be stratified as no
-    generator is).
+    All pictures are compared in draws of `sample_size` (as many as are held out, 640 at most). `floor` is what a perfect
+    generator would score: the held-out real pictures, drawn at random with replacement (once each, they would be stratified
+    as no generator is).
 
     Raises UsageError where fewer than 16 pictures are held out.
     """
@@ -82,14 +82,15 @@ class Evaluator:
                 "use more pictures",
             )
         self._held_out = len(data.held_out_images)
-        self.draw = min(self._held_out, len(data.images), DRAW)
+        self.sample_size = min(self._held_out, len(data.images), MAX_SAMPLE)
         self._modes: Modes | None = None
         self.classifier = train_classifier(data)
         self.sha256 = self.classifier.sha256
         self.accuracy = held_out_accuracy(self.classifier, data)
         self._real, _ = self._features_and_classes(data.images)
         sample = np.random.RandomState(0).permutation(len(self._real))  # folders come in order, samples must not
-        self._neighbours = self._real[sample[: self.draw]]  # as many as are compared with them: a share of balls depends on n
+        # As many neighbours as are compared with them: a share of balls depends on n.
+        self._neighbours = self._real[sample[: self.sample_size]]
         self._kernel_reference = self._real[sample[:REFERENCE]]
         self._kernel_within = metrics.kernel_within(self._kernel_reference)
         self._gaussian = Gaussian.fit(self._real)
@@ -122,20 +123,20 @@ class Evaluator:
     @property
     def images_wanted(self) -> int:
         """Pictures for an evaluation during training, 2,000 at most."""
-        return QUICK // self.draw * self.draw
+        return QUICK // self.sample_size * self.sample_size
 
     @property
     def images_wanted_final(self) -> int:
         """Pictures for the final score: as many as are held out, 10,000 at most. The floor is not more precise."""
-        return max(self.images_wanted, min(FINAL, self._held_out) // self.draw * self.draw)
+        return max(self.images_wanted, min(FINAL, self._held_out) // self.sample_size * self.sample_size)
 
     def score(self, images: Tensor, requested: Tensor | None = None) -> Scores:
-        """Scores for uint8 pictures (N, C, H, W), N a multiple of `draw`.
+        """Scores for uint8 pictures (N, C, H, W), N a multiple of `sample_size`.
 
         requested  int64 (N,), the class requested of each, where the pictures have classes.
         """
         features, classes = self._features_and_classes(images)
-        draws = np.split(features, len(features) // self.draw)
+        draws = np.split(features, len(features) // self.sample_size)
         second = np.split(self._random_features.features(images), len(draws))
         frechet = np.array([metrics.frechet_distance(draw, self._gaussian) for draw in draws])
         kernel = np.array([metrics.kernel_distance(draw, self._kernel_reference, self._kernel_within) for draw in draws])
