@@ -30,8 +30,7 @@ ENGLISH: Mapping[str, str] = {
     "exact": "exact",
     "fast": "fast",
     "link": "Link to this view",
-    "hint": "Click a picture to enlarge it. Explore then shows its neighbours and, "
-    "once you have clicked two, the interpolation between them.",
+    "hint": "Click a picture to enlarge it. Explore shows its neighbours, and the interpolation between the last two clicked.",
     "neighbours": "Neighbours",
     "neighbours_info": "Variations of one picture, each as likely as any other.",
     "centre": "Seed in the middle",
@@ -82,7 +81,7 @@ CHINESE: Mapping[str, str] = {
     "exact": "精确",
     "fast": "快速",
     "link": "此视图的链接",
-    "hint": "点击图片可放大。“探索”随后显示与它邻近的图；点过两张后，还显示两者之间的插值。",
+    "hint": "点击图片可放大。“探索”显示与它邻近的图，以及最近点过的两张之间的插值。",
     "neighbours": "邻近的图",
     "neighbours_info": "同一张图的变体，每一个都与其他图同样可能。",
     "centre": "中心种子",

@@ -15,9 +15,8 @@ from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, ParityError
 from gansample.outputs.png import encode_png
-from gansample.runtimes.backends import GPU_BACKENDS
 from gansample.runtimes.open import open_runner
-from gansample.sampling.verify import check_runner
+from gansample.sampling.verify import check_runner, engines_to_check
 from gansample.types import Images
 
 SHOWN = 8  # goldens in the gallery
@@ -42,27 +41,20 @@ class FidelityTab:
             goldens = read_goldens(opened)
             rows = ["| engine | at export | here | PSNR | max | identical | needed |", "|---|---|---|---:|---:|---:|---|"]
             strips = {"PyTorch float64": _strip(goldens.images[:SHOWN])}
-            engines = _engines(opened)
+            engines = engines_to_check(opened)
             for done, (variant, backend) in enumerate(engines):
-                name = variant.name if backend == "auto" else f"{variant.name} · {backend}"
+                own_runtime = backend == variant.runtime  # where the export checked it
+                name = variant.name if own_runtime else f"{variant.name} · {backend}"
                 progress((done, len(engines)), desc=name)
                 row, drawn = _check_engine(opened, variant, backend, goldens)
-                exported = (
-                    variant.parity.get("verdict") if backend == "auto" else None
-                )  # receipts are for the variant's own runtime
-                rows.append(f"| {name} | {exported or 'NOT RUN'} | {row} |")
+                exported = variant.parity.get("verdict", "NOT RUN") if own_runtime else "NOT RUN"
+                rows.append(f"| {name} | {exported} | {row} |")
                 if drawn is not None:
                     strips[name] = _strip(drawn)
                     strips[f"{name}, difference × {AMPLIFIED}"] = _strip(_difference(goldens.images[:SHOWN], drawn))
             paths = self._ui.image_store.keep({f"strip{k}.png": strip for k, strip in enumerate(strips.values())})
         pictures = list(zip(paths, strips, strict=True))
         return "\n".join(rows), self._ui.gallery_value(DrawResult(pictures=pictures, report=""), bundle)
-
-
-def _engines(bundle: Bundle) -> list[tuple[Variant, str]]:
-    """(variant, backend): every variant on its own runtime, then the ONNX ones on a GPU, as `gan verify` does."""
-    on_gpu = [(variant, backend) for backend in GPU_BACKENDS for variant in bundle.variants if variant.runtime == "onnxruntime"]
-    return [*((variant, variant.runtime) for variant in bundle.variants), *on_gpu]
 
 
 def _check_engine(bundle: Bundle, variant: Variant, backend: str, goldens: Goldens) -> tuple[str, Images | None]:

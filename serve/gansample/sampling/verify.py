@@ -73,12 +73,14 @@ def check_variants(bundle: Bundle, threads: int | None = None) -> Iterator[Check
     Raises ArtefactError for a bundle without goldens (a lone .onnx file), or a file that is damaged.
     """
     goldens = read_goldens(bundle)
-    for variant in bundle.variants:
-        yield _check(bundle, variant.runtime, variant, goldens, threads)
-    for backend in GPU_BACKENDS:
-        for variant in bundle.variants:
-            if variant.runtime == "onnxruntime":
-                yield _check(bundle, backend, variant, goldens, threads)
+    for variant, backend in engines_to_check(bundle):
+        yield _check(bundle, backend, variant, goldens, threads)
+
+
+def engines_to_check(bundle: Bundle) -> list[tuple[Variant, str]]:
+    """(variant, backend): every variant on its own runtime, then every ONNX variant on each GPU backend."""
+    on_gpu = [(variant, backend) for backend in GPU_BACKENDS for variant in bundle.variants if variant.runtime == "onnxruntime"]
+    return [*((variant, variant.runtime) for variant in bundle.variants), *on_gpu]
 
 
 def _check(bundle: Bundle, backend: str, variant: Variant, goldens: Goldens, threads: int | None) -> Check:
