@@ -1,6 +1,6 @@
-"""deploy/: manifests that the published schemas accept, images that hold only what draws, and a service that lives in them.
+"""deploy/: manifests that the published schemas accept, images that hold only what draws, and a service that runs in them.
 
-No container engine and no cluster are at hand: building the images and applying the manifests is NOT RUN. What they say is run:
+There is no container engine and no cluster: building the images and applying the manifests is NOT RUN. Their contents are run:
 the packages they install, the command, the probes, the read-only root.
 """
 

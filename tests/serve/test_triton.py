@@ -193,15 +193,15 @@ def test_a_damaged_bundle_does_not_become_ready(exported: Path, tmp_path: Path) 
     assert "golden.npz has sha256" in done.stderr + done.stdout
 
 
-def test_the_same_script_judges_gan_serve(exported: Path, tiny_classes_bundle: Path, tmp_path: Path) -> None:
-    """Moving to Triton and back is another address."""
+def test_the_same_script_checks_gan_serve(exported: Path, tiny_classes_bundle: Path, tmp_path: Path) -> None:
+    """A client moves to Triton and back by changing the address."""
     with running_service(tmp_path, tiny_classes_bundle) as service:
         code, verdicts, said = replay(exported, "--http", f"127.0.0.1:{service.port}", "--grpc", "", "--model", "pets")
     assert (code, verdicts) == (0, {"pets http": "PASS", "pets grpc": "NOT RUN"})
     assert "no address was given" in said
 
 
-def test_other_pictures_fail_and_nobody_is_not_run(exported: Path, tiny_classes_bundle: Path, tmp_path: Path) -> None:
+def test_other_pictures_fail_and_no_server_is_not_run(exported: Path, tiny_classes_bundle: Path, tmp_path: Path) -> None:
     images = np.load(exported / "golden.npz")["images"]
     other = Path(shutil.copytree(exported, tmp_path / "other"))
     arrays = dict(np.load(other / "golden.npz"))
@@ -211,7 +211,7 @@ def test_other_pictures_fail_and_nobody_is_not_run(exported: Path, tiny_classes_
     assert (code, verdicts["pets http"]) == (6, "FAIL")
     code, verdicts, said = replay(exported, "--http", f"127.0.0.1:{free_port()}", "--grpc", f"127.0.0.1:{free_port()}")
     assert (code, set(verdicts.values())) == (4, {"NOT RUN"})
-    assert "nobody answers" in said
+    assert "no server answers" in said
 
 
 def test_only_its_own_folder_is_replaced(exported: Path, tiny_classes_bundle: Path, tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_only_its_own_folder_is_replaced(exported: Path, tiny_classes_bundle: Pa
     assert (tmp_path / "mine" / "novel.txt").read_text() == "chapter one"
 
 
-def test_what_cannot_be_judged_is_not_exported(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_checked_is_not_exported(tiny_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="goldens are missing"):
         export_triton(open_bundle(tiny_bundle / "generator.onnx"), tmp_path / "out")
     damaged = rebuilt(tiny_bundle, tmp_path / "damaged", variants=list(open_bundle(tiny_bundle).variants))

@@ -16,7 +16,7 @@ ENGINES = [
     pytest.param((), id="here"),
     pytest.param(("--ray", "--replicas", "1"), id="ray", marks=pytest.mark.slow),
 ]
-"""Where the engines of a service run, and the words that say so: the contract is one and the same."""
+"""Where the engines of a service run, and the options for it: the contract is the same."""
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Service:
     process: subprocess.Popen[str]
     url: str
     log: Path
-    """stderr: the access log and what the service says."""
+    """stderr: the access log and the service's own messages."""
 
     @property
     def port(self) -> int:
@@ -63,13 +63,13 @@ def running_service(folder: Path, *arguments: object, environment: dict[str, str
 
 
 def free_port() -> int:
-    """One that nobody listened at a moment ago."""
+    """A port that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def code_of(answer: httpx.Response) -> str:
-    """The code in the envelope that every refusal has."""
+    """The code in the envelope of an error."""
     error = answer.json()["error"]
     assert error.keys() == {"code", "message", "param", "request_id"}
     assert error["request_id"] == answer.headers["x-request-id"]

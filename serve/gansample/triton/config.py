@@ -1,4 +1,4 @@
-"""config.pbtxt: what Triton has to know of a model, in the text form of its protobuf `inference.ModelConfig`.
+"""config.pbtxt: what Triton needs to know about a model, in the text form of its protobuf `inference.ModelConfig`.
 
 Field reference: https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto
 """
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from gansample.bundle.spec import Spec
 
-QUEUE_DELAY_US = 1000  # how long a picture may wait for company
-QUEUE_SECONDS = 30  # as `gan serve`: after that a request is refused instead of answered late
+QUEUE_DELAY_US = 1000  # the batching delay, at most
+QUEUE_SECONDS = 30  # as `gan serve`: after that a request is refused
 QUEUE_REQUESTS = 2048
 WARMUP = "warmup"  # Triton looks for the files of `model_warmup` in a folder of this name
 
@@ -22,28 +22,28 @@ class Tensor:
     type: str
     dims: tuple[int, ...]
     scalar: bool = False
-    """The graph itself takes (N,), and Triton cannot say that: it sends (N, 1) and is told to drop the 1."""
+    """The graph takes (N,), which Triton cannot express: clients send (N, 1), and a reshape drops the 1."""
     optional: bool = False
 
-    def text(self) -> str:
+    def to_pbtxt(self) -> str:
         dims = ", ".join(map(str, self.dims))
         also = "\n    reshape { shape: [ ] }" if self.scalar else "\n    optional: true" if self.optional else ""
         return f'  {{\n    name: "{self.name}"\n    data_type: TYPE_{self.type}\n    dims: [ {dims} ]{also}\n  }}'
 
 
-def inputs_of_graph(spec: Spec) -> list[Tensor]:
-    """What generator.onnx takes."""
+def graph_inputs(spec: Spec) -> list[Tensor]:
+    """The inputs of generator.onnx."""
     label = [Tensor("label", "INT64", (1,), scalar=True)] if spec.classes is not None else []
     return [Tensor("z", "FP32", (spec.latent_size,)), *label]
 
 
-def inputs_of_seeds(spec: Spec) -> list[Tensor]:
-    """What `gan serve` takes at /v2: a seed draws its own class where no label is sent."""
+def seed_inputs(spec: Spec) -> list[Tensor]:
+    """What `gan serve` takes at /v2: without a label each seed draws its own class."""
     label = [Tensor("label", "INT64", (1,), optional=True)] if spec.classes is not None else []
     return [Tensor("seed", "INT64", (1,)), *label]
 
 
-def config(
+def config_pbtxt(
     name: str,
     spec: Spec,
     inputs: Sequence[Tensor],
@@ -58,12 +58,12 @@ def config(
     kind     where instances run: AUTO (a GPU where Triton sees one), GPU or CPU.
     """
     images = Tensor("images", "UINT8", (spec.height, spec.width, spec.channels))
-    # A TensorRT plan is the one kind that Triton also knows by `platform`, and the name that its own documents use.
-    what = 'platform: "tensorrt_plan"' if backend == "tensorrt" else f'backend: "{backend}"'
+    # Triton's documentation names TensorRT by `platform`, and every other backend by `backend`.
+    engine = 'platform: "tensorrt_plan"' if backend == "tensorrt" else f'backend: "{backend}"'
     parts = [
-        f'name: "{name}"\n{what}\nmax_batch_size: {max_batch}',
-        "input [\n" + ",\n".join(tensor.text() for tensor in inputs) + "\n]",
-        f"output [\n{images.text()}\n]",
+        f'name: "{name}"\n{engine}\nmax_batch_size: {max_batch}',
+        "input [\n" + ",\n".join(tensor.to_pbtxt() for tensor in inputs) + "\n]",
+        f"output [\n{images.to_pbtxt()}\n]",
         f"instance_group [ {{ count: 1 kind: KIND_{kind} }} ]",
         f"""dynamic_batching {{
   max_queue_delay_microseconds: {QUEUE_DELAY_US}
@@ -79,7 +79,7 @@ def config(
 
 
 def _warmup(batch: int, inputs: Sequence[Tensor]) -> str:
-    """One golden, as often as the batch is large: a model is ready once it has drawn it."""
+    """One golden, repeated to fill the batch: a model is ready once it has drawn it."""
     lines = [
         f'    inputs {{ key: "{tensor.name}" value {{ data_type: TYPE_{tensor.type} '
         f'dims: [ {", ".join(map(str, tensor.dims))} ] input_data_file: "{tensor.name}" }} }}'

@@ -1,4 +1,4 @@
-"""Inside Triton's Python backend: seeds in, pictures out, drawn by gansample from the bundle that lies beside this file.
+"""For Triton's Python backend: seeds in, pictures out, drawn by gansample from the bundle beside this file.
 
 Triton imports it as a module of its own, so gansample must be installed where Triton runs: pip install 'gansample[cpu]'.
 """
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import triton_python_backend_utils as pb  # Triton's own, there only inside of it
+import triton_python_backend_utils as pb  # exists only inside Triton
 
 from gansample.bundle.open import open_bundle
 from gansample.latents import SEED_END
@@ -15,7 +15,7 @@ from gansample.sampling.open_verified import open_verified
 
 
 class TritonPythonModel:
-    """What the backend calls. Raising in `initialize` keeps the model from becoming ready, with the reason in Triton's log."""
+    """The backend's interface. If `initialize` raises, the model does not become ready, and Triton's log has the reason."""
 
     def initialize(self, arguments: dict[str, str]) -> None:
         folder = Path(arguments["model_repository"], arguments["model_version"], "bundle")
@@ -23,29 +23,29 @@ class TritonPythonModel:
         self._spec = self._sampler.spec
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Triton's dynamic batch: every request drawn together, one that cannot be drawn refused alone."""
-        answers: list[Any] = [None] * len(requests)
-        together: list[tuple[int, Any, Any]] = []
-        for place, request in enumerate(requests):
+        """Triton's dynamic batch: valid requests are drawn together, invalid ones get an error each."""
+        responses: list[Any] = [None] * len(requests)
+        valid: list[tuple[int, Any, Any]] = []
+        for index, request in enumerate(requests):
             try:
-                together.append((place, *self._checked(request)))
+                valid.append((index, *self._checked(request)))
             except ValueError as error:
-                refusal = pb.TritonError(str(error), pb.TritonError.INVALID_ARG)
-                answers[place] = pb.InferenceResponse(output_tensors=[], error=refusal)
-        if together:
-            seeds = np.concatenate([seeds for _, seeds, _ in together])
+                failure = pb.TritonError(str(error), pb.TritonError.INVALID_ARG)
+                responses[index] = pb.InferenceResponse(output_tensors=[], error=failure)
+        if valid:
+            seeds = np.concatenate([seeds for _, seeds, _ in valid])
             z = self._spec.latents([int(seed) for seed in seeds])
-            label = np.concatenate([label for _, _, label in together]) if self._spec.classes is not None else None
+            label = np.concatenate([label for _, _, label in valid]) if self._spec.classes is not None else None
             images = self._sampler.draw(z, label)
             start = 0
-            for place, own, _ in together:
+            for index, own, _ in valid:
                 drawn = np.ascontiguousarray(images[start : start + len(own)])
                 start += len(own)
-                answers[place] = pb.InferenceResponse(output_tensors=[pb.Tensor("images", drawn)])
-        return answers
+                responses[index] = pb.InferenceResponse(output_tensors=[pb.Tensor("images", drawn)])
+        return responses
 
     def _checked(self, request: Any) -> tuple[Any, Any]:
-        """Seeds (N,) and labels (N,), or None. Raises ValueError for what has no picture."""
+        """Seeds (N,), and labels (N,) or None. Raises ValueError for values out of range."""
         seeds = pb.get_input_tensor_by_name(request, "seed").as_numpy().reshape(-1)
         if not ((seeds >= 0) & (seeds < SEED_END)).all():
             raise ValueError(f"seed is in 0..{SEED_END - 1}")

@@ -1,12 +1,12 @@
-"""Send a bundle's goldens to a server of the Open Inference Protocol, through HTTP and gRPC, and judge what comes back.
+"""Send a bundle's goldens to a server of the Open Inference Protocol, through HTTP and gRPC, and check its pictures.
 
     pip install 'tritonclient[all]'
     python replay.py                                        every model of this repository, on 127.0.0.1:8000 and :8001
     python replay.py --http gpu-host:8000 --grpc gpu-host:8001 --model fashion_onnx
 
-Works with Triton and with `gan serve`. It stands alone: numpy and tritonclient are all it needs. PASS: within the gate of
-the model's precision, at every batch size. Exit code 0 where all that answered passed, 4 where nothing did, 6 where one draws
-other pictures. What did not answer says NOT RUN, and is no pass.
+Works with Triton and with `gan serve`. Needs numpy and tritonclient only. PASS: within the gate of the model's precision, at
+every batch size. A model that did not answer is NOT RUN, which is no pass. Exit code 0: every model that answered passed; 4: no
+model answered; 6: one draws other pictures.
 """
 
 import argparse
@@ -25,16 +25,16 @@ PROTOCOLS = ("http", "grpc")
 
 def main() -> int:
     about = json.loads((HERE / "replay.json").read_text())
-    parser = argparse.ArgumentParser(description="Judge a server's pictures by the goldens.")
+    parser = argparse.ArgumentParser(description="Check a server's pictures against the goldens.")
     parser.add_argument("--http", default="127.0.0.1:8000", help="host:port, or '' for none")
     parser.add_argument("--grpc", default="127.0.0.1:8001", help="host:port, or '' for none")
     parser.add_argument("--model", action="append", help=f"instead of {', '.join(about['models'])}")
-    parser.add_argument("--token", help="for gan serve, if it asks for one")
+    parser.add_argument("--token", help="for gan serve, if it needs one")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     arguments = parser.parse_args()
     goldens = dict(np.load(HERE / "golden.npz"))
     rows = [
-        judge(protocol, getattr(arguments, protocol), name, goldens, about, arguments.token)
+        check_model(protocol, getattr(arguments, protocol), name, goldens, about, arguments.token)
         for name in arguments.model or about["models"]
         for protocol in PROTOCOLS
     ]
@@ -48,14 +48,14 @@ def main() -> int:
     return 6 if failed else 0 if ran else 4
 
 
-def judge(protocol: str, url: str, model: str, goldens: Any, about: Any, token: str | None) -> dict[str, str]:
-    """One row of the answer."""
+def check_model(protocol: str, url: str, model: str, goldens: Any, about: Any, token: str | None) -> dict[str, str]:
+    """One row of the report."""
     row = {"model": model, "protocol": protocol}
     if not url:
         return {**row, "verdict": "NOT RUN", "why": "no address was given"}
     try:
         worst, identical, images = 0, 1.0, 0
-        for seen, wanted in answers(protocol, url, model, goldens, about["max_batch"], token):
+        for seen, wanted in responses(protocol, url, model, goldens, about["max_batch"], token):
             step = np.abs(seen.astype(int) - wanted.astype(int))
             worst, identical, images = (
                 max(worst, int(step.max())),
@@ -64,7 +64,7 @@ def judge(protocol: str, url: str, model: str, goldens: Any, about: Any, token: 
             )
     except Unreachable as reason:
         return {**row, "verdict": "NOT RUN", "why": str(reason)}
-    except Exception as error:  # the server answered, and not with pictures
+    except Exception as error:  # the server answered with something else than pictures
         return {**row, "verdict": "FAIL", "why": " ".join(str(error).split())}
     good = images > 0 and worst <= about["max_step"] and identical >= about["identical"]
     why = f"{images} pictures, max {worst} steps, {identical:.3%} of the pixels identical"
@@ -72,11 +72,11 @@ def judge(protocol: str, url: str, model: str, goldens: Any, about: Any, token: 
 
 
 class Unreachable(Exception):
-    """Nothing was asked, so nothing can be said of the model."""
+    """The model could not be asked: NOT RUN."""
 
 
-def answers(protocol: str, url: str, model: str, goldens: Any, most: int, token: str | None) -> Iterator[tuple[Any, Any]]:
-    """Pictures that the server draws, and those it should, at every batch size it takes."""
+def responses(protocol: str, url: str, model: str, goldens: Any, most: int, token: str | None) -> Iterator[tuple[Any, Any]]:
+    """The server's pictures and the expected ones, at every batch size it takes."""
     try:
         if protocol == "http":
             from tritonclient import http as library
@@ -91,8 +91,8 @@ def answers(protocol: str, url: str, model: str, goldens: Any, most: int, token:
             raise Unreachable(f"the server at {url} is not live")
     except Unreachable:
         raise
-    except Exception as error:  # each protocol has its own way of not reaching anyone
-        raise Unreachable(f"nobody answers at {url} ({type(error).__name__})") from None
+    except Exception as error:  # each protocol raises its own when the server is unreachable
+        raise Unreachable(f"no server answers at {url} ({type(error).__name__})") from None
     if not client.is_model_ready(model, headers=headers):
         raise Unreachable(f"{url} has no model {model} that is ready")
     as_json = {} if protocol == "http" else {"as_json": True}
@@ -106,7 +106,7 @@ def answers(protocol: str, url: str, model: str, goldens: Any, most: int, token:
 
 
 def _wanted(takes: set[str]) -> list[str]:
-    """z where the model takes it, as the graph does, else seeds; and the labels, if there are classes."""
+    """z if the model takes it, as the graph does, else seeds; and the labels if there are classes."""
     return ["z" if "z" in takes else "seed", *(["label"] if "label" in takes else [])]
 
 

@@ -8,7 +8,7 @@
     ├── replay.py, replay.json, golden.npz      sends the goldens to a server and gives a verdict
     └── README.md
 
-Three repositories, because Triton loads a repository as a whole: name those that the server has a backend for.
+Three repositories, because Triton loads a repository as a whole: pass those that the server has a backend for.
 """
 
 import io
@@ -26,19 +26,19 @@ from gansample.bundle.open import GOLDENS, MANIFEST, REFERENCE, Bundle
 from gansample.errors import ArtefactError, OutputError
 from gansample.sampling.verify import check_digests
 from gansample.system.atomic import folder_atomic
-from gansample.triton.config import WARMUP, Tensor, config, inputs_of_graph, inputs_of_seeds
+from gansample.triton.config import WARMUP, Tensor, config_pbtxt, graph_inputs, seed_inputs
 
-MARK = "replay.json"  # a folder that holds one is ours to replace
-MAX_BATCH = 64  # what a bundle's speeds are measured at, and where drawing DCGANs stops getting faster
+MARKER = "replay.json"  # a folder that has one may be replaced
+MAX_BATCH = 64  # the batch that bundles' speeds are measured at; larger ones make DCGANs no faster
 
 
 def export_triton(bundle: Bundle, out: Path, *, force: bool = False, max_batch: int = MAX_BATCH) -> list[str]:
-    """Write the folder `out` and give the names of the three models in it.
+    """Write the folder `out` and return the names of the three models in it.
 
-    Raises ArtefactError for a damaged bundle or one without goldens, OutputError where `out` is taken or cannot be written.
+    Raises ArtefactError for a damaged bundle or one without goldens, OutputError if `out` exists or cannot be written.
     """
-    if out.exists() and not (force and (out / MARK).is_file()):
-        hint = "pass --force to replace it" if (out / MARK).is_file() else "choose another folder, nothing was touched"
+    if out.exists() and not (force and (out / MARKER).is_file()):
+        hint = "pass --force to replace it" if (out / MARKER).is_file() else "choose another folder, nothing was touched"
         raise OutputError(f"{out} exists", hint)
     if not bundle.path.is_dir():
         raise ArtefactError(f"{bundle.path} is one file, and its goldens are missing", "pass the whole bundle folder")
@@ -46,52 +46,44 @@ def export_triton(bundle: Bundle, out: Path, *, force: bool = False, max_batch: 
     goldens = read_goldens(bundle)
     name, spec = bundle.path.resolve().name, bundle.spec
     names = [f"{name}_onnx", f"{name}_tensorrt", name]
-    of_graph, of_seeds = inputs_of_graph(spec), inputs_of_seeds(spec)
+    for_graph, for_seeds = graph_inputs(spec), seed_inputs(spec)
+
+    def write_model(model: Path, inputs: list[Tensor], backend: str, kind: str) -> None:
+        """A model's folder with its version, its configuration and its warm-up inputs: the first golden, as raw bytes."""
+        (model / "1").mkdir(parents=True)
+        (model / WARMUP).mkdir()
+        values = _arrays(goldens)
+        for tensor in inputs:
+            (model / WARMUP / tensor.name).write_bytes(values[tensor.name][:1].tobytes())
+        text = config_pbtxt(model.name, spec, inputs, backend=backend, kind=kind, max_batch=max_batch)
+        (model / "config.pbtxt").write_text(text)
+
     with folder_atomic(out) as folder:
-        model = _model(folder / "onnx", names[0], of_graph, goldens)
-        (model / "config.pbtxt").write_text(
-            config(names[0], spec, of_graph, backend="onnxruntime", kind="AUTO", max_batch=max_batch)
-        )
-        (model / "1" / "model.onnx").write_bytes(bundle.read(REFERENCE))
-
-        model = _model(folder / "tensorrt", names[1], of_graph, goldens)
-        (model / "config.pbtxt").write_text(
-            config(names[1], spec, of_graph, backend="tensorrt", kind="GPU", max_batch=max_batch)
-        )
-
-        model = _model(folder / "seeds", names[2], of_seeds, goldens)
-        (model / "config.pbtxt").write_text(config(names[2], spec, of_seeds, backend="python", kind="CPU", max_batch=max_batch))
-        (model / "1" / "model.py").write_text(_ours("model.py"))
+        onnx, tensorrt, seeds = folder / "onnx" / names[0], folder / "tensorrt" / names[1], folder / "seeds" / names[2]
+        write_model(onnx, for_graph, "onnxruntime", "AUTO")
+        (onnx / "1" / "model.onnx").write_bytes(bundle.read(REFERENCE))
+        write_model(tensorrt, for_graph, "tensorrt", "GPU")
+        write_model(seeds, for_seeds, "python", "CPU")
+        (seeds / "1" / "model.py").write_text(_source("model.py"))
         for file in (MANIFEST, *bundle.files):
-            target = model / "1" / "bundle" / file
+            target = seeds / "1" / "bundle" / file
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((bundle.path / file).read_bytes() if file == MANIFEST else bundle.read(file))
 
-        (folder / "replay.py").write_text(_ours("replay.py"))
+        (folder / "replay.py").write_text(_source("replay.py"))
         (folder / GOLDENS).write_bytes(_npz(_arrays(goldens)))
         gate = GATES["fp32"]
         judged = {"max_step": gate.max_step, "identical": gate.identical}
         about = {"models": names, "model_sha256": bundle.sha256, "max_batch": max_batch, **judged}
-        (folder / MARK).write_text(json.dumps(about, indent=2) + "\n")
-        (folder / "build_plan.sh").write_text(_build_plan(names, of_graph, max_batch))
+        (folder / MARKER).write_text(json.dumps(about, indent=2) + "\n")
+        (folder / "build_plan.sh").write_text(_build_plan(names, for_graph, max_batch))
         (folder / "build_plan.sh").chmod(0o755)
         (folder / "README.md").write_text(_readme(names))
     return names
 
 
-def _model(repository: Path, name: str, inputs: list[Tensor], goldens: Goldens) -> Path:
-    """A model's folder with its version and what its warm-up draws: the first golden, raw."""
-    model = repository / name
-    (model / "1").mkdir(parents=True)
-    (model / WARMUP).mkdir()
-    values = _arrays(goldens)
-    for tensor in inputs:
-        (model / WARMUP / tensor.name).write_bytes(values[tensor.name][:1].tobytes())
-    return model
-
-
 def _arrays(goldens: Goldens) -> dict[str, npt.NDArray[Any]]:
-    """By the names that requests give them."""
+    """The goldens by the names of a request's tensors."""
     arrays: dict[str, npt.NDArray[Any]] = {"z": goldens.z, "seed": goldens.seeds, "images": goldens.images}
     return arrays if goldens.label is None else {**arrays, "label": goldens.label}
 
@@ -102,12 +94,12 @@ def _npz(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def _ours(name: str) -> str:
+def _source(name: str) -> str:
     return files("gansample.triton").joinpath(name).read_text()
 
 
 def _build_plan(names: list[str], inputs: list[Tensor], max_batch: int) -> str:
-    """Strongly typed and without TF32, as our own engines: what is float32 in the graph stays float32."""
+    """Strongly typed and without TF32, as gansample's own engines: what is float32 in the graph stays float32."""
 
     def shapes(batch: int) -> str:
         return ",".join(f"{t.name}:{'x'.join(map(str, (batch, *(() if t.scalar else t.dims))))}" for t in inputs)
@@ -139,7 +131,7 @@ NVIDIA_TF32_OVERRIDE=0 tritonserver --model-repository onnx --model-repository s
 python replay.py        # PASS, FAIL or NOT RUN for each model and protocol
 ```
 
-TF32 keeps 10 bits of a product's mantissa, and CUDA uses it for float32 unless it is told not to: with it the pictures are
-others. A model is ready once it has drawn its first golden. Triton up to 24.10 needs `numpy<2` for its Python backend: with
-NumPy 2 it answers with no bytes at all, which the replay shows. Triton asks nobody for a token: put a proxy before it.
+TF32 keeps 10 bits of a product's mantissa, and CUDA uses it for float32 unless it is disabled: it changes the pictures. A
+model is ready once it has drawn its first golden. Triton up to 24.10 needs `numpy<2` for its Python backend: with NumPy 2 it
+returns no bytes at all, which the replay shows. Triton has no authentication: put a proxy in front of it.
 """
