@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from gansample.bundle.open import Bundle as Bundle
     from gansample.bundle.open import open_bundle as open_bundle
     from gansample.bundle.spec import Spec as Spec
+    from gansample.cli.draw import DrawReport as DrawReport
+    from gansample.cli.draw import draw as draw
     from gansample.errors import ArtefactError as ArtefactError
     from gansample.errors import BackendUnavailable as BackendUnavailable
     from gansample.errors import GansampleError as GansampleError
     from gansample.errors import OutputError as OutputError
     from gansample.errors import ParityError as ParityError
     from gansample.errors import UsageError as UsageError
+    from gansample.outputs.options import DrawOptions as DrawOptions
+    from gansample.outputs.options import OutputOptions as OutputOptions
+    from gansample.sampling.options import EngineOptions as EngineOptions
+    from gansample.sampling.options import SelectionOptions as SelectionOptions
     from gansample.sampling.sampler import Sampler as Sampler
     from gansample.sampling.sampler import open_sampler as open_sampler
 
@@ -29,12 +35,18 @@ _HOME = {
     "ArtefactError": "errors",
     "BackendUnavailable": "errors",
     "Bundle": "bundle.open",
+    "DrawOptions": "outputs.options",
+    "DrawReport": "cli.draw",
+    "EngineOptions": "sampling.options",
     "GansampleError": "errors",
     "OutputError": "errors",
+    "OutputOptions": "outputs.options",
     "ParityError": "errors",
     "Sampler": "sampling.sampler",
+    "SelectionOptions": "sampling.options",
     "Spec": "bundle.spec",
     "UsageError": "errors",
+    "draw": "cli.draw",
     "open_bundle": "bundle.open",
     "open_sampler": "sampling.sampler",
 }

@@ -91,7 +91,7 @@ def test_single_pictures_equal_those_of_the_library(gansample: Command, tiny_bun
 
 
 def test_version_and_help_need_nothing_heavy(gansample: Command) -> None:
-    code = "import sys; sys.argv[1:] = [{!r}]\nfrom gansample.cli.start import main\n"
+    code = "import sys; sys.argv[1:] = [{!r}]\nfrom gansample.cli.gansample import main\n"
     code += "try:\n    main()\nexcept SystemExit:\n    pass\n"
     code += "heavy = {{'numpy', 'PIL', 'onnxruntime', 'torch', 'gradio', 'rich'}} & set(sys.modules)\nassert not heavy, heavy"
     for flag in ("--version", "--help"):
@@ -134,7 +134,7 @@ REFUSALS = [
     ("--format mpp4 OUT", 2, "did you mean mp4"),
     ("--format zip -", 2, "cannot go to stdout"),
     ("--resume OUT", 2, "written whole or not at all"),
-    ("--shard 5 OUT", 2, "--shard divides a .tar"),
+    ("--shard 5 OUT", 2, "--shard cannot apply to a .png: leave it out, or write a .tar"),
     ("--seeds 1,1 d", 2, "asked for twice"),
     ("--seeds 1,0-3 out.tar", 2, "asked for twice"),
     ("--walk 0-99 --frames 100 out.gif", 2, "too many for a .gif"),

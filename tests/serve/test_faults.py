@@ -183,7 +183,7 @@ def test_a_tar_goes_on_once_there_is_room(gansample: Command, tiny_bundle: Path,
 
 @pytest.mark.parametrize("form", ["tar", "npy", "rgb24", "png"])
 def test_a_reader_that_leaves(form: str, tiny_bundle: Path) -> None:
-    command = [sys.executable, "-m", "gansample", "--n", "50000", "--grid", "250x200", "--bundle", str(tiny_bundle)]
+    command = [sys.executable, "-m", "gansample", "--n", "50000", "--bundle", str(tiny_bundle)]
     process = subprocess.Popen([*command, "--format", form, "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.read(1000)

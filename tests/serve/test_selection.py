@@ -1,4 +1,4 @@
-"""Which pictures: walks, variations, sums, own latents; any part of a selection is what the whole has there."""
+"""SelectionOptions pictures: walks, variations, sums, own latents; any part of a selection is what the whole has there."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import SEED_END, LatentSpace
-from gansample.sampling.options import Which
-from gansample.sampling.selection import Around, Given, Mix, Seeds, Selection, Walk
+from gansample.sampling.options import SelectionOptions
+from gansample.sampling.selection import Around, LatentsFile, Mix, Seeds, Selection, Walk
 
 NORMAL, UNIFORM = LatentSpace(16), LatentSpace(16, "uniform")
 seeds = st.integers(0, SEED_END - 1)
@@ -24,11 +24,11 @@ def selections(draw: st.DrawFn) -> Selection:
     text = ",".join(map(str, some))
     sums = ",".join("".join(f"{draw(st.sampled_from('+-'))}{seed}" for seed in some) for _ in range(draw(st.integers(1, 3))))
     wishes = [
-        Which(n=draw(st.integers(1, 9)), seed=draw(st.integers(0, SEED_END - 9))),
-        Which(seeds=text),
-        Which(walk=text, frames=draw(st.integers(1, 5)), loop=draw(st.booleans())),
-        Which(around=some[0], radius=draw(st.floats(0.01, 1)), n=draw(st.integers(1, 9))),
-        Which(mix=sums.lstrip("+")),
+        SelectionOptions(n=draw(st.integers(1, 9)), seed=draw(st.integers(0, SEED_END - 9))),
+        SelectionOptions(seeds=text),
+        SelectionOptions(walk=text, frames=draw(st.integers(1, 5)), loop=draw(st.booleans())),
+        SelectionOptions(around=some[0], radius=draw(st.floats(0.01, 1)), n=draw(st.integers(1, 9))),
+        SelectionOptions(mix=sums.lstrip("+")),
     ]
     return draw(st.sampled_from(wishes)).selection(space)
 
@@ -46,7 +46,7 @@ def test_any_part_is_what_the_whole_has_there(selection: Selection, data: st.Dat
 
 @given(selections())
 def test_the_options_select_the_same_again(selection: Selection) -> None:
-    again = Which(**{k: v for k, v in selection.options().items() if v is not None}).selection(selection.space)  # type: ignore[attr-defined]
+    again = SelectionOptions(**{k: v for k, v in selection.options().items() if v is not None}).selection(selection.space)  # type: ignore[attr-defined]
     positions = range(len(selection))
     assert np.array_equal(again.latents(positions), selection.latents(positions))
 
@@ -93,11 +93,11 @@ def test_a_long_sum_still_fits_into_a_tar() -> None:
 
 
 def test_zero_is_a_seed_like_any_other() -> None:
-    assert np.array_equal(Which(around=0, radius=1e-9, n=1).selection(NORMAL).latents([0]), NORMAL.from_seeds([0]))
+    assert np.array_equal(SelectionOptions(around=0, radius=1e-9, n=1).selection(NORMAL).latents([0]), NORMAL.from_seeds([0]))
 
 
 def test_more_variations_begin_with_the_same_ones() -> None:
-    few, later = (Which(around=7, n=n, seed=s).selection(NORMAL) for n, s in ((8, 0), (4, 4)))
+    few, later = (SelectionOptions(around=7, n=n, seed=s).selection(NORMAL) for n, s in ((8, 0), (4, 4)))
     assert np.array_equal(few.latents(range(4, 8)), later.latents(range(4)))
 
 
@@ -110,7 +110,7 @@ def test_a_sum_is_brought_back_to_the_shell() -> None:
 
 
 def test_ten_million_seeds_weigh_nothing() -> None:
-    many = Which(n=1_000_000_000, seed=5).selection(NORMAL)
+    many = SelectionOptions(n=1_000_000_000, seed=5).selection(NORMAL)
     assert isinstance(many, Seeds)
     assert many.name(999_999_999) == "seed1000000004"
     assert many.repeated() is None
@@ -120,7 +120,7 @@ def test_ten_million_seeds_weigh_nothing() -> None:
 def test_own_latents_are_read_where_they_lie(tmp_path: Path) -> None:
     z = np.random.RandomState(0).standard_normal((9, 16))
     np.save(tmp_path / "z.npy", z)
-    mine = Given(tmp_path / "z.npy", NORMAL)
+    mine = LatentsFile(tmp_path / "z.npy", NORMAL)
     assert np.array_equal(mine.latents([8, 0]), z[[8, 0]].astype(np.float32))
     assert mine.options() == {"latents": str(tmp_path / "z.npy")}
 
@@ -140,16 +140,16 @@ def test_own_latents_are_read_where_they_lie(tmp_path: Path) -> None:
 def test_latents_that_do_not_fit_are_refused(array: np.ndarray, words: str, tmp_path: Path) -> None:
     np.save(tmp_path / "z.npy", array, allow_pickle=True)
     with pytest.raises((UsageError, ArtefactError), match=words):
-        Given(tmp_path / "z.npy", NORMAL)
+        LatentsFile(tmp_path / "z.npy", NORMAL)
 
 
 @pytest.mark.parametrize("content", [b"", b"no numbers", b"\x93NUMPY\x01\x00\xff\xff"])
 def test_a_file_that_holds_no_latents_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "z.npy").write_bytes(content)
     with pytest.raises(ArtefactError, match=r"is no \.npy file"):
-        Given(tmp_path / "z.npy", NORMAL)
+        LatentsFile(tmp_path / "z.npy", NORMAL)
     with pytest.raises(ArtefactError, match="is missing"):
-        Given(tmp_path / "absent.npy", NORMAL)
+        LatentsFile(tmp_path / "absent.npy", NORMAL)
 
 
 @pytest.mark.parametrize(
@@ -176,4 +176,4 @@ def test_a_file_that_holds_no_latents_is_refused(content: bytes, tmp_path: Path)
 )
 def test_wishes_that_make_no_sense_are_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words.replace("+", r"\+")):
-        Which(**options).selection(NORMAL)  # type: ignore[arg-type]
+        SelectionOptions(**options).selection(NORMAL)  # type: ignore[arg-type]

@@ -1,43 +1,50 @@
-"""The plainest commands, understood without Typer: `gansample --n 64 out.png` starts in two thirds of the time.
+"""Ordinary commands, parsed without Typer: `gansample --n 64 out.png` starts in two thirds of the time.
 
-Typer 0.29 imports pydantic before it reads a word, 80 to 100 ms of a process that needs 250 for the rest. So the options that
-nearly every command consists of are read here, and whatever is not exactly that goes to Typer (`cli.py`), which alone knows
-help, completion and what to say about mistakes. A test holds the two to the same meaning.
+Typer 0.29 imports pydantic before it reads a word, 80 to 100 ms of a process that needs 250 for the rest. So what consists of
+options and plain values alone is parsed here, and everything else is left to Typer (`gansample.py`), which alone knows help,
+completion and what to say about mistakes. A test holds the two to the same meaning.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-_FLAGS = {
-    "--force": "force", "-f": "force", "--quiet": "quiet", "-q": "quiet", "--json": "as_json", "--resume": "resume",
-    "--loop": "loop", "--no-metadata": "no_metadata",
-}  # fmt: skip
-_VALUES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
-    "--n": ("n", int), "-n": ("n", int), "--seed": ("seed", int), "--seeds": ("seeds", str), "--class": ("of_class", str),
-    "--bundle": ("bundle", Path), "--grid": ("grid", str), "--precision": ("precision", str), "--backend": ("backend", str),
-    "--walk": ("walk", str), "--around": ("around", int), "--format": ("format_", str),
-}  # fmt: skip
+from gansample.cli.option_table import OPTIONS
+from gansample.sampling.options import Option
+
+_BY_FLAG = {flag: each for each in OPTIONS for flag in each.flags if each.kind is not float}
+_ARGUMENT = next(each for each in OPTIONS if each.argument)
+Value = bool | int | str | Path
 
 
-def plain(words: Sequence[str]) -> dict[str, Any] | None:
-    """The keyword arguments for `drawing.draw`, or None where Typer has to look."""
+def parse_fast(words: Sequence[str]) -> dict[str, Value] | None:
+    """The options that were given, by their fields' names, or None where Typer has to look."""
     if any(name.endswith("_COMPLETE") for name in os.environ):
         return None
-    options: dict[str, Any] = {}
+    values: dict[str, Value] = {}
     rest = iter(words)
     for word in rest:
-        if word in _FLAGS:
-            options[_FLAGS[word]] = True
-        elif word in _VALUES:
-            name, kind = _VALUES[word]
-            value = next(rest, "-")
-            if value.startswith("-") or not value or (kind is int and not (value.isascii() and value.isdigit())):
+        each = _BY_FLAG.get(word)
+        if each is None:
+            if (word.startswith("-") and word != "-") or not word or _ARGUMENT.name in values:
                 return None
-            options[name] = kind(value)
-        elif (word == "-" or not word.startswith("-")) and word and "out" not in options:
-            options["out"] = Path(word)
-        else:
+            values[_ARGUMENT.name] = word
+        elif each.kind is bool:
+            values[each.name] = True
+        elif (value := _parsed(each, next(rest, ""))) is None or (each is _ARGUMENT and each.name in values):
             return None
-    return options
+        else:
+            values[each.name] = value
+    return values
+
+
+def _parsed(each: Option, text: str) -> Value | None:
+    if not text or (text.startswith("-") and not (each.argument and text == "-")):
+        return None
+    if each.kind is int:
+        if not (text.isascii() and text.isdigit()):
+            return None
+        number = int(text)
+        within = (each.minimum is None or number >= each.minimum) and (each.maximum is None or number <= each.maximum)
+        return number if within else None
+    return Path(text) if each.kind is Path else text

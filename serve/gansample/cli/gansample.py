@@ -1,19 +1,41 @@
-"""The grammar of `gansample`: every option, its help and its limits. What they do is in `drawing.py`."""
+"""The command `gansample` as Typer sees it: help, completion, and what is said about mistakes. What it does: `draw.py`."""
 
-from pathlib import Path
-from typing import Annotated, NoReturn
+import inspect
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 import gansample
 from gansample.cli import console
-from gansample.cli.draw import draw
+from gansample.cli.draw import run_command
+from gansample.cli.option_table import GROUPS, OPTIONS, command_from_values
+from gansample.errors import UsageError
+from gansample.sampling.options import Option, options_of
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+AGAIN = "_by_flag"  # what is given as an argument or by its flag arrives under two names
 
 
 def main() -> NoReturn:
     console.run(app, "gansample")
+
+
+class GroupedCommand(TyperCommand):
+    """Help with the options under their groups' titles."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        names = {title: {each.name for each in options_of(group)} for title, group in GROUPS.items()}
+        records: dict[str, list[tuple[str, str]]] = {"Arguments": [], **{title: [] for title in names}, "Other": []}
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                name = str(parameter.name).removesuffix(AGAIN)
+                group = next((title for title, members in names.items() if name in members), "Other")
+                records["Arguments" if parameter.param_type_name == "argument" else group].append(record)
+        for title, rows in records.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
 
 def _print_version(wanted: bool) -> None:
@@ -22,64 +44,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Same seed, same picture: whatever the batch size, the machine or the day.",
-)
-def sample(
-    out: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="OUT",
-            help="Its ending decides: .png .webp .jpg a grid; .mp4 .webm .gif a video; "
-            ".npz .npy .tar .zip; a folder; - is stdout.",
-        ),
-    ] = None,
-    n: Annotated[int | None, typer.Option("--n", "-n", help="Number of pictures (default 64).")] = None,
-    seed: Annotated[int | None, typer.Option(help="First seed; picture k has seed SEED + k (default 0).")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Exactly these seeds, like 0-35,40.")] = None,
-    of_class: Annotated[
-        str | None, typer.Option("--class", metavar="NAME|INDEX[,…]", help="Draw this class, or these in turn (default: all).")
-    ] = None,
-    truncation: Annotated[
-        float | None, typer.Option(help="Redraw latent components beyond ±T: below 2 fewer odd pictures, near 0 all alike.")
-    ] = None,
-    walk: Annotated[str | None, typer.Option(help="A way through these seeds, like 1,7,42.")] = None,
-    frames: Annotated[int | None, typer.Option(min=1, max=100_000, help="From one seed of a walk to the next (60).")] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Let the walk end where it begins.")] = False,
-    around: Annotated[int | None, typer.Option(metavar="SEED", help="Variations of this picture.")] = None,
-    radius: Annotated[float | None, typer.Option(help="How far they stray, above 0 to 1 (0.3).")] = None,
-    mix: Annotated[str | None, typer.Option(metavar="A+B-C[,…]", help="Latent arithmetic on seeds.")] = None,
-    latents: Annotated[Path | None, typer.Option(metavar="Z.npy", help="Your own latents, float (N, size).")] = None,
-    bundle: Annotated[
-        Path | None, typer.Option(help="Bundle folder, .onnx or name (default: the newest under artifacts/, else fashion).")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="auto, onnxruntime, openvino, cuda or tensorrt.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="exact: within one 8-bit step of PyTorch; fast: the quickest that passed its gate.")
-    ] = "exact",
-    batch: Annotated[int, typer.Option(min=1, max=4096, help="Pictures per run of the model; changes speed only.")] = 64,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", help="What OUT's ending would say; also folder, and rgb24: raw frames.")
-    ] = None,
-    grid: Annotated[str, typer.Option(help="Columns x rows, like 8x4, or auto.")] = "auto",
-    pad: Annotated[int, typer.Option(min=0, max=256, help="Pixels between the pictures of a grid.")] = 2,
-    upscale: Annotated[int | None, typer.Option(min=1, max=64, help="Every pixel as N x N (videos: up to 256).")] = None,
-    fps: Annotated[int, typer.Option(min=1, max=120, help="Frames a second of a video.")] = 30,
-    shard: Annotated[int | None, typer.Option(min=1, help="Pictures per .tar: OUT-000000.tar, OUT-000001.tar …")] = None,
-    ray: Annotated[
-        bool, typer.Option("--ray", help="Draw shards on a Ray cluster: .tar or .parquet, a path or an address like s3://…")
-    ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="With --ray: engines (default: all there is room for).")] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what exists.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted folder or .tar.")] = False,
-    no_metadata: Annotated[bool, typer.Option("--no-metadata", help="Leave seeds and model out of the files.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")] = False,
-) -> None:
+def _sample(**values: Any) -> None:
     """Draw pictures from an exported generator.
 
     \b
@@ -90,10 +55,56 @@ def sample(
     gansample --around 7 --n 16 like-seven.png     sixteen variations of one picture
     gansample --n 4 - | display                    a PNG on stdout
     """  # fmt: skip
-    where = out if ray or out is None else Path(out)  # an address like s3://… is no path
-    draw(
-        where, n=n, seed=seed, seeds=seeds, of_class=of_class, truncation=truncation, walk=walk, frames=frames, loop=loop,
-        around=around, radius=radius, mix=mix, latents=latents, bundle=bundle, backend=backend, precision=precision,
-        batch=batch, threads=threads, format_=format_, grid=grid, pad=pad, upscale=upscale, fps=fps, shard=shard, force=force,
-        resume=resume, no_metadata=no_metadata, as_json=as_json, quiet=quiet, ray=ray, workers=workers,
-    )  # fmt: skip
+    for each in OPTIONS:
+        if each.argument and (by_flag := values.pop(f"{each.name}{AGAIN}")) is not None:
+            if values[each.name] is not None:
+                raise UsageError(f"{each.metavar} is given twice, as {values[each.name]} and as {by_flag}", "give it once")
+            values[each.name] = by_flag
+    run_command(command_from_values(values))
+
+
+def _parameters() -> list[inspect.Parameter]:
+    """What Typer reads from a function's signature, made from the table."""
+    made = []
+    for group in GROUPS.values():
+        defaults = group()
+        for each in options_of(group):
+            default = getattr(defaults, each.name)
+            if each.argument:
+                argument = typer.Argument(metavar=each.metavar, help=each.help)
+                made.append(_parameter(each.name, each.kind, default, argument))
+                made.append(
+                    _parameter(f"{each.name}{AGAIN}", each.kind, default, typer.Option(*each.flags, help="Same as OUT."))
+                )
+            else:
+                made.append(_parameter(each.name, each.kind, default, _typer_option(each)))
+    version = typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    return [*made, _parameter("version", bool, False, version)]
+
+
+def _typer_option(each: Option) -> Any:
+    def choices() -> list[str]:
+        return list(each.choices)
+
+    return typer.Option(
+        *each.flags,
+        help=each.help,
+        metavar=each.metavar,
+        min=each.minimum,
+        max=each.maximum,
+        autocompletion=choices if each.choices else None,
+    )
+
+
+def _parameter(name: str, kind: type, default: Any, declared: Any) -> inspect.Parameter:
+    annotation: Any = kind if default is not None else kind | None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, declared])
+
+
+_sample.__signature__ = inspect.Signature(_parameters())  # type: ignore[attr-defined]
+_sample.__annotations__ = {}
+app.command(
+    cls=GroupedCommand,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Same seed, same picture: whatever the batch size, the machine or the day.",
+)(_sample)

@@ -11,7 +11,7 @@ from gansample.bundle.spec import parse_json
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import LatentSpace, check_seed, parse_seeds
 from gansample.runtimes.backends import BACKEND_OF
-from gansample.sampling.options import WAYS
+from gansample.sampling.options import SELECTIONS
 from gansample.sampling.selection import Mix
 
 PICTURES = (".png", ".webp", ".jpg", ".jpeg", ".gif")  # what `metadata.read_metadata` reads
@@ -71,7 +71,7 @@ def describe_picture(metadata: Mapping[str, Any], source: Path, artifacts: Path 
     The bundle is named where one under `artifacts` has the picture's model digest.
     Raises ArtefactError where what was drawn is missing, or is nothing that can be drawn.
     """
-    way = next((way for way in WAYS if way in metadata), "seeds")
+    way = next((way for way in SELECTIONS if way in metadata), "seeds")
     try:
         _check_way(way, metadata.get(way))
     except UsageError:
@@ -80,7 +80,7 @@ def describe_picture(metadata: Mapping[str, Any], source: Path, artifacts: Path 
         ) from None
     bundle = _bundle_of(metadata.get("model_sha256"), artifacts)
     command = ["gansample", *(["--bundle", str(bundle)] if bundle is not None else [])]
-    for option in (way, *WAYS[way], "class", "truncation", "grid", "pad", "fps", "upscale"):
+    for option in (way, *SELECTIONS[way], "class", "truncation", "grid", "pad", "fps", "upscale"):
         if option in metadata:
             command += [f"--{option}"] if metadata[option] is True else [f"--{option}", str(metadata[option])]
     command += [*_engine_options(metadata), _again(metadata, source)]

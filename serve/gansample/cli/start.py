@@ -3,15 +3,16 @@
 import sys
 from typing import NoReturn
 
-from gansample.cli.fast_parser import plain
+from gansample.cli.fast_parser import parse_fast
 
 
 def main() -> NoReturn:
-    if (options := plain(sys.argv[1:])) is None:
+    if (values := parse_fast(sys.argv[1:])) is None:
         from gansample.cli.gansample import main as typer_main
 
         typer_main()
-    from gansample.cli.draw import draw
+    from gansample.cli.draw import run_command
     from gansample.cli.exit_codes import end
+    from gansample.cli.option_table import command_from_values
 
-    end("gansample", lambda: draw(**options))
+    end("gansample", lambda: run_command(command_from_values(values)))

@@ -1,46 +1,49 @@
-"""The forms of output, and which one OUT means. Only the standard library, so that a mistake is told at once."""
+"""The forms of output, and which one a name means. Standard library only."""
 
 import difflib
-from dataclasses import dataclass
 from pathlib import Path
 
 from gansample.errors import OutputError, UsageError
 
 STDOUT = Path("-")
-FORMS = ("png", "webp", "jpg", "folder", "npz", "npy", "tar", "zip", "mp4", "webm", "gif", "rgb24")
-SHEETS, VIDEOS, RESUMABLE = ("png", "webp", "jpg"), ("mp4", "webm", "gif"), ("folder", "tar")
-ON_STDOUT = ("png", "webp", "jpg", "npy", "tar", "gif", "rgb24")  # the others must seek, or are several files
+GRIDS, VIDEOS, RESUMABLE = ("png", "webp", "jpg"), ("mp4", "webm", "gif"), ("folder", "tar")
+FORMS = (*GRIDS, "folder", "npz", "npy", "tar", "zip", *VIDEOS, "rgb24")
+CLUSTER_FORMS = ("tar", "parquet")  # what the workers of a Ray cluster write
+ON_STDOUT = (*GRIDS, "npy", "tar", "gif", "rgb24")  # the others must seek, or are several files
 _SUFFIXES = {".jpeg": "jpg", ".rgb": "rgb24", **{f".{form}": form for form in FORMS if form not in ("folder", "rgb24")}}
 
 
-@dataclass(frozen=True)
-class Form:
-    """How the pictures are kept: the command line's options about the output."""
-
-    kind: str
-    grid: str = "auto"
-    pad: int = 2
-    fps: int = 30
-    shard: int | None = None
-    force: bool = False
-    resume: bool = False
-
-
-def form_of(out: Path, asked: str | None) -> str:
-    """The form of OUT: what was asked for, else what its name ends with. Raises UsageError for an unknown one."""
+def form_of(out: str | None, asked: str | None, *, on_cluster: bool = False) -> str:
+    """The form of output: what was asked for, else what the name ends with. Raises UsageError."""
+    if on_cluster:
+        return _cluster_form(out, asked)
     if asked is not None:
         if asked not in FORMS:
             raise UsageError(f"unknown --format {asked!r}", _nearest(asked, FORMS))
         return asked
-    if out == STDOUT:
+    if out is None:
+        raise UsageError("say where the pictures go", "for example out.png, pictures/ or - for stdout")
+    path = Path(out)
+    if path == STDOUT:
         return "png"
-    suffix = out.suffix.lower()
+    suffix = path.suffix.lower()
     if suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
-    if suffix and not out.is_dir():
+    if suffix == ".parquet":
+        raise UsageError(f"{out} is written by a Ray cluster only", "add --ray, or write a .tar")
+    if suffix and not path.is_dir():
         known = ", ".join(f".{form}" for form in FORMS if form not in ("folder", "rgb24"))
         raise UsageError(f"{out} ends in {suffix}", f"it can be {known}, or a folder (a name without a dot)")
     return "folder"
+
+
+def _cluster_form(out: str | None, asked: str | None) -> str:
+    if out is None:
+        raise UsageError("say where the shards go", "for example pictures.tar or s3://bucket/pictures.parquet")
+    form = asked or out.rpartition(".")[2].lower()
+    if form not in CLUSTER_FORMS:
+        raise UsageError(f"{out} is no .tar and no .parquet", "--ray writes shards of those: name one, or leave --ray out")
+    return form
 
 
 def _nearest(wanted: str, known: tuple[str, ...]) -> str:
@@ -48,22 +51,24 @@ def _nearest(wanted: str, known: tuple[str, ...]) -> str:
     return f"did you mean {', '.join(near)}" if near else f"choose {', '.join(known)}"
 
 
-def check_path(out: Path, form: Form) -> None:
-    """Refuse what cannot be written before anything is loaded, so that a mistake costs no time."""
-    if form.resume and form.kind not in RESUMABLE:
-        raise UsageError("--resume goes on with a folder or a .tar", f"a {form.kind} is written whole or not at all")
-    if form.shard is not None and (form.kind != "tar" or out == STDOUT):
-        raise UsageError("--shard divides a .tar file", "name one, or leave it out")
-    if out == STDOUT:
-        if form.kind not in ON_STDOUT:
-            raise UsageError(f"{form.kind} cannot go to stdout", f"name a file, or choose {', '.join(ON_STDOUT)}")
+def check_path(out: str, form: str, *, replaceable: bool) -> None:
+    """Refuse what cannot be written before anything is loaded, so that a mistake costs no time.
+
+    replaceable  whether a file that exists may be replaced or completed.
+
+    Raises UsageError, or OutputError where what stands at `out` is in the way.
+    """
+    path = Path(out)
+    if path == STDOUT:
+        if form not in ON_STDOUT:
+            raise UsageError(f"{form} cannot go to stdout", f"name a file, or choose {', '.join(ON_STDOUT)}")
         return
-    if not out.absolute().parent.is_dir():
-        raise OutputError(f"{out.parent} does not exist", f"create it first: mkdir -p {out.parent}")
-    if form.kind == "folder":
-        if out.exists() and not out.is_dir():
-            raise OutputError(f"{out} is no folder", "name another one")
-    elif out.is_dir():
-        raise OutputError(f"{out} is a folder", f"name a file that ends in .{form.kind}")
-    elif out.exists() and not form.force and not form.resume:
-        raise OutputError(f"{out} exists", "pass --force to replace it")
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"{path.parent} does not exist", f"create it first: mkdir -p {path.parent}")
+    if form == "folder":
+        if path.exists() and not path.is_dir():
+            raise OutputError(f"{path} is no folder", "name another one")
+    elif path.is_dir():
+        raise OutputError(f"{path} is a folder", f"name a file that ends in .{form}")
+    elif path.exists() and not replaceable:
+        raise OutputError(f"{path} exists", "pass --force to replace it")

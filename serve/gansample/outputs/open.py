@@ -1,28 +1,29 @@
-"""From a form to what writes it."""
+"""From options to what writes them."""
 
-from pathlib import Path
 from typing import Any
 
 from gansample.outputs.base import Output
-from gansample.outputs.forms import Form
+from gansample.outputs.options import DEFAULT_FPS, DEFAULT_PAD, DrawOptions
 
 
-def open_output(out: Path, form: Form) -> Output[Any]:
-    """What writes this form. Nothing is touched before its `begin`."""
-    overwrite = form.force
-    match form.kind:
+def open_output(options: DrawOptions) -> Output[Any]:
+    """What writes this form of output. Nothing is touched before its `begin`."""
+    output, form = options.output, options.form
+    out, overwrite, fps = output.path, output.force, output.fps or DEFAULT_FPS
+    match form:
         case "png" | "webp" | "jpg":
             from gansample.outputs.sheet import Sheet
 
-            return Sheet(out, form.kind, overwrite=overwrite, layout=form.grid, pad=form.pad)
+            pad = DEFAULT_PAD if output.pad is None else output.pad
+            return Sheet(out, form, overwrite=overwrite, layout=output.grid or "auto", pad=pad)
         case "folder":
             from gansample.outputs.folder import Folder
 
-            return Folder(out, overwrite=overwrite, resume=form.resume)
+            return Folder(out, overwrite=overwrite, resume=output.resume)
         case "tar":
             from gansample.outputs.tar import Tar
 
-            return Tar(out, overwrite=overwrite, resume=form.resume, shard=form.shard)
+            return Tar(out, overwrite=overwrite, resume=output.resume, shard=output.shard)
         case "zip":
             from gansample.outputs.zip import Zip
 
@@ -32,12 +33,12 @@ def open_output(out: Path, form: Form) -> Output[Any]:
 
             kinds: dict[str, type[arrays.Npz | arrays.Npy | arrays.Raw]]
             kinds = {"npz": arrays.Npz, "npy": arrays.Npy, "rgb24": arrays.Raw}
-            return kinds[form.kind](out, overwrite=overwrite)
+            return kinds[form](out, overwrite=overwrite)
         case "gif":
             from gansample.outputs.video import Gif
 
-            return Gif(out, overwrite=overwrite, fps=form.fps)
+            return Gif(out, overwrite=overwrite, fps=fps)
         case _:
             from gansample.outputs.video import Video
 
-            return Video(out, form.kind, overwrite=overwrite, fps=form.fps)
+            return Video(out, form, overwrite=overwrite, fps=fps)

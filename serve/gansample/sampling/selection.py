@@ -4,7 +4,7 @@ Seeds      --seeds 0-35,40        one picture a seed
 Walk       --walk 1,7,42          frames on the way from seed to seed
 Around     --around 7             variations of one picture
 Mix        --mix 3+9-4            latent arithmetic
-Given      --latents z.npy        latents from elsewhere
+LatentsFile      --latents z.npy        latents from elsewhere
 """
 
 import re
@@ -203,7 +203,7 @@ class Mix:
         return "".join(f"{'-' if sign < 0 else '+'}{seed}" for sign, seed in terms).removeprefix("+")
 
 
-class Given:
+class LatentsFile:
     """Latents from a .npy file, float32 or float64 (N, latent size), read where they lie: memory stays flat."""
 
     def __init__(self, path: Path, space: LatentSpace) -> None:
