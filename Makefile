@@ -95,6 +95,7 @@ $(BINDINGS)/.ready: tests/support/bindings.lock | $(call ready,draw)
 
 lock: $(call ready,dev)  ## write requirements.lock anew from what is installed
 	@$(PY) -m tests.support.lock
+	@$(PY) -m benchmarks.pages
 
 train: $(call ready,export)  ## train a DCGAN on the embedded digits (at most 3 minutes on 2 cores)
 	@$(PY) -m train $(ARGS)
@@ -138,11 +139,6 @@ check: lint types  ## lint and types
 
 bench: $(call ready,dev)  ## measure this project beside its peers on this machine
 	@$(PY) -m benchmarks $(ARGS)
-	@$(PY) -m benchmarks.training
-	@$(PY) -m benchmarks.sampling
-	@$(PY) -m benchmarks.service
-	@$(PY) -m benchmarks.scale
-	@$(PY) -m benchmarks.readme
 
 clean:  ## remove the environment and every cache (runs/ and artifacts/ stay)
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

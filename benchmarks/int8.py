@@ -5,7 +5,6 @@ python -m benchmarks.int8 [netG.pth [other.pth ...]]
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -14,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import documents
 from benchmarks.dcgan64 import dcgan64_generator
+from benchmarks.documents import Document
 from export.export_model import ExportModel, cycled_labels
 from export.graph.to_onnx import export_graph
 from export.importers.load_generator import take
@@ -31,9 +32,8 @@ from gansample.latents import latents
 from gansample.runtimes.openvino_cpu import HINTS
 from gansample.system.atomic import write_atomic
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "int8.md"
-RESULT = ROOT / "benchmarks" / "results" / "int8.json"
+PAGE = Path(__file__).parents[1] / "docs" / "int8.md"
+RESULT = "int8.json"
 JUDGED = range(256)
 
 
@@ -120,7 +120,7 @@ def images_per_second(models: Mapping[str, Any], batch: int = 64, rounds: int = 
     return {name: batch / seconds for name, seconds in best.items()}
 
 
-def page(document: Mapping[str, Any]) -> str:
+def page(document: Document) -> str:
     float32, plain, ours = document["rows"]
     table = "\n".join(
         f"| {row['what']} | {_decibels(row['psnr_db'])} | {row['images_per_second']:,.0f} |"
@@ -193,9 +193,8 @@ def main() -> None:
     parser.add_argument("weights", nargs="*", type=Path, help="a tutorial DCGAN-64, then any weights that export takes")
     given = parser.parse_args()
     document = measure(given.weights[0] if given.weights else None, given.weights[1:])
-    for path, text in ((RESULT, json.dumps(document, indent=2) + "\n"), (PAGE, page(document))):
-        path.parent.mkdir(exist_ok=True)
-        write_atomic(path, text.encode())
+    documents.save(RESULT, document)
+    write_atomic(PAGE, page(document).encode())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python -m benchmarks.load closed PORT KIND CLIENTS SECONDS      every client asks again as soon as it is answered
     python -m benchmarks.load open PORT KIND RATE SECONDS           so many requests a second, whatever the answers
 
-KIND is ours (GET one picture), theirs (POST /predict, POST / for Ray), many (POST 64 pictures), or v2 (POST one seed to
+KIND is ours (GET one picture), litserve or ray (POST one seed to the peer), many (POST 64 pictures), or v2 (POST one seed to
 the model `bundle` in the Open Inference Protocol; raw pixels come back).
 """
 
@@ -42,7 +42,7 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, data: bytes) -> int:
-        """The status; 0 where the connection broke. One that stood idle may have been closed meanwhile: then on a new one."""
+        """The status; 0 where the connection broke. An idle one may have been closed meanwhile: then a new one is tried."""
         if self._streams is not None and (status := await self._try(data)):
             return status
         return await self._try(data)
@@ -84,7 +84,6 @@ async def opened(port: int, kind: str, rate: float, seconds: float) -> tuple[Cou
     latencies: list[float] = []
     idle = [Connection(port) for _ in range(MAX_CONNECTIONS)]
     asking: set[asyncio.Task[None]] = set()
-    skipped = 0
 
     async def one(connection: Connection) -> None:
         started = time.perf_counter()
@@ -92,12 +91,11 @@ async def opened(port: int, kind: str, rate: float, seconds: float) -> tuple[Cou
         latencies.append(time.perf_counter() - started)
         idle.append(connection)
 
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for number in range(int(rate * seconds)):
-        if (wait := begun + number / rate - time.perf_counter()) > 0:
+        if (wait := started + number / rate - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
         if not idle:  # all are waiting: that is load as well
-            skipped += 1
             await asyncio.sleep(0)
             continue
         task = asyncio.create_task(one(idle.pop()))
@@ -108,12 +106,12 @@ async def opened(port: int, kind: str, rate: float, seconds: float) -> tuple[Cou
 
 
 def main(mode: str, port: str, kind: str, amount: str, seconds: str) -> None:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     if mode == "closed":
         statuses, latencies = asyncio.run(closed(int(port), kind, int(amount), float(seconds)))
     else:
         statuses, latencies = asyncio.run(opened(int(port), kind, float(amount), float(seconds)))
-    took = time.perf_counter() - begun
+    took = time.perf_counter() - started
     latencies.sort()
     ranks = {f"p{rank}": round(1000 * latencies[min(len(latencies) - 1, len(latencies) * rank // 100)], 1) for rank in (50, 99)}
     print(json.dumps({"statuses": dict(statuses), "per_second": round(statuses[200] / took, 1), "milliseconds": ranks}))

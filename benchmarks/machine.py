@@ -1,6 +1,7 @@
 """What a benchmark ran on: without it a figure means nothing."""
 
 import platform
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ def machine() -> dict[str, Any]:
     wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
     packages = ("torch", "onnxruntime", "openvino", "nncf", "numpy")
     return {
+        "date": datetime.now(UTC).date().isoformat(),
         "processor": processor_name(),
         "instructions": [flag for flag in wanted if flag in flags],
         "python": platform.python_version(),

@@ -1,7 +1,7 @@
 """How good are the pictures? Both presets, several seeds, equal time: python -m benchmarks.quality
 
-Every run is the command a user would type, one after the other; results are written after each, and a file that is there is
-gone on with. The README's table is the file.
+Every run is the command a user would type, one after the other. Results are written after each run, and runs that the file
+already has are not repeated.
 """
 
 import json
@@ -9,18 +9,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from benchmarks import documents
+from benchmarks.documents import RESULTS, Document
 from benchmarks.machine import machine
 from gansample.cli import console
 from gansample.errors import GansampleError
-from gansample.system.atomic import write_atomic
 
-RESULTS = Path(__file__).parent / "results"
 PRESETS = ("modern", "classic")
 COLUMNS = (
     ("frechet", "Fréchet distance", ".2f"),
@@ -41,10 +40,10 @@ def bench(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
 ) -> None:
     """Train both presets with several seeds for equally long, and keep what they scored."""
-    out = RESULTS / f"quality-{data}.json"
+    name = f"quality-{data}.json"
     document: dict[str, Any] = {"data": data, "minutes": minutes, "rows": []}
-    if out.exists():
-        document = json.loads(out.read_text())
+    if (RESULTS / name).exists():
+        document = documents.load(name)
     done = {(row["preset"], row["seed"]) for row in document["rows"]}
     for seed in range(seeds):
         for preset in PRESETS:
@@ -53,7 +52,7 @@ def bench(
             result = _train(data, preset, seed, minutes, data_root)
             document["rows"].append({"preset": preset, "seed": seed, **result["scores"], "trained": result["trained"]})
             document |= {"real": result["real"], "classifier": result["classifier"], "machine": machine()}
-            write_atomic(out, (json.dumps(document, indent=1) + "\n").encode())
+            documents.save(name, document)
     print(table(document))
 
 
@@ -70,7 +69,7 @@ def _train(data: str, preset: str, seed: int, minutes: float, data_root: Path) -
         return result
 
 
-def table(document: Mapping[str, Any]) -> str:
+def table(document: Document) -> str:
     """Mean ± standard deviation over the seeds, beside real pictures."""
     rows = []
     for preset in PRESETS:

@@ -15,14 +15,19 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks import documents
+from benchmarks.compute import compute_seconds
+from benchmarks.dcgan64 import dcgan64_generator, export_dcgan64
 from benchmarks.machine import machine
+from benchmarks.sampling_targets import plot_png, table
+from benchmarks.servers import PEERS
 from gansample.bundle.open import EMBEDDED
 from gansample.cli import console
 from gansample.errors import GansampleError
 from gansample.system.atomic import write_atomic
 
-RESULT = Path(__file__).parent / "results" / "sampling-cpu.json"
-PEERS = Path(__file__).parent / "peers"
+RESULT = "sampling-cpu.json"
+PLOT = Path("docs/sampling.png")
 BULK = {"onnx-fp32": 10_000, "openvino-int8": 50_000}
 """Pictures of DCGAN-64 for a bulk figure; the exact variant needs a minute for the smaller number."""
 SCALES = (1_000, 10_000, 100_000, 1_000_000)
@@ -48,21 +53,16 @@ def bench(
             "scale": [_scale(folder, n) for n in SCALES if n <= largest],
             "machine": machine(),
         }
-    write_atomic(RESULT, (json.dumps(document, indent=1) + "\n").encode())
-    from benchmarks.sampling_page import plot_png, table
-
-    write_atomic(Path("docs/sampling.png"), plot_png(document))
+    documents.save(RESULT, document)
+    write_atomic(PLOT, plot_png(document))
     print(table(document))
 
 
 def _prepare(folder: Path, weights: Path | None) -> Path:
-    """DCGAN-64 as a state dict, as everybody's plain export and as a bundle of ours; gives the bundle."""
+    """DCGAN-64 as a state dict, as a plain ONNX export and as a bundle; returns the bundle."""
     import torch
 
-    from benchmarks.__main__ import prepare
-    from benchmarks.dcgan64 import dcgan64_generator
-
-    prepare(folder, weights)
+    export_dcgan64(folder, weights)
     torch.save(dcgan64_generator(weights).network.state_dict(), folder / "weights.pth")
     return folder / "bundle"
 
@@ -101,7 +101,7 @@ def _bulk(folder: Path, bundle: Path, variant: str, rounds: int) -> dict[str, An
     rates: dict[str, list[float]] = {"compute": [], "tar": [], "npz": []}
     for _ in range(rounds):
         for form, kept in rates.items():
-            seconds = _compute(bundle, variant, n) if form == "compute" else _drawn(folder, bundle, variant, n, form)
+            seconds = compute_seconds(bundle, variant, n) if form == "compute" else _drawn(folder, bundle, variant, n, form)
             kept.append(n / seconds)
     medians = {form: statistics.median(kept) for form, kept in rates.items()}
     shares = {form: round(medians[form] / medians["compute"], 3) for form in ("tar", "npz")}
@@ -109,31 +109,11 @@ def _bulk(folder: Path, bundle: Path, variant: str, rounds: int) -> dict[str, An
             "all": {form: [round(rate, 1) for rate in kept] for form, kept in rates.items()}}  # fmt: skip
 
 
-COMPUTE = """
-import sys, time
-from gansample import open_sampler
-from gansample.latents import latents
-bundle, variant, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
-with open_sampler(bundle, variant=variant) as sampler:
-    z = latents(range(64), sampler.spec.latent_size)
-    sampler.runner.run(z, None)
-    started = time.perf_counter()
-    for _ in range(0, n, 64):
-        sampler.runner.run(z, None)
-    print(time.perf_counter() - started)
-"""
-
-
-def _compute(bundle: Path, variant: str, n: int) -> float:
-    command = [sys.executable, "-c", COMPUTE, str(bundle), variant, str(n)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
 def _drawn(folder: Path, bundle: Path, variant: str, n: int, form: str) -> float:
     """Seconds of drawing, encoding and writing, without opening the engine."""
     exact = variant == "onnx-fp32"
-    wish = ["--precision", "exact" if exact else "fast", "--backend", "onnxruntime" if exact else "openvino"]
-    report = _gansample(folder, bundle, n, form, *wish)[0]
+    options = ["--precision", "exact" if exact else "fast", "--backend", "onnxruntime" if exact else "openvino"]
+    report = _gansample(folder, bundle, n, form, *options)[0]
     if report["variant"] != variant:
         raise GansampleError(f"{report['variant']} drew instead of {variant}", "the comparison would mean nothing")
     return float(report["seconds"]["draw"])
@@ -146,10 +126,10 @@ def _scale(folder: Path, n: int) -> dict[str, Any]:
     return {"n": n, "microseconds": round(1e6 * seconds / n, 2), "peak_mib": round(peak, 1), "engine": report["variant"]}
 
 
-def _gansample(folder: Path, bundle: Path, n: int, form: str, *wish: str) -> tuple[Mapping[str, Any], float]:
+def _gansample(folder: Path, bundle: Path, n: int, form: str, *options: str) -> tuple[Mapping[str, Any], float]:
     """What the command reports, and its peak memory in MiB."""
     out = folder / f"bulk.{form}"
-    command = [sys.executable, "-m", "gansample", "--n", str(n), "--bundle", str(bundle), "--json", *wish, str(out)]
+    command = [sys.executable, "-m", "gansample", "--n", str(n), "--bundle", str(bundle), "--json", *options, str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         peak = 0
         while process.poll() is None:  # not its ru_maxrss, which begins with what this process, its parent, holds

@@ -5,32 +5,29 @@ generated pictures apart and a third time for G, one Adam for each. Both sides h
 image. Steps are taken in turn, so that a busy moment hits everybody.
 """
 
-import json
 import os
-import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
 from torch import nn
 
+from benchmarks import documents, rates
 from benchmarks.dcgan64 import Generator
+from benchmarks.documents import Document
 from benchmarks.machine import machine
 from gansample.cli import console
-from gansample.system.atomic import write_atomic
 from train.data.dataset import DataSet
 from train.machine import device_for, make_reproducible
 from train.presets import config_for
 from train.state import TrainingState
 from train.training_step import next_batch, step
 
-RESULTS = Path(__file__).parent / "results" / "training-cpu.json"
+RESULT = "training-cpu.json"
 PEER = "tutorial loop, float32"
 WARM_UP = 3
 
@@ -41,7 +38,6 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def bench(
     batch: Annotated[int, typer.Option(min=2, max=4096)] = 64,
     rounds: Annotated[int, typer.Option(min=3, max=1000)] = 12,
-    out: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails.")] = False,
 ) -> None:
     """Images per second of a training step, as ratios to the tutorial's loop."""
@@ -53,24 +49,22 @@ def bench(
             run()
             if turn >= WARM_UP:
                 seconds[name].append(time.perf_counter() - started)
-    peer = statistics.median(seconds[PEER])
-    rows = [_row(name, times, batch, peer) for name, times in seconds.items()]
-    document = {"model": "DCGAN-64, width 64", "batch": batch, "rounds": rounds, "rows": rows, "machine": machine()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(out, (json.dumps(document, indent=2) + "\n").encode())
-    for row in rows:
-        print(f"{row['name']:28} {row['images_per_second']:7.1f} img/s  {row['ratio']:.2f}×", file=sys.stderr)
-
-
-def _row(name: str, times: list[float], batch: int, peer: float) -> dict[str, Any]:
-    median = statistics.median(times)
-    low, _, high = statistics.quantiles(times, n=4)
-    return {
-        "name": name,
-        "images_per_second": round(batch / median, 1),
-        "ratio": round(peer / median, 2),
-        "spread": round((high - low) / median, 3),
+    document = {
+        "model": "DCGAN-64, width 64",
+        "batch": batch,
+        "rounds": rounds,
+        "threads": len(os.sched_getaffinity(0)),
+        "rows": rates.rows(seconds, batch, PEER),
+        "machine": machine(),
     }
+    documents.save(RESULT, document)
+    print(table(document))
+
+
+def table(document: Document) -> str:
+    """A training step of each contestant."""
+    heading = "| a training step | pictures/s | to the tutorial's loop | spread |"
+    return rates.table(heading, map(rates.cells, document["rows"]), document)
 
 
 def _contestants(batch: int) -> dict[str, Callable[[], object]]:

@@ -22,8 +22,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from benchmarks.triton import BINDINGS
 from gansample.http.server import DRAIN
-from tests.support.real_bindings import BINDINGS
 from tests.support.repository import ROOT
 from tests.support.run_service import free_port
 

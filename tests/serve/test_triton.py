@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from benchmarks.triton import command
 from gansample import open_sampler
 from gansample.bundle.open import open_bundle
 from gansample.bundle.seal import digest
@@ -24,7 +25,7 @@ from gansample.triton.repository import export_triton
 from tests.serve.test_gan_verify import rebuilt
 from tests.support.repository import ROOT
 from tests.support.run_service import free_port, running_service
-from tests.support.triton_server import Triton, command, need_triton, running_triton
+from tests.support.triton_server import Triton, need_triton, running_triton
 
 grpc = pytest.importorskip("tritonclient.grpc", reason="NOT RUN: tritonclient[grpc] is not installed")
 MODELS = {"onnx": "pets_onnx", "tensorrt": "pets_tensorrt", "seeds": "pets"}

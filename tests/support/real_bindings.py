@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-BINDINGS = Path(os.environ.get("GANSAMPLE_BINDINGS", Path(sys.prefix) / "bindings"))
+from benchmarks.triton import BINDINGS
+
 STUB_LIBRARIES = ("nvinfer", "nvinfer_plugin", "nvonnxparser")
 STUB_SYMBOLS = (
     "createInferBuilder_INTERNAL",

@@ -1,14 +1,10 @@
-"""NVIDIA's own Triton server in a process of its own: the binary that comes inside of pytriton, with its Python backend.
+"""NVIDIA's own Triton server in a process of its own, as `benchmarks.triton` starts it.
 
-It is Triton 2.51 (24.10). Its onnxruntime and TensorRT backends are in no package index, so models of theirs are read by it and
-then refused for that reason alone.
+Its onnxruntime and TensorRT backends are in no package index: it reads models of theirs and then refuses them for that reason.
 """
 
 import os
-import shutil
 import subprocess
-import sys
-import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.real_bindings import BINDINGS
-from tests.support.repository import ROOT
-
-HOME = BINDINGS / "triton" / "pytriton" / "tritonserver"
-STUB = HOME / "python_backend_stubs" / f"{sys.version_info.major}.{sys.version_info.minor}" / "triton_python_backend_stub"
+from benchmarks.triton import command, not_runnable
 
 
 @dataclass
@@ -34,39 +26,11 @@ class Triton:
 
 def need_triton() -> None:
     """Skip, with the reason, where Triton cannot run; in CI it must."""
-    reason = None
-    if not STUB.exists():
-        reason = "NOT RUN: Triton is not installed for this Python, make bindings"
-    elif not sysconfig.get_config_var("Py_ENABLE_SHARED"):
-        reason = "NOT RUN: this Python has no shared library, which Triton's Python backend links"
-    if reason and os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
-
-
-def command(folder: Path, *repositories: Path) -> tuple[list[str], dict[str, str]]:
-    """The server's command and environment, with its Python's packages gathered in `folder`, its working directory.
-
-    Its Python ignores PYTHONPATH and looks where it stands, so the packages of this environment are linked there, with the
-    NumPy that it understands.
-    """
-    backends = folder / "backends"
-    shutil.copytree(HOME / "backends", backends)
-    shutil.copy(STUB, backends / "python")
-    for program in (backends / "python" / STUB.name, HOME / "bin" / "tritonserver"):
-        program.chmod(0o755)
-    for entry in (BINDINGS / "triton").glob("numpy*"):
-        (folder / entry.name).symlink_to(entry)
-    (folder / "gansample").symlink_to(ROOT / "serve" / "gansample")
-    for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
-        if not entry.name.startswith("numpy") and not (folder / entry.name).exists():
-            (folder / entry.name).symlink_to(entry)
-    libraries = [BINDINGS / "triton" / "nvidia_pytriton.libs", Path(sysconfig.get_config_var("LIBDIR"))]
-    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, libraries))}
-    words = [str(HOME / "bin" / "tritonserver"), f"--backend-directory={backends}", "--allow-gpu-metrics=false"]
-    words += [f"--model-repository={repository}" for repository in repositories]
-    return [*words, "--disable-auto-complete-config", "--strict-readiness=true", "--allow-metrics=false"], environment
+    if (reason := not_runnable()) is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"NOT RUN: {reason}")
+    pytest.skip(f"NOT RUN: {reason}")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The table and the plot of `benchmarks.sampling`."""
+"""The table of `benchmarks.sampling`, with every figure beside its target, and its plot."""
 
 import io
 from collections.abc import Mapping
