@@ -1,4 +1,4 @@
-"""Bundles are replaced or damaged, clients leave, the process is told to end: no accepted request is lost."""
+"""Bundles are replaced or damaged, clients disconnect, the process gets SIGTERM: no accepted request is lost."""
 
 import asyncio
 import shutil
@@ -29,8 +29,8 @@ def export_over(bundle: Path, **options: object) -> None:
     shutil.rmtree(bundle.parent / "retired")
 
 
-def take_up_under_load(service: Service, bundle: Path, seconds: float) -> None:
-    """Replace the bundle while somebody asks all the time: nobody is refused, and the newer one serves within `seconds`."""
+def replace_under_load(service: Service, bundle: Path, seconds: float) -> None:
+    """Replace the bundle under load: no request fails, and the newer one serves within `seconds`."""
     before = etag(service.url)
     wrong: list[int] = []
     stop = threading.Event()
@@ -46,7 +46,7 @@ def take_up_under_load(service: Service, bundle: Path, seconds: float) -> None:
     try:
         export_over(bundle, channels=1)
         assert service.said("serve: b is now", seconds)
-        time.sleep(1)  # and a moment longer, while the older one goes
+        time.sleep(1)  # while the older one closes
     finally:
         stop.set()
         asking.join()
@@ -55,14 +55,14 @@ def take_up_under_load(service: Service, bundle: Path, seconds: float) -> None:
     assert httpx.get(f"{service.url}/v1/models/b").json()["image"]["channels"] == 1
 
 
-def test_a_newer_export_is_taken_up_while_serving(tmp_path: Path) -> None:
+def test_a_newer_export_replaces_the_old_one_while_serving(tmp_path: Path) -> None:
     bundle = make_tiny_bundle(tmp_path / "b")
     with running_service(tmp_path, bundle) as service:
-        take_up_under_load(service, bundle, 20)
+        replace_under_load(service, bundle, 20)
 
 
 @pytest.mark.parametrize("name", ["generator.onnx", "golden.npz", "bundle.json"])
-def test_a_damaged_export_is_refused_and_the_old_one_serves_on(name: str, tmp_path: Path) -> None:
+def test_a_damaged_export_is_rejected_and_the_old_one_keeps_serving(name: str, tmp_path: Path) -> None:
     bundle = make_tiny_bundle(tmp_path / "b")
     with running_service(tmp_path, bundle) as service:
         before = etag(service.url)
@@ -79,7 +79,7 @@ def test_a_damaged_export_is_refused_and_the_old_one_serves_on(name: str, tmp_pa
         assert service.said("serve: b is now")
 
 
-def test_a_bundle_that_vanishes_serves_on(tmp_path: Path) -> None:
+def test_a_deleted_bundle_keeps_serving(tmp_path: Path) -> None:
     bundle = make_tiny_bundle(tmp_path / "b")
     with running_service(tmp_path, bundle) as service:
         before = etag(service.url)
@@ -89,7 +89,7 @@ def test_a_bundle_that_vanishes_serves_on(tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_draws_other_pictures_is_never_served(tmp_path: Path) -> None:
-    """Digests are right and the goldens are another model's: only drawing tells."""
+    """Its digests are right, but its goldens are another model's: only drawing shows that."""
     import numpy as np
 
     from export.bundle_writer.write import npz_bytes, write_bundle
@@ -105,7 +105,7 @@ def test_a_bundle_that_draws_other_pictures_is_never_served(tmp_path: Path) -> N
         pass
 
 
-def test_told_to_end_under_load_it_answers_what_it_accepted(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_sigterm_under_load_answers_the_accepted_requests(tiny_bundle: Path, tmp_path: Path) -> None:
     with running_service(tmp_path, tiny_bundle) as service:
 
         async def scenario() -> list[httpx.Response | BaseException]:
@@ -127,7 +127,7 @@ def test_told_to_end_under_load_it_answers_what_it_accepted(tiny_bundle: Path, t
         assert "Traceback" not in service.log.read_text()
 
 
-def test_clients_that_leave_cost_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_disconnected_clients_are_skipped(tiny_bundle: Path, tmp_path: Path) -> None:
     with running_service(tmp_path, tiny_bundle) as service:
         body = b'{"n": 256, "seed": 1}'
         head = (

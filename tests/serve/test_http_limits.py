@@ -1,4 +1,4 @@
-"""Whoever asks for too much, too slowly or without the token is told so, and nobody else notices."""
+"""Requests that are too large, too slow or without the token are refused, and others are not affected."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from tests.support.run_service import ENGINES, Service, code_of, running_service
 
 @pytest.fixture(scope="module", params=ENGINES)
 def service(request: pytest.FixtureRequest, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """With a small queue and a token, so that limits are met."""
+    """With a small queue and a token, so that tests reach the limits."""
     folder = tmp_path_factory.mktemp("limits")
     (folder / "token").write_text("open sesame\n")
     limits = ("--max-waiting", 300, "--per-client", 40, "--token-file", folder / "token")
@@ -35,9 +35,9 @@ def post(service: Service, content: bytes, kind: str = "application/json", **mor
 def test_without_the_token_nothing_is_drawn(service: Service, given: dict[str, str]) -> None:
     answer = httpx.get(f"{service.url}/v1/images/1.png", headers=given)
     assert (answer.status_code, code_of(answer)) == (401, "unauthorized")
-    assert httpx.get(f"{service.url}/livez", headers=given).status_code == 200, "probes bring no token"
+    assert httpx.get(f"{service.url}/livez", headers=given).status_code == 200, "probes need no token"
     private = httpx.get(f"{service.url}/v1/images/1.png", headers=HEADERS)
-    assert private.headers["cache-control"].startswith("private"), "a shared cache must not hand it on"
+    assert private.headers["cache-control"].startswith("private"), "a shared cache must not store it"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_without_the_token_nothing_is_drawn(service: Service, given: dict[str, s
         (b'{"n": NaN}', "application/json", 422, "invalid"),
     ],
 )
-def test_bodies_that_are_refused(service: Service, content: bytes, kind: str, status: int, code: str) -> None:
+def test_refused_bodies(service: Service, content: bytes, kind: str, status: int, code: str) -> None:
     answer = post(service, content, kind)
     assert (answer.status_code, code_of(answer)) == (status, code), answer.text
 
@@ -72,7 +72,7 @@ def test_a_body_without_a_length_has_the_same_limit(service: Service) -> None:
     assert httpx.get(f"{service.url}/livez").status_code == 200
 
 
-def test_two_hundred_at_once_are_answered_or_refused(service: Service) -> None:
+def test_two_hundred_concurrent_requests_are_answered_or_refused(service: Service) -> None:
     async def scenario() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=200)
         async with httpx.AsyncClient(base_url=service.url, headers=HEADERS, limits=limits, timeout=60) as client:
@@ -90,8 +90,8 @@ def test_two_hundred_at_once_are_answered_or_refused(service: Service) -> None:
     assert httpx.get(f"{service.url}/v1/images/1.png", headers=HEADERS).status_code == 200
 
 
-def test_a_slow_client_is_cut_off_and_others_are_served(tiny_bundle: Path, tmp_path: Path) -> None:
-    """Slow headers, slow body, and a connection that says nothing, thirty of each; the patience is 10 seconds."""
+def test_slow_clients_are_disconnected_and_others_are_served(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Slow headers, slow bodies, and connections that send nothing, thirty of each; the timeout is 10 seconds."""
     with running_service(tmp_path, tiny_bundle) as service:
         address = ("127.0.0.1", service.port)
         silent = [socket.create_connection(address) for _ in range(30)]
@@ -117,7 +117,7 @@ def test_a_slow_client_is_cut_off_and_others_are_served(tiny_bundle: Path, tmp_p
         assert time.monotonic() - begun < 14
 
 
-def test_the_log_is_json_and_keeps_the_token_to_itself(service: Service) -> None:
+def test_the_log_is_json_without_the_token(service: Service) -> None:
     httpx.get(f"{service.url}/v1/images/77.png", headers={**HEADERS, "X-Request-ID": "logged"})
     assert service.said('"id": "logged"')
     lines = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
@@ -141,7 +141,7 @@ def test_what_cannot_be_served_is_one_line(arguments: tuple[str, ...], words: st
         pass
 
 
-def test_a_taken_port_is_told(service: Service, tmp_path: Path) -> None:
+def test_a_taken_port_is_one_line(service: Service, tmp_path: Path) -> None:
     import subprocess
     import sys
 

@@ -1,4 +1,4 @@
-"""The HTTP service answers with the pictures of the command line, and refuses with one envelope."""
+"""The HTTP service returns the pictures of the command line, and errors in one envelope."""
 
 import asyncio
 import base64
@@ -47,7 +47,7 @@ def decoded(data: bytes) -> Images:
         return np.array(image)
 
 
-def test_a_picture_is_the_command_lines(
+def test_a_picture_is_that_of_the_command_line(
     client: httpx.Client, gansample: Command, tiny_classes_bundle: Path, tmp_path: Path
 ) -> None:
     answer = client.get("/v1/images/42.png")
@@ -56,7 +56,7 @@ def test_a_picture_is_the_command_lines(
     assert answer.content == (tmp_path / "d/seed0000042.png").read_bytes(), "to the byte"
 
 
-def test_head_tells_what_get_would(client: httpx.Client) -> None:
+def test_head_has_the_headers_of_get(client: httpx.Client) -> None:
     head, get = client.head("/v1/images/42.png"), client.get("/v1/images/42.png")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["etag"] == get.headers["etag"]
@@ -70,7 +70,7 @@ def test_webp_is_lossless_too(client: httpx.Client, pictures: Images) -> None:
     assert read_metadata(answer.content)["seeds"] == "7"
 
 
-def test_what_is_known_is_not_sent_again(client: httpx.Client) -> None:
+def test_a_cached_picture_is_not_sent_again(client: httpx.Client) -> None:
     first = client.get("/v1/images/42.png")
     assert "max-age" in first.headers["cache-control"]
     again = client.get("/v1/images/42.png", headers={"If-None-Match": first.headers["etag"]})
@@ -85,12 +85,12 @@ def test_what_is_known_is_not_sent_again(client: httpx.Client) -> None:
     assert len({client.get(url).headers["etag"] for url in others} | {first.headers["etag"]}) == len(others) + 1
 
 
-def test_a_grid_is_the_command_lines(
+def test_a_grid_is_that_of_the_command_line(
     client: httpx.Client, gansample: Command, tiny_classes_bundle: Path, tmp_path: Path
 ) -> None:
     answer = client.get("/v1/images", params={"seeds": "0-7,40", "class": "bee", "truncation": 1.5, "grid": "3x3"})
-    wish = ["--seeds", "0-7,40", "--class", "bee", "--truncation", "1.5", "--grid", "3x3"]
-    assert gansample(*wish, "--bundle", tiny_classes_bundle, "grid.png").returncode == 0
+    options = ["--seeds", "0-7,40", "--class", "bee", "--truncation", "1.5", "--grid", "3x3"]
+    assert gansample(*options, "--bundle", tiny_classes_bundle, "grid.png").returncode == 0
     assert answer.content == (tmp_path / "grid.png").read_bytes()
     webp = client.get("/v1/images?seeds=0-3", headers={"Accept": "image/webp"})
     assert webp.headers["content-type"] == "image/webp"
@@ -105,7 +105,7 @@ def test_generations_have_openais_shape(client: httpx.Client, pictures: Images) 
     assert answer["model"] == "pets"
 
 
-def test_without_a_seed_every_answer_is_another(client: httpx.Client) -> None:
+def test_without_a_seed_every_response_has_another_one(client: httpx.Client) -> None:
     seeds = {client.post("/v1/images/generations", json={}).json()["data"][0]["seed"] for _ in range(4)}
     assert len(seeds) == 4
 
@@ -173,7 +173,7 @@ def test_health_and_metrics(client: httpx.Client) -> None:
     assert 'gansample_drawn_pictures{model="pets"}' in text
 
 
-REFUSALS = [
+ERRORS = [
     # method, path, body, status, code, param
     ("GET", "/nowhere", None, 404, "not_found", None),
     ("DELETE", "/v1/images/42.png", None, 405, "method_not_allowed", None),
@@ -203,16 +203,14 @@ REFUSALS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "path", "body", "status", "code", "param"), REFUSALS)
-def test_refusals(
-    client: httpx.Client, method: str, path: str, body: object, status: int, code: str, param: str | None
-) -> None:
+@pytest.mark.parametrize(("method", "path", "body", "status", "code", "param"), ERRORS)
+def test_errors(client: httpx.Client, method: str, path: str, body: object, status: int, code: str, param: str | None) -> None:
     answer = client.request(method, path, **({} if body is None else {"json": body}))  # type: ignore[arg-type]
     assert (answer.status_code, code_of(answer)) == (status, code), answer.text
     assert answer.json()["error"]["param"] == param
 
 
-def test_an_accept_that_nothing_satisfies(client: httpx.Client) -> None:
+def test_an_accept_header_that_nothing_satisfies(client: httpx.Client) -> None:
     answer = client.get("/v1/images?seeds=1", headers={"Accept": "image/avif"})
     assert (answer.status_code, code_of(answer)) == (406, "not_acceptable")
 

@@ -1,4 +1,4 @@
-"""Schemathesis reads /openapi.json and sends what nobody would think of: never a 5xx, never an answer without the envelope."""
+"""Schemathesis generates requests from /openapi.json: none gets a 5xx."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.support.run_service import Service, running_service
 
 @pytest.fixture(scope="module")
 def service(tiny_classes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """In one process: whatever the engines are, this door is the same."""
+    """In one process: the routes do not depend on where the engines run."""
     with running_service(tmp_path_factory.mktemp("schema"), tiny_classes_bundle, "--per-client", 1000) as running:
         yield running
 

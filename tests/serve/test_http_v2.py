@@ -38,7 +38,7 @@ def tensor(name: str, values: np.ndarray, binary: bool) -> Any:
     return made
 
 
-def test_the_server_introduces_itself(triton: Any) -> None:
+def test_server_and_model_metadata(triton: Any) -> None:
     assert triton.is_server_live()
     assert triton.is_server_ready()
     assert triton.is_model_ready("tiny")
@@ -92,7 +92,7 @@ def one(name: str, kind: object, shape: object, data: object, **more: object) ->
         (one("seed", "INT64", [1000, 1], list(range(1000))), 413),
     ],
 )
-def test_refusals(service: Service, body: object, status: int) -> None:
+def test_errors(service: Service, body: object, status: int) -> None:
     data = json.dumps(body)
     answer = httpx.post(f"{service.url}/v2/models/tiny/infer", content=data, headers={"Content-Type": "application/json"})
     assert answer.status_code == status, answer.text

@@ -1,4 +1,4 @@
-"""`gansample --ray OUT`: shards whose bytes depend on the job alone, whoever draws them, whatever dies, wherever they go."""
+"""`gansample --ray OUT`: shards whose bytes depend on the job alone, not on workers, failures or where they are stored."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def digests(folder: Path, pattern: str = "*-??????.*") -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """2,500 pictures in shards of 1,000, by two workers. Shared: look only."""
+    """2,500 pictures in shards of 1,000, by two workers. Shared: do not change it."""
     folder = tmp_path_factory.mktemp("bulk")
     done = bulk(folder, *JOB, "--n", 2500, "--shard", 1000, "--workers", 2, "pictures.tar", "--json")
     assert done.returncode == 0, done.stderr
@@ -129,7 +129,7 @@ def test_a_parquet_shard_is_a_table_of_pictures(tmp_path: Path) -> None:
         space = sampler.spec.latent_space()
         here = ParquetShard(range(200))
         draw_into(here, Job(Seeds([range(300)], space), sampler.spec, (8, 4), 1, made), sampler, batch=33)
-    assert (tmp_path / "pictures-000000.parquet").read_bytes() == here.data, "whoever draws it, in batches of any size"
+    assert (tmp_path / "pictures-000000.parquet").read_bytes() == here.data, "the same in one process, in batches of any size"
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -140,7 +140,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
         return []
 
 
-def begin(folder: Path, *words: object) -> subprocess.Popen[str]:
+def start(folder: Path, *words: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "gansample", *map(str, words), "--ray"]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -170,7 +170,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_a_killed_worker_is_replaced_and_nothing_is_missing(tmp_path: Path, many: dict[str, str]) -> None:
-    process = begin(tmp_path, *MANY)
+    process = start(tmp_path, *MANY)
     wait_for_shards(tmp_path, process, 2)
     workers_of(process)[0].kill()
     wait_for_shards(tmp_path, process, 6)
@@ -178,14 +178,14 @@ def test_a_killed_worker_is_replaced_and_nothing_is_missing(tmp_path: Path, many
     _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert digests(tmp_path) == many
-    assert not list(tmp_path.glob(".*")), "what a killed worker left half done is gone"
+    assert not list(tmp_path.glob(".*")), "temporary files of killed workers are gone"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_driver_leaves_what_is_done_and_resume_draws_the_rest(
     tmp_path: Path, many: dict[str, str], number: signal.Signals
 ) -> None:
-    process = begin(tmp_path, *MANY)
+    process = start(tmp_path, *MANY)
     wait_for_shards(tmp_path, process, 3)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
@@ -258,7 +258,7 @@ def test_to_s3_and_on_after_a_kill(s3: dict[str, str], drawn: Path, tmp_path: Pa
         (("gopher://x/out.tar",), 4, "gopher"),
     ],
 )
-def test_what_cannot_be_is_one_line(tmp_path: Path, words: tuple[object, ...], code: int, said: str) -> None:
+def test_impossible_requests_are_one_line(tmp_path: Path, words: tuple[object, ...], code: int, said: str) -> None:
     done = bulk(tmp_path, "--backend", "onnxruntime", *(("--n", 10) if "--seeds" not in words else ()), *words)
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert done.stderr.count("\n") == 1
@@ -276,7 +276,7 @@ def test_a_store_never_shows_half_a_shard(tmp_path: Path) -> None:
 
     def look() -> None:
         while not stop.is_set():
-            for number, wanted in store.done(range(4)).items():
+            for number, wanted in store.digests(range(4)).items():
                 if sha256(Path(store.path(number)).read_bytes()).hexdigest() != wanted:
                     wrong.append(number)
 
@@ -287,4 +287,4 @@ def test_a_store_never_shows_half_a_shard(tmp_path: Path) -> None:
     stop.set()
     looking.join()
     assert wrong == []
-    assert sorted(store.done(range(9))) == [0, 1, 2, 3]
+    assert sorted(store.digests(range(9))) == [0, 1, 2, 3]

@@ -27,7 +27,7 @@ from gansample.latents import latents
 from gansample.ray.engine import open_on_worker
 from gansample.ray.replica import Replica
 from gansample.ray.serving import batch_size
-from tests.serve.test_http_chaos import etag, take_up_under_load
+from tests.serve.test_http_chaos import etag, replace_under_load
 from tests.support.make_tiny_bundle import LATENT, make_tiny_bundle
 from tests.support.run_service import Service, free_port, running_service
 
@@ -65,7 +65,7 @@ def wait_for(condition: object, seconds: float = 60) -> None:
 
 
 def test_a_killed_replica_loses_no_accepted_request(service: Service) -> None:
-    """Two die one after the other under load; every answer is the right picture, and the dead are replaced."""
+    """Two die one after the other under load; every response has the right picture, and both are replaced."""
     wait_for(lambda: len(replicas(service)) >= 2)
 
     async def scenario() -> list[httpx.Response]:
@@ -90,7 +90,7 @@ def test_a_killed_replica_loses_no_accepted_request(service: Service) -> None:
     assert httpx.get(f"{service.url}/readyz").status_code == 200
 
 
-def test_load_brings_another_replica(service: Service) -> None:
+def test_load_starts_another_replica(service: Service) -> None:
     """It began with two, and may have three; the load of an earlier test counts as well."""
     stop = threading.Event()
 
@@ -128,7 +128,7 @@ def test_strangers_reach_neither_dashboard_nor_cluster(service: Service, tmp_pat
     assert "uthenticat" in done.stderr or "oken" in done.stderr
 
 
-def test_newer_exports_are_taken_up_and_damaged_ones_are_not(tmp_path: Path) -> None:
+def test_newer_exports_replace_the_old_one_and_damaged_ones_do_not(tmp_path: Path) -> None:
     bundle = make_tiny_bundle(tmp_path / "b")
     with running_service(tmp_path, bundle, "--ray", "--replicas", "1") as service:
         before = etag(service.url)
@@ -141,7 +141,7 @@ def test_newer_exports_are_taken_up_and_damaged_ones_are_not(tmp_path: Path) -> 
         assert service.said("serve: b is not replaced", 60)
         assert etag(service.url) == before
 
-        take_up_under_load(service, bundle, 60)
+        replace_under_load(service, bundle, 60)
         wait_for(lambda: len(replicas(service)) == 1)
 
 
@@ -182,7 +182,7 @@ def test_another_machines_bundle_must_be_the_same(tiny_bundle: Path, tmp_path: P
 
 
 def test_a_message_that_cannot_be_drawn_fails_alone(tiny_classes_bundle: Path) -> None:
-    """The service checks labels before; here one slips through, as a fault of the engine would."""
+    """The service checks labels before; here one slips through, like a failing engine."""
     replica = Replica.__new__(Replica)
     replica._sampler = open_sampler(tiny_classes_bundle)
     z = latents(range(6), LATENT)

@@ -36,7 +36,7 @@ class ShardWriter:
 
     def _write(self, number: int) -> str:
         """Draw a shard, unless it is there: Ray Data may run a task twice."""
-        if (known := self._store.digest_of(number)) is not None:
+        if (known := self._store.digest(number)) is not None:
             return known
         shard = open_shard(self._kind, shard_positions(number, self._size, len(self._job)))
         draw_into(shard, self._job, self._sampler, batch=self._batch)
@@ -75,7 +75,7 @@ def write_shards(
         if force:  # the older job may have had more of them
             store.clear(range(-(-int(existing["pictures"]) // int(existing["shard"]))))
         else:
-            done = store.done(numbers)
+            done = store.digests(numbers)
             job = job.as_begun(existing["identity"]) or job
     record = job_record(job, size, kind)
     store.write_job(record)

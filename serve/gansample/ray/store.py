@@ -78,7 +78,7 @@ class Store:
         self._put(f"{path}.sha256", f"{sha256}  {path.rpartition('/')[2]}\n".encode())
         return sha256
 
-    def digest_of(self, number: int) -> str | None:
+    def digest(self, number: int) -> str | None:
         """The digest of one shard, or None if it is not there."""
         try:
             text: bytes = self.file_system.cat_file(f"{self.path(number)}.sha256")
@@ -88,7 +88,7 @@ class Store:
             raise self._cannot("read", error) from error
         return text.decode().partition(" ")[0]
 
-    def done(self, numbers: Iterable[int]) -> dict[int, str]:
+    def digests(self, numbers: Iterable[int]) -> dict[int, str]:
         """The finished shards among `numbers`, with their digests."""
         by_path = {f"{self.path(number)}.sha256": number for number in numbers}
         folder = self.job_path.rpartition("/")[0]
@@ -104,7 +104,7 @@ class Store:
 
     def clear(self, numbers: Iterable[int]) -> None:
         """Remove finished shards, the digest first, so that an interruption never leaves a digest without its shard."""
-        for number in sorted(self.done(numbers)):
+        for number in sorted(self.digests(numbers)):
             for path in (f"{self.path(number)}.sha256", self.path(number)):
                 self.file_system.rm_file(path)
 
