@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from gansample.bundle.open import Bundle as Bundle
     from gansample.bundle.open import open_bundle as open_bundle
     from gansample.bundle.spec import Spec as Spec
-    from gansample.cli.draw import DrawReport as DrawReport
     from gansample.cli.draw import draw as draw
+    from gansample.cli.draw_report import DrawReport as DrawReport
     from gansample.errors import ArtefactError as ArtefactError
     from gansample.errors import BackendUnavailable as BackendUnavailable
     from gansample.errors import GansampleError as GansampleError
@@ -36,7 +36,7 @@ _HOME = {
     "BackendUnavailable": "errors",
     "Bundle": "bundle.open",
     "DrawOptions": "outputs.options",
-    "DrawReport": "cli.draw",
+    "DrawReport": "cli.draw_report",
     "EngineOptions": "sampling.options",
     "GansampleError": "errors",
     "OutputError": "errors",

@@ -6,9 +6,9 @@ Only the standard library is imported at first: numpy and the runtime wait until
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gansample.cli.draw_report import DrawReport
 from gansample.errors import UsageError
 from gansample.outputs.forms import STDOUT, VIDEOS, check_path
 from gansample.outputs.options import DrawOptions
@@ -17,29 +17,6 @@ if TYPE_CHECKING:
     from gansample.cli.option_table import Command
 
 MIN_VIDEO_SIDE = 256  # pixels: smaller videos are a stamp on today's screens
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawReport:
-    """What was drawn, by which engine and why that one, and how long it took."""
-
-    out: str
-    format: str
-    n: int
-    drawn: int
-    """Fewer than `n` where a resumed job had some already."""
-    bundle: str
-    model: str
-    model_sha256: str
-    backend: str
-    variant: str
-    why: str
-    seconds: dict[str, float]
-    workers: int | None = field(default=None)
-    """Of a Ray cluster."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def run_command(command: "Command") -> None:
@@ -55,7 +32,7 @@ def run_command(command: "Command") -> None:
         print(json.dumps(report.to_dict()))
     elif not messages.quiet:
         engine = report.variant if options.engine.precision == "fast" or options.engine.ray else report.backend
-        print(_summary(report, engine), file=sys.stderr)
+        print(report.summary(engine), file=sys.stderr)
 
 
 def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
@@ -118,13 +95,6 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
             why=sampler.why,
             seconds={"open": round(opened - started, 4), "draw": round(ended - opened, 4)},
         )
-
-
-def _summary(report: DrawReport, engine: str) -> str:
-    noun = "picture" if report.n == 1 else "pictures"
-    present = f", {report.n - report.drawn:,} were there" if report.drawn < report.n else ""
-    seconds = sum(report.seconds.values())
-    return f"{report.n:,} {noun} of {report.model} in {report.out} ({engine}, {seconds:.2f} s{present})"
 
 
 def _video_scale(height: int, width: int) -> int:

@@ -2,24 +2,21 @@
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gansample.cli.draw_report import DrawReport
 from gansample.errors import UsageError
 from gansample.outputs.options import DrawOptions
-
-if TYPE_CHECKING:
-    from gansample.cli.draw import DrawReport
 
 SHARD = 10_000  # pictures; some 30 MB of DCGAN-64 as PNG
 
 
-def draw_on_ray(options: DrawOptions, *, quiet: bool) -> "DrawReport":
+def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     """As `draw.draw`; `out` is a path or an address that fsspec knows.
 
     Raises GansampleError, before anything is written, for whatever cannot be done.
     """
     from gansample.bundle.open import open_bundle
-    from gansample.cli.draw import DrawReport
     from gansample.cli.progress import Progress
     from gansample.outputs.base import Job
     from gansample.outputs.job import job_from_options, selection_from_options
