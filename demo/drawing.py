@@ -106,7 +106,7 @@ def draw_images(
     files, captions = {}, []
     for row, position in enumerate(positions):
         label = int(labels[row]) if labels is not None else None
-        files[f"{job.selection.name(position)}.png"] = encode_png_text(images[row], job.text(position, label))
+        files[f"{job.selection.name(position)}.png"] = encode_png_text(images[row], job.picture_json(position, label))
         captions.append(_caption(job, position, label))
     return DrawResult(
         pictures=list(zip(image_store.keep(files), captions, strict=True)),

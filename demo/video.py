@@ -37,12 +37,12 @@ def render_video(settings: DrawSettings, select: Select, form: str, bundle_store
     draft = image_store.folder.parent / f"{secrets.token_hex(8)}.{form}"  # outside the folder that is served
     writer = _WRITERS[form](draft)
     try:
-        writer.begin(job)
+        writer.open(job)
         writer.write(writer.encode(Batch(positions, images.repeat(upscale, axis=1).repeat(upscale, axis=2), labels)))
         writer.finish()
         return image_store.keep({f"walk.{form}": draft.read_bytes()})[0]
     except OSError as error:
         raise cannot_write(draft, error) from error
     finally:
-        writer.abandon()
+        writer.abort()
         draft.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import pytest
 from gansample import open_sampler
 from gansample.errors import UsageError
 from gansample.outputs.metadata import read_metadata
-from gansample.sampling.classes import class_word, labels_for, parse_classes
+from gansample.sampling.classes import format_class, labels_for, parse_classes
 from tests.support.processes import Command
 
 PETS = ("ant", "Bee", "cat, wild")
@@ -28,7 +28,7 @@ def test_names_and_numbers(text: str, labels: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("classes", [PETS, ("x", "X", "2", "0"), ("", " a", "b ")])
 def test_every_class_has_a_word_that_is_read_as_itself(classes: tuple[str, ...]) -> None:
     for label in range(len(classes)):
-        assert parse_classes(class_word(label, classes), classes) == (label,)
+        assert parse_classes(format_class(label, classes), classes) == (label,)
 
 
 @pytest.mark.parametrize(

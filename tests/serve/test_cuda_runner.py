@@ -116,7 +116,7 @@ def test_every_batch_size_has_its_own_graph_and_its_tensors_stay(cuda: SimpleNam
         for n in (1, 2, 4, 3, 4, 1):
             runner.run(latents(range(n), LATENT), None)
     assert set(cuda.graph_ids) == {1, 2, 4}
-    assert len(cuda.tensors) == 3 * 2, "z and images, allocated once for each lane"
+    assert len(cuda.tensors) == 3 * 2, "z and images, allocated once for each batch size"
 
 
 def test_the_options_exist_and_are_the_honest_ones() -> None:

@@ -1,4 +1,4 @@
-"""Whatever ends a long run, what stands under its name is whole, and --resume goes on to the same bytes."""
+"""Whatever ends a long run, what stands under its name is whole, and --resume ends with the same bytes."""
 
 import os
 import random
@@ -65,10 +65,10 @@ def test_a_tar_goes_on_to_the_same_bytes(number: signal.Signals, tiny_bundle: Pa
     assert not (tmp_path / "out.tar").exists()
     if number != signal.SIGKILL:
         assert code == 128 + number
-        assert "--resume goes on" in message
+        assert "--resume draws the rest" in message
         assert message.count("\n") == 1
     code, message = ended(start("out.tar", tiny_bundle, tmp_path))
-    assert (code, "pass --resume to go on" in message) == (5, True)
+    assert (code, "pass --resume to continue it" in message) == (5, True)
     code, message = ended(start("out.tar", tiny_bundle, tmp_path, "--resume", "--upscale", "2"))
     assert (code, "was begun with another upscale" in message) == (5, True)
     assert ended(start("out.tar", tiny_bundle, tmp_path, "--resume"))[0] == 0

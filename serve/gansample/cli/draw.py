@@ -63,7 +63,7 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
     bundle = open_bundle(options.engine.bundle)
     selection = selection_from_options(options.selection, bundle.spec)
     output = open_output(options)
-    begun = output.begun() or {}  # a resumed job is drawn by the engine that began it
+    begun = output.resumable_job() or {}  # a resumed job is drawn by the engine that began it
     backend = options.engine.backend
     if backend == "auto":
         backend = BACKEND_OF.get(begun.get("backend", ""), backend)
@@ -80,7 +80,7 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
         upscale = options.output.upscale or default_upscale
         job = job_from_options(options, bundle, sampler.engine, selection=selection, upscale=upscale)
         with Progress(len(job), quiet) as progress:
-            drawn = draw_into(output, job, sampler, batch=options.engine.batch, drawn=progress.done)
+            drawn = draw_into(output, job, sampler, batch=options.engine.batch, on_progress=progress.done)
         ended = time.perf_counter()
         return DrawReport(
             out=options.output.out,

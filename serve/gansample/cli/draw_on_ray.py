@@ -20,12 +20,12 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     from gansample.cli.progress import Progress
     from gansample.outputs.base import Job
     from gansample.outputs.job import job_from_options, selection_from_options
-    from gansample.outputs.tar import check_seeds
     from gansample.ray.connect import connect
     from gansample.ray.resumable_job import check_resumable, job_record
     from gansample.ray.store import Store
     from gansample.runtimes.backends import BACKEND_OF
     from gansample.sampling.sampler import Engine
+    from gansample.sampling.selection import check_unique_names
 
     started = time.perf_counter()
     wanted, output, kind = options.engine, options.output, options.form
@@ -33,7 +33,7 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     bundle = open_bundle(wanted.bundle)
     threads, size = wanted.threads or 1, output.shard or SHARD
     selection = selection_from_options(options.selection, bundle.spec)
-    check_seeds(selection)
+    check_unique_names(selection)
 
     def job_of(engine: Engine) -> Job:
         return job_from_options(options, bundle, engine, selection=selection, upscale=output.upscale or 1)
@@ -67,7 +67,7 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
         drawn = write_shards(
             output.out, job, bundle, {"backend": backend, "threads": threads, "variant": engine.variant},
             kind=kind, size=size, workers=workers, batch=wanted.batch, force=output.force, resume=output.resume,
-            drawn=progress.done,
+            on_progress=progress.done,
         )  # fmt: skip
     ended = time.perf_counter()
     return DrawReport(

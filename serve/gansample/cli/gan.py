@@ -150,11 +150,11 @@ def sign(
     from gansample.bundle.open import open_bundle
     from gansample.bundle.signature import sign
     from gansample.sampling.verify import check_digests
-    from gansample.system.token_file import read_secret
+    from gansample.system.token_file import read_token_file
 
     opened = open_bundle(bundle)
     check_digests(opened)  # a signature under damaged files would vouch for the damage
-    password = read_secret(password_file, "the password") if password_file is not None else None
+    password = read_token_file(password_file, "the password") if password_file is not None else None
     signature = sign(opened.path, key, password)
     print(f"{opened.spec.name}: signed, {signature}")
 

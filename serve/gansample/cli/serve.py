@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.cli.log import log_to_stderr
 from gansample.errors import BackendUnavailable, UsageError
-from gansample.system.token_file import read_secret
+from gansample.system.token_file import read_token_file
 
 if TYPE_CHECKING:
     from gansample.http.models import ModelLoader
@@ -32,7 +32,7 @@ def run_service(
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"{error.name} is not installed", "pip install 'gansample[serve]'") from None
     log_to_stderr("serve")
-    token = read_secret(token_file, "the token") if token_file is not None else os.environ.get(TOKEN) or None
+    token = read_token_file(token_file, "the token") if token_file is not None else os.environ.get(TOKEN) or None
     settings = Settings(token=token, **wishes)
     listener = listen(host, port)  # before anything slow, so that a taken port is reported at once
     named = _named([open_bundle(path) for path in bundles] or [open_bundle()])

@@ -48,7 +48,7 @@ class DrawRequest:
 
     def metadata_texts(self) -> list[str]:
         """Each picture's metadata, as JSON."""
-        return [self.job.text(position, self.label(position)) for position in self.positions]
+        return [self.job.picture_json(position, self.label(position)) for position in self.positions]
 
     async def run(self) -> Images:
         """Pictures uint8 (N, H, W, C). Raises ApiError as `InferenceEngine.infer` does."""

@@ -26,7 +26,7 @@ def encode_grid(images: Images, request: DrawRequest, layout: str, kind: str) ->
     """One file with all of them in a grid. Raises UsageError if the layout is too small for them, or the grid too large."""
     columns, rows = grid_shape(len(images), layout)
     check_grid_size(columns, rows, *images.shape[1:3])
-    text = request.job.text_of_all(grid=f"{columns}x{rows}", pad=GAP)
+    text = request.job.job_json(grid=f"{columns}x{rows}", pad=GAP)
     return encode_picture(make_grid(images, columns, rows), kind, text)
 
 

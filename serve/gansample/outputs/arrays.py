@@ -20,7 +20,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: the same pictu
 
 
 class Npy(WholeFile):
-    def begin(self, job: Job) -> Sequence[int]:
+    def open(self, job: Job) -> Sequence[int]:
         _write_header(self._target.open(), np.dtype(np.uint8), (len(job), *job.shape))
         return range(len(job))
 
@@ -35,7 +35,7 @@ class Npy(WholeFile):
 
 
 class Npz(WholeFile):
-    def begin(self, job: Job) -> Sequence[int]:
+    def open(self, job: Job) -> Sequence[int]:
         self._job = job
         self._zip = self._closing.enter_context(zipfile.ZipFile(self._target.open(), "w", zipfile.ZIP_STORED))
         self._images = self._closing.enter_context(self._member("images"))
@@ -58,7 +58,7 @@ class Npz(WholeFile):
             self._add_long("labels", self._job.labels)
             self._add("classes", np.array(self._job.spec.classes))
         if self._job.remember:
-            self._add("metadata", np.array(self._job.text_of_all()))
+            self._add("metadata", np.array(self._job.job_json()))
         self._zip.close()
         self._target.commit()
 
@@ -83,7 +83,7 @@ def _write_header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...])
 class Raw(WholeFile):
     """Frames as rgb24, one after the other, no header: `gansample --walk 1,7 --format rgb24 - | ffmpeg -f rawvideo …`."""
 
-    def begin(self, job: Job) -> Sequence[int]:
+    def open(self, job: Job) -> Sequence[int]:
         self._target.open()
         return range(len(job))
 

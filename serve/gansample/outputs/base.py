@@ -1,4 +1,4 @@
-"""What every form of output is: told what will be drawn, given pictures in order, and finished or abandoned."""
+"""What every form of output implements: opened for a job, given its pictures in order, then finished or aborted."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from gansample.bundle.spec import Spec
-from gansample.sampling.classes import class_word, labels_for
+from gansample.sampling.classes import format_class, labels_for
 from gansample.sampling.selection import Selection
 from gansample.types import Images, Labels
 
@@ -19,17 +19,17 @@ Encoded = TypeVar("Encoded")
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that decides what is drawn, and what the pictures remember of it."""
+    """What is drawn, and the metadata that is written with it."""
 
     selection: Selection
     spec: Spec
     wanted: tuple[int, ...] | None
-    """The classes that were asked for, which take turns; None where none were: then a picture's seed decides."""
+    """The classes that were asked for, which alternate; None where none were: then a picture's seed decides."""
     upscale: int
     about: Mapping[str, Any]
     """Model, variant, version and the options that hold for every picture (`metadata.picture_metadata`)."""
     remember: bool = True
-    """Whether pictures carry this with them."""
+    """Whether metadata is written at all."""
 
     def __len__(self) -> int:
         return len(self.selection)
@@ -46,15 +46,21 @@ class Job:
         labels = labels_for(self.selection.seeds(positions), self.spec.classes)
         return np.array(list(labels), np.int64) if labels is not None else None
 
-    def text(self, position: int, label: int | None) -> str:
-        """What the picture at `position` remembers, as JSON."""
+    def picture_json(self, position: int, label: int | None) -> str:
+        """The metadata of the picture at `position`, as JSON."""
         own: dict[str, Any] = {k: v for k, v in self.selection.options(position).items() if v is not None}
         if label is not None:
-            own["class"] = self._class_words[label]
+            own["class"] = self._class_names[label]
         return f"{json.dumps(own, ensure_ascii=False)[:-1]}, {self._about_json[1:]}"
 
-    def text_of_all(self, **also: Any) -> str:
-        """What a file with all of the pictures remembers, as JSON. `also`: options of that file alone."""
+    def metadata_of(self, batch: "Batch") -> list[str] | None:
+        """`picture_json` of every picture in `batch`; None where no metadata is written."""
+        if not self.remember:
+            return None
+        return [self.picture_json(position, batch.label(row)) for row, position in enumerate(batch.positions)]
+
+    def job_json(self, **also: Any) -> str:
+        """The metadata of a file that holds all pictures, as JSON. `also`: options that belong to this form of output."""
         return json.dumps({**self.identity, **{name: value for name, value in also.items() if value is not None}})
 
     @cached_property
@@ -62,7 +68,7 @@ class Job:
         """Two jobs with the same identity draw the same pictures."""
         options = {k: v for k, v in self.selection.options().items() if v is not None}
         if self.wanted is not None:
-            options["class"] = ",".join(self._class_words[label] for label in self.wanted)
+            options["class"] = ",".join(self._class_names[label] for label in self.wanted)
         return {**options, **self.about}
 
     def as_begun(self, identity: Mapping[str, Any]) -> "Job | None":
@@ -76,9 +82,9 @@ class Job:
         return replace(self, about={name: identity[name] for name in identity if name in self.about or name == "why"})
 
     @cached_property
-    def _class_words(self) -> list[str]:
+    def _class_names(self) -> list[str]:
         classes = self.spec.classes or ()
-        return [class_word(label, classes) for label in range(len(classes))]
+        return [format_class(label, classes) for label in range(len(classes))]
 
     @cached_property
     def _about_json(self) -> str:
@@ -87,7 +93,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Drawn pictures on their way out, in the order of their positions."""
+    """Drawn pictures on their way to an output, in the order of their positions."""
 
     positions: Sequence[int]
     images: Images = field(repr=False)  # uint8 (N, *job.shape)
@@ -98,27 +104,27 @@ class Batch:
 
 
 class Output(Protocol[Encoded]):
-    """One way of keeping pictures. `encode` may run in any thread and in several at once; everything else in one, in order.
+    """One form of output. `encode` may run in several threads at once; all other methods are called from one, in order.
 
-    OSError may leave `write` and `finish`: whoever drives them puts it into words.
+    `write` and `finish` may raise OSError: `draw_into` turns it into a message.
     """
 
     @property
     def path(self) -> Path:
-        """Where they go, for messages."""
+        """The file or folder, for messages."""
 
-    def begun(self) -> Mapping[str, Any] | None:
-        """The identity of the interrupted job that would be gone on with, or None."""
+    def resumable_job(self) -> Mapping[str, Any] | None:
+        """The identity of the interrupted job that would be resumed, or None."""
 
-    def begin(self, job: Job) -> Sequence[int]:
-        """Make ready; gives the positions that are to be drawn, all of them but for what an earlier run left."""
+    def open(self, job: Job) -> Sequence[int]:
+        """Get ready to write; returns the positions still to be drawn: all of them, but for what an interrupted run left."""
 
     def encode(self, batch: Batch) -> Encoded: ...
 
     def write(self, encoded: Encoded) -> None: ...
 
     def finish(self) -> None:
-        """Everything is written: give it its name."""
+        """Everything is written: give the file its final name."""
 
-    def abandon(self) -> str:
-        """It will not be finished: leave nothing half done under its name. Gives what is kept and how to go on, or ''."""
+    def abort(self) -> str:
+        """Stop early, leaving no unfinished file under the final name. Returns what is kept and how to resume, or ''."""

@@ -1,10 +1,10 @@
-"""A folder of single PNG files. Each appears whole, so an interrupted run is gone on with by drawing what is not there.
+"""A folder of single PNG files. Each appears whole, so an interrupted run is resumed by drawing those that are missing.
 
     pictures/seed0000042.png
-    pictures/.gansample-3fa9c1d2.json     which job these are from; one for each job that ever wrote here, locked while it does
+    pictures/.gansample-3fa9c1d2.json     the job they are from: a file for every job that wrote here, locked while it does
 
-Files are not synced one by one, which would cost more than drawing them: after a power failure some may be cut short, so
---resume looks at every file's end.
+Files are not synced one by one, which would cost more than drawing them: after a power failure some may be truncated, so
+--resume checks the end of every file.
 """
 
 import contextlib
@@ -14,14 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from gansample.errors import OutputError, UsageError
+from gansample.errors import OutputError
 from gansample.outputs.base import Batch, Job
-from gansample.outputs.lock import hold
-from gansample.outputs.png import END, encode_pngs
-from gansample.sampling.selection import Seeds
+from gansample.outputs.lock import lock_file
+from gansample.outputs.png import END
+from gansample.outputs.png_files import PngFiles, png_files
+from gansample.sampling.selection import check_unique_names
 from gansample.system.atomic import cannot_write, publish, write_atomic
-
-Files = list[tuple[str, bytes]]
 
 
 class Folder:
@@ -31,7 +30,7 @@ class Folder:
         self._fresh_journal: Path | None = None
         self._wrote = 0
 
-    def begun(self) -> Mapping[str, Any] | None:
+    def resumable_job(self) -> Mapping[str, Any] | None:
         if not self._resume or not self.path.is_dir():
             return None
         return next(self._identities(), None)
@@ -43,9 +42,8 @@ class Folder:
             with contextlib.suppress(ValueError):
                 yield json.loads(journal.read_text())
 
-    def begin(self, job: Job) -> Sequence[int]:
-        if isinstance(job.selection, Seeds) and (twice := job.selection.repeated()) is not None:
-            raise UsageError(f"seed {twice} was asked for twice, and its file has one name", "name every seed once")
+    def open(self, job: Job) -> Sequence[int]:
+        check_unique_names(job.selection)
         try:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
@@ -59,11 +57,11 @@ class Folder:
         if not known:
             self._fresh_journal = journal
             write_atomic(journal, identity)
-        self._lock = hold(journal, self.path)
-        return self._left(known)
+        self._lock = lock_file(journal, self.path)
+        return self._missing(known)
 
-    def _left(self, known: bool) -> Sequence[int]:
-        """The positions that are not there yet. Raises OutputError for files that stand in the way."""
+    def _missing(self, known: bool) -> Sequence[int]:
+        """The positions that are not written yet. Raises OutputError for files that may not be replaced."""
         everything = range(len(self._job))
         present = {entry.name for entry in self.path.iterdir() if entry.suffix == ".png"}
         there = [position for position in everything if self._name(position) in present] if present else []
@@ -71,29 +69,26 @@ class Folder:
             return everything
         first = self.path / self._name(there[0])
         if not self._resume:
-            raise OutputError(f"{first} exists", "pass --force to replace it, or --resume to go on with a run")
+            raise OutputError(f"{first} exists", "pass --force to replace it, or --resume to finish an interrupted run")
         if not known:
             raise OutputError(f"{first} is from another run", "repeat the command that began it, or pass --force")
         done = {position for position in there if self._is_done(position)}
         return [position for position in everything if position not in done]
 
     def _is_done(self, position: int) -> bool:
-        """Whether its file is whole, and this job's: another one may have replaced it since."""
+        """Whether its file is whole and this job's: another job may have replaced it since."""
         data = (self.path / self._name(position)).read_bytes()
         labels = self._job.labels([position])
-        text = self._job.text(position, int(labels[0]) if labels is not None else None) if self._job.remember else ""
+        text = self._job.picture_json(position, int(labels[0]) if labels is not None else None) if self._job.remember else ""
         return data.endswith(END) and text.encode() in data
 
     def _name(self, position: int) -> str:
         return f"{self._job.selection.name(position)}.png"
 
-    def encode(self, batch: Batch) -> Files:
-        texts = None
-        if self._job.remember:
-            texts = [self._job.text(position, batch.label(row)) for row, position in enumerate(batch.positions)]
-        return list(zip(map(self._name, batch.positions), encode_pngs(batch.images, texts), strict=True))
+    def encode(self, batch: Batch) -> PngFiles:
+        return png_files(self._job, batch)
 
-    def write(self, encoded: Files) -> None:
+    def write(self, encoded: PngFiles) -> None:
         overwrite = self._overwrite or self._resume
         for name, data in encoded:
             temp = self.path / f".{name}.tmp"
@@ -107,10 +102,10 @@ class Folder:
     def finish(self) -> None:
         self._release()
 
-    def abandon(self) -> str:
+    def abort(self) -> str:
         self._release()
         if not self._wrote and self._fresh_journal is not None:
-            self._fresh_journal.unlink(missing_ok=True)  # or a later --resume would take what stands here for this job's
+            self._fresh_journal.unlink(missing_ok=True)  # or a later --resume would take the files here for this job's
         if not self._wrote:
             return ""
         return f"{self._wrote:,} whole pictures are in {self.path}, the same command with --resume draws the rest"

@@ -11,7 +11,7 @@ except ImportError:  # Windows has no flock; there two writers are the user's to
     fcntl = None  # type: ignore[assignment]
 
 
-def hold(path: Path, what: Path) -> IO[bytes]:
+def lock_file(path: Path, what: Path) -> IO[bytes]:
     """Open `path`, made where it is missing, and lock it until it is closed. Raises OutputError where another process holds it.
 
     what  is being written, for the message.

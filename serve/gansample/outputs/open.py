@@ -7,7 +7,7 @@ from gansample.outputs.options import DEFAULT_FPS, DEFAULT_PAD, DrawOptions
 
 
 def open_output(options: DrawOptions) -> Output[Any]:
-    """What writes this form of output. Nothing is touched before its `begin`."""
+    """What writes this form of output. Nothing is touched before its `open`."""
     output, form = options.output, options.form
     out, overwrite, fps = output.path, output.force, output.fps or DEFAULT_FPS
     match form:

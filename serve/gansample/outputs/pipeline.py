@@ -1,10 +1,10 @@
-"""Latents, drawing, encoding and writing, all at the same time.
+"""Latents, drawing, encoding and writing, overlapped.
 
     latents ──▶ runner ──▶ encoders ──▶ output
     (ahead)     (here)     (threads)    (one thread, in order)
 
-The queues between them are bounded, so memory does not grow with the number of pictures, and whatever is slowest sets the pace.
-Threads are enough: the runtime, libdeflate and NumPy all let go of the interpreter's lock while they work.
+The queues between them are bounded, so memory does not grow with the number of pictures, and the slowest stage sets the pace.
+Threads are enough: the runtime, libdeflate and NumPy all release the interpreter's lock while they work.
 """
 
 import os
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from gansample.errors import OutputError
 from gansample.outputs.base import Batch, Job, Output
 from gansample.outputs.forms import STDOUT
-from gansample.outputs.target import reader_has_left
+from gansample.outputs.target import stdout_error
 from gansample.system.atomic import cannot_write
-from gansample.system.signals import check, held
+from gansample.system.signals import delayed_signals, raise_pending
 from gansample.types import Images, Labels, Latents
 
 if TYPE_CHECKING:
@@ -27,25 +27,27 @@ if TYPE_CHECKING:
     from gansample.sampling.sampler import Sampler
 
 MAX_ENCODERS = 8
-Drawn = Callable[[int], None]  # hears how many pictures are written so far
+OnProgress = Callable[[int], None]  # is called with how many pictures are written so far
 
 
-def draw_into(output: Output[Any], job: Job, sampler: "Sampler", *, batch: int, drawn: Drawn = lambda done: None) -> int:
-    """Draw what `output` does not have yet, `batch` pictures at a time, and give how many that were.
+def draw_into(
+    output: Output[Any], job: Job, sampler: "Sampler", *, batch: int, on_progress: OnProgress = lambda done: None
+) -> int:
+    """Draw what `output` does not have yet, `batch` pictures at a time, and return how many pictures that were.
 
-    drawn  hears, from another thread, how many are written so far.
+    on_progress  is called, from another thread, with how many are written so far.
 
-    Raises OutputError where they cannot be written, with how to go on if something was kept. On any error, or an interruption,
-    nothing half done stands under its name; what was kept is then a note of the exception.
+    Raises OutputError where they cannot be written, with how to resume if something was kept. After any error or interruption
+    no unfinished file stands under its final name; what was kept is then a note on the exception.
     """
-    with held():
+    with delayed_signals():
         try:
-            positions = output.begin(job)
+            positions = output.open(job)
             if len(positions):
-                _draw(output, job, sampler, positions, batch, drawn)
+                _draw(output, job, sampler, positions, batch, on_progress)
             output.finish()
         except BaseException as error:
-            note = output.abandon()
+            note = output.abort()
             if isinstance(error, OSError):
                 raise _cannot_write(output, error, note) from error
             if note:
@@ -56,12 +58,14 @@ def draw_into(output: Output[Any], job: Job, sampler: "Sampler", *, batch: int, 
 
 def _cannot_write(output: Output[Any], error: OSError, note: str) -> OutputError:
     if output.path == STDOUT:
-        return reader_has_left(error)
-    words = cannot_write(output.path, error)
-    return OutputError(str(words), note) if note else words
+        return stdout_error(error)
+    failure = cannot_write(output.path, error)
+    return OutputError(str(failure), note) if note else failure
 
 
-def _draw(output: Output[Any], job: Job, sampler: "Sampler", positions: Sequence[int], batch: int, drawn: Drawn) -> None:
+def _draw(
+    output: Output[Any], job: Job, sampler: "Sampler", positions: Sequence[int], batch: int, on_progress: OnProgress
+) -> None:
     def draw(part: Sequence[int], latents: Latents, labels: Labels | None) -> Batch:
         return Batch(part, sampler.draw(latents, labels), labels)
 
@@ -70,16 +74,16 @@ def _draw(output: Output[Any], job: Job, sampler: "Sampler", positions: Sequence
 
     if len(positions) <= batch:  # a grid of 64: threads would cost more than they gain
         output.write(encode(draw(positions, *_inputs(job, positions))))
-        drawn(len(positions))
+        on_progress(len(positions))
         return
     from concurrent.futures import ThreadPoolExecutor
     from queue import Queue
 
     encoders = max(1, min(MAX_ENCODERS, os.cpu_count() or 1))
     queue: Queue[tuple[int, Future[Any]] | None] = Queue(maxsize=2 * encoders)
-    with ThreadPoolExecutor(encoders + 1) as pool, _Writer(output, queue, drawn) as writer:
-        for part, inputs in _ahead(pool, job, positions, batch):
-            check()
+    with ThreadPoolExecutor(encoders + 1) as pool, _Writer(output, queue, on_progress) as writer:
+        for part, inputs in _prefetched(pool, job, positions, batch):
+            raise_pending()
             if writer.error is not None:
                 break
             queue.put((len(part), pool.submit(encode, draw(part, *inputs))))
@@ -88,10 +92,10 @@ def _draw(output: Output[Any], job: Job, sampler: "Sampler", positions: Sequence
 
 
 class _Writer:
-    """The thread that writes, in order. After an error it goes on emptying the queue, so that nobody waits for ever."""
+    """The thread that writes, in order. After an error it keeps emptying the queue, so that nobody waits for ever."""
 
-    def __init__(self, output: Output[Any], queue: "Queue[tuple[int, Future[Any]] | None]", drawn: Drawn) -> None:
-        self._output, self._queue, self._drawn = output, queue, drawn
+    def __init__(self, output: Output[Any], queue: "Queue[tuple[int, Future[Any]] | None]", on_progress: OnProgress) -> None:
+        self._output, self._queue, self._on_progress = output, queue, on_progress
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="gansample-writer", daemon=True)
 
@@ -112,15 +116,15 @@ class _Writer:
             try:
                 self._output.write(encoded.result())
                 done += count
-                self._drawn(done)
+                self._on_progress(done)
             except Exception as error:
                 self.error = error
 
 
-def _ahead(
+def _prefetched(
     pool: "Executor", job: Job, positions: Sequence[int], batch: int
 ) -> Iterator[tuple[Sequence[int], tuple[Latents, Labels | None]]]:
-    """Each part with its latents and labels, made while the one before is drawn."""
+    """Each part with its latents and labels, prepared while the one before is drawn."""
     before: tuple[Sequence[int], Future[tuple[Latents, Labels | None]]] | None = None
     for start in range(0, len(positions), batch):
         part = positions[start : start + batch]

@@ -24,7 +24,7 @@ class Sheet(WholeFile):
         super().__init__(path, overwrite=overwrite)
         self._form, self._layout, self._pad = form, layout, pad
 
-    def begin(self, job: Job) -> Sequence[int]:
+    def open(self, job: Job) -> Sequence[int]:
         height, width, channels = job.shape
         self.columns, self.rows = grid_shape(len(job), self._layout)
         check_grid_size(self.columns, self.rows, height, width, self._pad)
@@ -42,7 +42,7 @@ class Sheet(WholeFile):
             place(self._sheet, image, *divmod(position, self.columns), self._pad)
 
     def finish(self) -> None:
-        text = self._job.text_of_all(grid=f"{self.columns}x{self.rows}", pad=self._pad) if self._job.remember else None
+        text = self._job.job_json(grid=f"{self.columns}x{self.rows}", pad=self._pad) if self._job.remember else None
         self._target.file.write(encode_picture(self._sheet, self._form, text))
         self._target.commit()
 

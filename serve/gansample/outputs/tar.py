@@ -1,12 +1,12 @@
-"""WebDataset tar files: for every picture `seed0000042.png`, its class as `.cls`, and what it remembers as `.json`.
+"""WebDataset tar files: for every picture `seed0000042.png`, its class as `.cls` and its metadata as `.json`.
 
     out.tar                     one file, or with --shard N out-000000.tar, out-000001.tar …
     out.tar.part                what is being written
     out.tar.part.json           the job, and how many pictures and bytes of the part are safely on the disk
     out.tar.part.lock           held while a process writes; all three go when the last picture is written
 
-The journal is brought up to date every two seconds, after the data: whatever ends the process, --resume cuts the part off there
-and goes on, and the bytes are those of a run that was never interrupted.
+The journal is updated every two seconds, after the data: whatever ends the process, --resume truncates the part to what the
+journal says and continues, and the bytes are those of a run that was never interrupted.
 
 Headers are ustar (POSIX.1-1988), made from one of `tarfile`'s: three fields of 512 bytes change from file to file, and
 `tarfile` would take longer for a header than the encoder for a picture.
@@ -21,13 +21,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from gansample.errors import ArtefactError, OutputError, UsageError
+from gansample.errors import ArtefactError, OutputError
 from gansample.outputs.base import Batch, Job
 from gansample.outputs.forms import STDOUT
-from gansample.outputs.lock import hold
+from gansample.outputs.lock import lock_file
 from gansample.outputs.png import encode_pngs
 from gansample.outputs.target import open_stdout
-from gansample.sampling.selection import Seeds, Selection
+from gansample.sampling.selection import check_unique_names
 from gansample.system.atomic import publish, write_atomic
 
 BLOCK = 512
@@ -42,7 +42,7 @@ END = bytes(2 * BLOCK)
 
 
 def head(job: Job) -> bytes:
-    """A comment that every tar program passes over: the job."""
+    """The job, as a comment that every tar program skips."""
     comment = json.dumps(job.identity) if job.remember else ""
     return tarfile.TarInfo.create_pax_global_header({"comment": comment}) if comment else b""
 
@@ -55,7 +55,7 @@ def members(job: Job, batch: Batch) -> Members:
         if label is not None:
             files.append((f"{name}.cls", str(label).encode()))
         if job.remember:
-            files.append((f"{name}.json", job.text(position, label).encode()))
+            files.append((f"{name}.json", job.picture_json(position, label).encode()))
         made.append(b"".join(_member(file, data) for file, data in files))
     return made
 
@@ -64,12 +64,6 @@ def shard_name(path: str, number: int) -> str:
     """out.tar -> out-000007.tar"""
     stem, dot, suffix = path.rpartition(".")
     return f"{stem}-{number:06d}{dot}{suffix}"
-
-
-def check_seeds(selection: Selection) -> None:
-    """Raise UsageError for a seed that stands in it twice: its file has one name."""
-    if isinstance(selection, Seeds) and (twice := selection.repeated()) is not None:
-        raise UsageError(f"seed {twice} was asked for twice, and its file has one name", "name every seed once")
 
 
 class Tar:
@@ -81,11 +75,11 @@ class Tar:
         self._file: IO[bytes] | None = None
         self._end = 0  # of the last whole picture in it
 
-    def begun(self) -> Mapping[str, Any] | None:
+    def resumable_job(self) -> Mapping[str, Any] | None:
         return self._read_journal()["identity"] if self._resume and self._journal.exists() else None
 
-    def begin(self, job: Job) -> Sequence[int]:
-        check_seeds(job.selection)
+    def open(self, job: Job) -> Sequence[int]:
+        check_unique_names(job.selection)
         self._job = job
         self._size = self._shard or len(job)
         self._done, self._saved = 0, time.monotonic()
@@ -93,27 +87,27 @@ class Tar:
             self._file = open_stdout()
             self._file.write(head(job))
             return range(len(job))
-        self._lock = hold(self._lock_path, self.path)
+        self._lock = lock_file(self._lock_path, self.path)
         self._done = self._kept()
         return range(self._done, len(job))
 
     def _kept(self) -> int:
-        """Make the part ready to be written on, and give how many pictures are done."""
+        """Make the part ready to be appended to; returns how many pictures are done."""
         last = self._name(-(-len(self._job) // self._size) - 1)
         if last.exists() and not self._overwrite:
             if self._resume and not self._journal.exists() and _is_whole(self._job, last):
                 return len(self._job)
             raise OutputError(f"{last} exists", "pass --force to replace it")
         if self._journal.exists() and self._resume:
-            return self._go_on()
+            return self._resume_part()
         if self._journal.exists() and not self._overwrite:
-            raise OutputError(f"{self.path} was begun and interrupted", "pass --resume to go on, or --force to start anew")
+            raise OutputError(f"{self.path} was interrupted", "pass --resume to continue it, or --force to start over")
         write_atomic(self._journal, self._state(0))
         self._open_shard(0)
         return 0
 
-    def _go_on(self) -> int:
-        """Cut the part off where the journal says, and put the file's end there."""
+    def _resume_part(self) -> int:
+        """Truncate the part to what the journal says; returns how many pictures it holds."""
         state = self._read_journal()
         if (job := self._job.as_begun(state["identity"])) is None:
             theirs, ours = state["identity"], self._job.identity
@@ -123,19 +117,19 @@ class Tar:
             )
         self._job = job
         done: int = state["done"]
-        number, begun = divmod(done, self._size)
-        if begun and self._name(number).exists():  # this shard was finished, and then its journal was not
-            number, begun, done = number + 1, 0, min((number + 1) * self._size, len(self._job))
-        if not begun:
+        number, started = divmod(done, self._size)
+        if started and self._name(number).exists():  # this shard was finished, and then its journal was not
+            number, started, done = number + 1, 0, min((number + 1) * self._size, len(self._job))
+        if not started:
             if done < len(self._job):
                 self._open_shard(number)
             return done
         try:
             self._file = self._part(number).open("r+b")
         except FileNotFoundError:
-            raise ArtefactError(f"{self._part(number)} is missing", "pass --force to start anew") from None
+            raise ArtefactError(f"{self._part(number)} is missing", "pass --force to start over") from None
         if self._file.seek(0, 2) < state["bytes"]:
-            raise ArtefactError(f"{self._part(number)} is shorter than it was", "pass --force to start anew")
+            raise ArtefactError(f"{self._part(number)} is shorter than it was", "pass --force to start over")
         self._file.truncate(state["bytes"])
         self._end = self._file.seek(state["bytes"])
         return done
@@ -185,7 +179,7 @@ class Tar:
         write_atomic(self._journal, self._state(0))
 
     def _save(self) -> None:
-        """First the data, then the word that it is there: to the last whole picture, whatever a failed write left behind it."""
+        """First the data, then the journal: up to the last whole picture, whatever a failed write left behind it."""
         if self._file is not None:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -202,7 +196,7 @@ class Tar:
         except (ValueError, KeyError, TypeError):
             wrong = True
         if wrong:
-            raise ArtefactError(f"{self._journal} is damaged", "pass --force to start anew")
+            raise ArtefactError(f"{self._journal} is damaged", "pass --force to start over")
         return dict(state)
 
     def finish(self) -> None:
@@ -210,10 +204,10 @@ class Tar:
             self._journal.unlink(missing_ok=True)
             self._release()
 
-    def abandon(self) -> str:
+    def abort(self) -> str:
         if self._lock is None:  # stdout, or another process has it
             return ""
-        with contextlib.suppress(OSError, OutputError):  # a full disk: what the journal last said still holds
+        with contextlib.suppress(OSError, OutputError):  # a full disk: the journal's last state still holds
             if self._file is not None:
                 self._save()
                 self._file.close()
@@ -221,7 +215,7 @@ class Tar:
         with contextlib.suppress(OSError, ArtefactError):
             kept = self._read_journal()["done"]
         self._release()
-        return f"{kept:,} pictures are kept in {self.path}.part, the same command with --resume goes on" if kept else ""
+        return f"{kept:,} pictures are kept in {self.path}.part, the same command with --resume draws the rest" if kept else ""
 
     def _release(self) -> None:
         if self._lock is not None:

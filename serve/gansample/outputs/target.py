@@ -16,7 +16,7 @@ from gansample.system.atomic import publish
 
 
 class Target:
-    """Opened at `begin`, written through `file`, then `commit` or `discard`."""
+    """Opened at `open`, written through `file`, then `commit` or `discard`."""
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.path, self._overwrite = path, overwrite
@@ -59,7 +59,7 @@ class WholeFile(ABC):
     """The half of an output that all single files share: they are there when they are whole, and cannot be gone on with."""
 
     @abstractmethod
-    def begin(self, job: Job) -> Sequence[int]: ...
+    def open(self, job: Job) -> Sequence[int]: ...
 
     @abstractmethod
     def encode(self, batch: Batch) -> Any: ...
@@ -73,12 +73,12 @@ class WholeFile(ABC):
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.path, self._target = path, Target(path, overwrite=overwrite)
         self._closing = contextlib.ExitStack()
-        """Holds what is open on top of the target, however far `begin` came."""
+        """Holds what is open on top of the target, however far `open` came."""
 
-    def begun(self) -> Mapping[str, Any] | None:
+    def resumable_job(self) -> Mapping[str, Any] | None:
         return None
 
-    def abandon(self) -> str:
+    def abort(self) -> str:
         with contextlib.suppress(OSError, ValueError):  # on a full disk an archive cannot even be closed
             self._closing.close()
         self._target.discard()
@@ -90,7 +90,7 @@ def open_stdout() -> IO[bytes]:
     return os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
 
 
-def reader_has_left(error: OSError) -> OutputError:
+def stdout_error(error: OSError) -> OutputError:
     """stdout's reader is gone or full: silence Python, which would complain once more when it flushes stdout at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return OutputError(f"cannot write to stdout ({error.strerror})", "the reader has left or is full")

@@ -25,7 +25,7 @@ class Video(WholeFile):
         super().__init__(path, overwrite=overwrite)
         self._form, self._fps = form, fps
 
-    def begin(self, job: Job) -> Sequence[int]:
+    def open(self, job: Job) -> Sequence[int]:
         try:
             import av
         except ImportError:
@@ -38,7 +38,7 @@ class Video(WholeFile):
         codec, options = CODECS[self._form]
         self._container: Any = av.open(self._target.open(), "w", format=self._form)
         if job.remember:
-            self._container.metadata["comment"] = job.text_of_all(fps=self._fps)
+            self._container.metadata["comment"] = job.job_json(fps=self._fps)
         stream: Any = self._container.add_stream(codec, rate=Fraction(self._fps), options=dict(options))
         stream.width, stream.height, stream.pix_fmt = width * self._double, height * self._double, "yuv420p"
         self._stream = stream
@@ -66,7 +66,7 @@ class Gif(WholeFile):
         self._fps = fps
         self._frames: list[Any] = []
 
-    def begin(self, job: Job) -> Sequence[int]:
+    def open(self, job: Job) -> Sequence[int]:
         if len(job) > MAX_GIF_FRAMES:
             raise UsageError(
                 f"{len(job):,} frames are too many for a .gif", f"draw at most {MAX_GIF_FRAMES:,}, or write an .mp4"
@@ -85,7 +85,7 @@ class Gif(WholeFile):
 
     def finish(self) -> None:
         first, *rest = self._frames
-        about = {"comment": self._job.text_of_all(fps=self._fps).encode()} if self._job.remember else {}
+        about = {"comment": self._job.job_json(fps=self._fps).encode()} if self._job.remember else {}
         first.save(
             self._target.file, "GIF", save_all=True, append_images=rest, duration=round(100 / self._fps) * 10, loop=0, **about
         )

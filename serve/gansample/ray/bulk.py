@@ -59,7 +59,7 @@ def write_shards(
     batch: int,
     force: bool,
     resume: bool,
-    drawn: Callable[[int], None],
+    on_progress: Callable[[int], None],
 ) -> int:
     """Draw the missing shards, and return how many pictures they have.
 
@@ -81,14 +81,14 @@ def write_shards(
     store.write_job(record)
     missing = [number for number in numbers if number not in done]
     before = count = sum(len(shard_positions(number, size, len(job))) for number in done)
-    drawn(count)
+    on_progress(count)
     if missing:
         arguments = (str(bundle.path.resolve()), bundle.sha256, wishes, job, kind, size, address, batch)
         try:
             for number, sha256 in _run_workers(missing, arguments, wishes, min(workers, len(missing))):
                 done[number] = sha256
                 count += len(shard_positions(number, size, len(job)))
-                drawn(count)
+                on_progress(count)
         except BaseException as error:
             error.add_note(f"{count:,} pictures are kept, the same command with --resume draws the rest")
             raise

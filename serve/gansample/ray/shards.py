@@ -26,10 +26,10 @@ class Shard(ABC):
         self.data = b""
         """The finished shard."""
 
-    def begun(self) -> Mapping[str, Any] | None:
+    def resumable_job(self) -> Mapping[str, Any] | None:
         return None
 
-    def begin(self, job: Job) -> Sequence[int]:
+    def open(self, job: Job) -> Sequence[int]:
         self._job = job
         return self._positions
 
@@ -42,7 +42,7 @@ class Shard(ABC):
     def finish(self) -> None:
         self.data = self.assemble()
 
-    def abandon(self) -> str:
+    def abort(self) -> str:
         return ""
 
     @abstractmethod
@@ -76,8 +76,7 @@ class ParquetShard(Shard):
             columns["class"] = pyarrow.array([job.spec.classes[label] for label in batch.labels], pyarrow.string())
         image = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
         columns["image"] = pyarrow.array([{"bytes": png, "path": f"{name}.png"} for name, png in pngs], image)
-        if job.remember:
-            texts = [job.text(position, batch.label(row)) for row, position in enumerate(positions)]
+        if (texts := job.metadata_of(batch)) is not None:
             columns["metadata"] = pyarrow.array(texts, pyarrow.string())
         return pyarrow.table(columns)
 

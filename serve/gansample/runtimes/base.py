@@ -53,13 +53,11 @@ def check_io(ports: dict[str, Port], spec: Spec, source: str) -> None:
     wanted["images"] = ("uint8", [spec.height, spec.width, spec.channels])
     for name in [*wanted, *ports]:
         if ports.get(name) != wanted.get(name):
-            raise ArtefactError(
-                f"{source} does not match its spec: {name} is {_words(ports.get(name))}, not {_words(wanted.get(name))}",
-                "export again",
-            )
+            is_, should_be = _format_port(ports.get(name)), _format_port(wanted.get(name))
+            raise ArtefactError(f"{source} does not match its spec: {name} is {is_}, not {should_be}", "export again")
 
 
-def _words(port: Port | None) -> str:
+def _format_port(port: Port | None) -> str:
     return "absent" if port is None else f"{port[0]} (N{''.join(f', {size}' for size in port[1])})"
 
 

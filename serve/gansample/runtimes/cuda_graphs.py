@@ -1,7 +1,7 @@
-"""Batch sizes that a GPU runner keeps a recorded CUDA graph for: 1, 2, 4, … MAX_BATCH.
+"""The batch sizes for which a GPU runner records a CUDA graph: 1, 2, 4, … MAX_BATCH.
 
-A recording holds for one shape only, so a request is drawn in the smallest lane that takes it, filled up with zeros: at most
-nine recordings whatever sizes a server asks for, and no picture depends on the lane.
+A recording holds for one shape only, so a request is padded with zeros to the next of these sizes: at most nine recordings,
+whatever sizes a server asks for, and no picture depends on the padding.
 """
 
 from collections.abc import Callable
@@ -16,34 +16,34 @@ from gansample.types import Images, Labels, Latents
 MAX_BATCH = 256  # more gains nothing on any GPU we know of; larger requests are drawn in parts
 
 Rows = TypeVar("Rows", Latents, Labels)
-Draw = Callable[[Latents, Labels | None], Images]
+Run = Callable[[Latents, Labels | None], Images]
 
 
-def draw_in_lanes(lane: Callable[[int], Draw], spec: Spec, z: Latents, label: Labels | None) -> Images:
-    """Pictures for any number of latents; `lane(n)` gives the drawing function of one recorded batch size."""
+def run_padded(recorded: Callable[[int], Run], spec: Spec, z: Latents, label: Labels | None) -> Images:
+    """Pictures for any number of latents; `recorded(n)` returns what runs a batch of exactly n."""
     parts = [np.empty((0, spec.height, spec.width, spec.channels), np.uint8)]
     for start in range(0, len(z), MAX_BATCH):
         part = slice(start, start + MAX_BATCH)
         taken = len(z[part])
         size = 1 << (taken - 1).bit_length()
-        parts.append(lane(size)(_filled(z[part], size), _filled(label[part], size) if label is not None else None)[:taken])
+        parts.append(recorded(size)(_padded(z[part], size), _padded(label[part], size) if label is not None else None)[:taken])
     return np.concatenate(parts)
 
 
-def prove_lane(plain: Draw, recorded: Callable[[], Draw], spec: Spec, n: int, backend: str) -> None:
+def check_recording(plain: Run, record: Callable[[], Run], spec: Spec, n: int, backend: str) -> None:
     """Raise ParityError unless a recording of batch size `n` draws what plain execution draws, for two different latents.
 
-    A graph recorded wrongly repeats its first picture for ever without an error: ONNX Runtime issue 20050 is one such story.
+    A graph that was recorded wrongly repeats its first picture for ever without an error (ONNX Runtime issue 20050, for one).
 
-    recorded  makes the recording, after the plain runs, and gives its drawing function.
+    record  makes the recording, after the plain runs, and returns what runs it.
     """
     pair = [spec.latents(range(first, first + n)) for first in (0, n)]
     label = np.zeros(n, np.int64) if spec.classes is not None else None
     expected = [plain(z, label) for z in pair]
     if np.array_equal(expected[0], expected[1]):
         raise ParityError(f"{backend} draws the same pictures for different latents", "use --backend onnxruntime here")
-    draw = recorded()
-    repeated = [draw(z, label) for z in pair]
+    recorded = record()
+    repeated = [recorded(z, label) for z in pair]
     for mine, other in ((0, 1), (1, 0)):
         if _distance(repeated[mine], expected[mine]) >= _distance(repeated[mine], expected[other]):
             raise ParityError(
@@ -52,12 +52,12 @@ def prove_lane(plain: Draw, recorded: Callable[[], Draw], spec: Spec, n: int, ba
             )
 
 
-def _filled(rows: Rows, n: int) -> Rows:
+def _padded(rows: Rows, n: int) -> Rows:
     if len(rows) == n:
         return rows
-    filled = np.zeros((n, *rows.shape[1:]), rows.dtype)
-    filled[: len(rows)] = rows
-    return filled
+    padded = np.zeros((n, *rows.shape[1:]), rows.dtype)
+    padded[: len(rows)] = rows
+    return padded
 
 
 def _distance(a: Images, b: Images) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable, GansampleError
 from gansample.runtimes.base import ClosingRunner, check_io
-from gansample.runtimes.cuda_graphs import draw_in_lanes, prove_lane
+from gansample.runtimes.cuda_graphs import check_recording, run_padded
 from gansample.runtimes.onnxruntime_cpu import ports_of
 from gansample.types import Images, Labels, Latents
 
@@ -54,32 +54,32 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
         if (first := self._session.get_providers()[0]) != PROVIDER:
             raise BackendUnavailable(f"ONNX Runtime runs {source} on {first} instead of CUDA", REPAIR)
         check_io(ports_of(self._session), spec, source)
-        self._lanes: dict[int, _Lane] = {}
-        self._turn = threading.Lock()  # a lane's buffers belong to one caller at a time
+        self._recorded: dict[int, _RecordedBatch] = {}
+        self._turn = threading.Lock()  # one caller at a time: a batch's buffers are reused
 
     def run(self, z: Latents, label: Labels | None) -> Images:
         try:
             with self._turn:
-                return draw_in_lanes(lambda n: self._lane(n).draw, self._spec, z, label)
+                return run_padded(lambda n: self._batch_of(n).run, self._spec, z, label)
         except GansampleError:
             raise
         except Exception as error:
             raise BackendUnavailable(f"ONNX Runtime fails on CUDA ({_last_line(error)})", "ask for smaller batches") from error
 
-    def _lane(self, n: int) -> "_Lane":
-        if n not in self._lanes:
-            lane = _Lane(self._runtime, self._session, self._spec, n)
+    def _batch_of(self, n: int) -> "_RecordedBatch":
+        if n not in self._recorded:
+            batch = _RecordedBatch(self._runtime, self._session, self._spec, n)
             # ONNX Runtime records during the first run by itself, so that even the second `plain` run is the recording's.
-            prove_lane(lane.draw, lambda: lane.draw, self._spec, n, self.backend)
-            self._lanes[n] = lane
-        return self._lanes[n]
+            check_recording(batch.run, lambda: batch.run, self._spec, n, self.backend)
+            self._recorded[n] = batch
+        return self._recorded[n]
 
     def close(self) -> None:
-        self._lanes.clear()
+        self._recorded.clear()
         self._session = None
 
 
-class _Lane:
+class _RecordedBatch:
     """One batch size: device tensors whose addresses never move, as ONNX Runtime's CUDA graphs require."""
 
     def __init__(self, runtime: Any, session: Any, spec: Spec, n: int) -> None:
@@ -95,16 +95,15 @@ class _Lane:
             self._binding.bind_ortvalue_input("label", self._label)
         self._binding.bind_ortvalue_output("images", self._images)
 
-    def draw(self, z: Latents, label: Labels | None) -> Images:
+    def run(self, z: Latents, label: Labels | None) -> Images:
         self._z.update_inplace(np.ascontiguousarray(z))
         if self._label is not None:
             self._label.update_inplace(np.ascontiguousarray(label, np.int64))
         self._binding.synchronize_inputs()
         self._session.run_with_iobinding(self._binding, self._options)
         self._binding.synchronize_outputs()
-        images: Images = (
-            self._images.numpy().copy()
-        )  # or the next run would overwrite it where the device shares the host's memory
+        # Copied, or the next run would overwrite it where the device shares the host's memory.
+        images: Images = self._images.numpy().copy()
         return images
 
 

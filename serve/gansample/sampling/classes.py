@@ -16,7 +16,7 @@ def parse_classes(text: str, classes: Sequence[str] | None) -> tuple[int, ...]:
     return tuple(_label(part.strip(), classes) for part in text.split(","))
 
 
-def class_word(label: int, classes: Sequence[str]) -> str:
+def format_class(label: int, classes: Sequence[str]) -> str:
     """What `parse_classes` reads as `label`: the class's name, or its number where the name has a comma or a namesake."""
     name = classes[label]
     try:

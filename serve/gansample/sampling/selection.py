@@ -4,7 +4,7 @@ Seeds      --seeds 0-35,40        one picture a seed
 Walk       --walk 1,7,42          frames on the way from seed to seed
 Around     --around 7             variations of one picture
 Mix        --mix 3+9-4            latent arithmetic
-LatentsFile      --latents z.npy        latents from elsewhere
+LatentsFile --latents z.npy       latents from elsewhere
 """
 
 import re
@@ -80,6 +80,12 @@ class Seeds:
                 return span.start
             end = span.stop
         return None
+
+
+def check_unique_names(selection: Selection) -> None:
+    """Raise UsageError for a seed that was asked for twice: its file has one name."""
+    if isinstance(selection, Seeds) and (twice := selection.repeated()) is not None:
+        raise UsageError(f"seed {twice} was asked for twice, and its file has one name", "name every seed once")
 
 
 @dataclass(frozen=True, kw_only=True)

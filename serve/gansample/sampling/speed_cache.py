@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gansample.errors import OutputError
 from gansample.system.atomic import write_atomic
-from gansample.system.cache_dir import cache_folder
+from gansample.system.cache_dir import user_cache_dir
 
 MAX_ENTRIES = 500
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt-cu13")
@@ -39,7 +39,7 @@ class SpeedCache:
 
     def __init__(self, model_sha256: str, threads: int | None) -> None:
         self._prefix = f"{model_sha256[:16]}/{threads or 'all'}/{machine_key()}"
-        self._path = cache_folder() / "speeds.json"
+        self._path = user_cache_dir() / "speeds.json"
 
     def get(self, variant: str, backend: str) -> Speed | None:
         entry = self._read().get(self._key(variant, backend))

@@ -1,12 +1,12 @@
-"""Where this program keeps things of its own on a machine."""
+"""Where this program keeps its caches."""
 
 import os
 import tempfile
 from pathlib import Path
 
 
-def cache_folder() -> Path:
-    """The user's cache folder as the XDG specification has it, with our name; it may not exist, and may not be writable."""
+def user_cache_dir() -> Path:
+    """`gansample` in the user's cache folder (XDG base directories); it may not exist, and may not be writable."""
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         home = Path(base) if base else Path.home() / ".cache"

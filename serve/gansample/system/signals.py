@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as an exception that lets everybody clean up, at a moment when they can."""
+"""SIGINT and SIGTERM as an exception, raised at a moment when it is safe to clean up."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ IMPATIENT = 0.5  # seconds
 
 
 class Stopped(BaseException):
-    """A signal arrived. Whoever holds something half done cleans up, and leaves a note of what is kept.
+    """A signal arrived. Whoever has half-written files removes them, and notes on the exception what is kept.
 
     Not KeyboardInterrupt, which Typer would swallow together with its notes.
     """
@@ -22,10 +22,10 @@ class Stopped(BaseException):
 
 
 class _Listener:
-    """Stops at the first signal; at another one, a moment later, without cleaning up."""
+    """Raises Stopped at the first signal; ends the process at another one more than IMPATIENT seconds later."""
 
     def __init__(self) -> None:
-        self.holds = 0
+        self.delays = 0
         self._arrived: int | None = None
         self._at = 0.0
         self._raised = False
@@ -33,7 +33,7 @@ class _Listener:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self._arrived is None:
             self._arrived, self._at = number, time.monotonic()
-            if not self.holds:
+            if not self.delays:
                 self.raise_once()
         elif time.monotonic() - self._at > IMPATIENT:  # timeout(1) and terminals send it twice at once
             os._exit(128 + number)
@@ -48,24 +48,24 @@ _listener = _Listener()
 
 
 def listen() -> None:
-    """Raise Stopped in the main thread when a signal arrives. A job in the background has no SIGINT, and keeps none."""
+    """Raise Stopped in the main thread when a signal arrives. One that is ignored, as in a background job, stays ignored."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _listener)
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """In here a signal waits for `check`, or for the end: an exception out of nowhere leaves locks locked, files half open."""
-    _listener.holds += 1
+def delayed_signals() -> Iterator[None]:
+    """In this block a signal waits for `raise_pending`, or for the end: raised anywhere, it could leave a lock locked."""
+    _listener.delays += 1
     try:
         yield
     finally:
-        _listener.holds -= 1
-    if not _listener.holds:
+        _listener.delays -= 1
+    if not _listener.delays:
         _listener.raise_once()
 
 
-def check() -> None:
-    """A place in a `held` block where stopping is safe: raises Stopped if a signal has arrived."""
+def raise_pending() -> None:
+    """Raise Stopped if a signal has arrived: called in a `delayed_signals` block where stopping is safe."""
     _listener.raise_once()

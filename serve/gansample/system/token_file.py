@@ -1,11 +1,11 @@
-"""Tokens and passwords, which stand in files of their own: a command line is there for everyone to see."""
+"""Tokens and passwords are read from files of their own: everyone on a machine can see a command line."""
 
 from pathlib import Path
 
 from gansample.errors import UsageError
 
 
-def read_secret(file: Path, what: str) -> str:
+def read_token_file(file: Path, what: str) -> str:
     """The one line in `file`. Raises UsageError where there is none; `what` is its name in the message."""
     try:
         secret = file.read_text().strip()

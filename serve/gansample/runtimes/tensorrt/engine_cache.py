@@ -6,7 +6,7 @@
     └── <device>.timing                 what TensorRT measured, so that the next build is shorter
 
 A slot belongs to one graph, precision, batch and kind of GPU. Where any other part of the key has changed since (a new driver,
-say), the engine is built again and the reason is told. Nothing in here ever comes from a bundle or a network.
+say), the engine is built again and the reason is logged. Nothing in here ever comes from a bundle or a network.
 """
 
 import json
@@ -22,7 +22,7 @@ from gansample.bundle import seal
 from gansample.errors import ArtefactError, OutputError
 from gansample.runtimes.cuda_device import Gpu
 from gansample.system.atomic import cannot_write, write_atomic
-from gansample.system.cache_dir import cache_folder
+from gansample.system.cache_dir import user_cache_dir
 
 FOLDER_VARIABLE = "GANSAMPLE_ENGINES"  # moves the cache, for a read-only or a small home
 MAX_PLAN_BYTES = 1 << 32
@@ -44,7 +44,7 @@ class EngineKey:
     """How the builder was set, in words; a change of ours invalidates what older code built."""
 
     @classmethod
-    def of(cls, onnx: bytes, gpu: Gpu, *, tensorrt: str, precision: str, max_batch: int, flags: str) -> "EngineKey":
+    def from_onnx(cls, onnx: bytes, gpu: Gpu, *, tensorrt: str, precision: str, max_batch: int, flags: str) -> "EngineKey":
         return cls(
             onnx_sha256=seal.digest(onnx),
             gpu=gpu.name,
@@ -148,7 +148,7 @@ def default_folder() -> Path:
     """$GANSAMPLE_ENGINES, else the user's cache folder as the XDG specification has it."""
     if named := os.environ.get(FOLDER_VARIABLE):
         return Path(named)
-    return cache_folder() / "engines"
+    return user_cache_dir() / "engines"
 
 
 def _read(path: Path) -> bytes:

@@ -29,7 +29,7 @@ def open_tensorrt(bundle: Bundle, variant: Variant, cache: EngineCache | None = 
     trt, cuda = load_tensorrt(), Cuda()
     cache = cache if cache is not None else EngineCache()
     onnx = bundle.read(variant.files[0])
-    key = EngineKey.of(
+    key = EngineKey.from_onnx(
         onnx, cuda.gpu(), tensorrt=trt.__version__, precision=variant.precision, max_batch=MAX_BATCH, flags=FLAGS
     )
 

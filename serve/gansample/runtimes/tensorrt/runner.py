@@ -1,4 +1,4 @@
-"""TensorRT on the GPU: pinned buffers, and one recorded CUDA graph per lane, proven before it draws anything."""
+"""TensorRT on the GPU: pinned buffers, and one recorded CUDA graph per batch size, checked before its first use."""
 
 import threading
 from typing import Any
@@ -9,7 +9,7 @@ from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable
 from gansample.runtimes.base import ClosingRunner, check_io
 from gansample.runtimes.cuda_device import Buffer, Cuda
-from gansample.runtimes.cuda_graphs import Draw, draw_in_lanes, prove_lane
+from gansample.runtimes.cuda_graphs import Run, check_recording, run_padded
 from gansample.runtimes.tensorrt.engine import Engine
 from gansample.types import Images, Labels, Latents
 
@@ -24,36 +24,36 @@ class TensorRTRunner(ClosingRunner):
     def __init__(self, engine: Engine, spec: Spec, cuda: Cuda, *, variant: str = "onnx-fp32") -> None:
         self.variant = variant
         self._engine, self._spec, self._cuda = engine, spec, cuda
-        self._lanes: dict[int, _Lane] = {}
+        self._recorded: dict[int, _RecordedBatch] = {}
         self._ports = _ports(engine)
         check_io({name: (str(kind), sizes) for name, (kind, sizes) in self._ports.items()}, spec, "the TensorRT engine")
         self._stream = cuda.stream()
-        self._turn = threading.Lock()  # a lane's buffers belong to one caller at a time
+        self._turn = threading.Lock()  # one caller at a time: a batch's buffers are reused
 
     def run(self, z: Latents, label: Labels | None) -> Images:
         with self._turn:
-            return draw_in_lanes(lambda n: self._lane(n).draw, self._spec, z, label)
+            return run_padded(lambda n: self._batch_of(n).run, self._spec, z, label)
 
-    def _lane(self, n: int) -> "_Lane":
-        if n not in self._lanes:
-            lane = _Lane(self._engine, self._ports, n, self._cuda, self._stream)
+    def _batch_of(self, n: int) -> "_RecordedBatch":
+        if n not in self._recorded:
+            batch = _RecordedBatch(self._engine, self._ports, n, self._cuda, self._stream)
             try:
-                prove_lane(lane.draw, lane.record, self._spec, n, self.backend)
+                check_recording(batch.run, batch.record, self._spec, n, self.backend)
             except BaseException:
-                lane.close()
+                batch.close()
                 raise
-            self._lanes[n] = lane
-        return self._lanes[n]
+            self._recorded[n] = batch
+        return self._recorded[n]
 
     def close(self) -> None:
-        while self._lanes:
-            self._lanes.popitem()[1].close()
+        while self._recorded:
+            self._recorded.popitem()[1].close()
         if self._stream is not None:
             self._cuda.destroy_stream(self._stream)
             self._stream = None
 
 
-class _Lane:
+class _RecordedBatch:
     """One batch size: an execution context of its own (a recording belongs to one shape), its buffers, and the recording."""
 
     def __init__(self, engine: Engine, ports: Ports, n: int, cuda: Cuda, stream: Any) -> None:
@@ -70,12 +70,12 @@ class _Lane:
             self.close()
             raise
 
-    def record(self) -> Draw:
+    def record(self) -> Run:
         """Record the graph. Something must have been drawn before: the first run allocates, which no recording may hold."""
         self._graph = self._cuda.record(self._enqueue, self._stream)
-        return self.draw
+        return self.run
 
-    def draw(self, z: Latents, label: Labels | None) -> Images:
+    def run(self, z: Latents, label: Labels | None) -> Images:
         self._buffers["z"].host[...] = z
         if label is not None:
             self._buffers["label"].host[...] = label
