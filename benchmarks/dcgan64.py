@@ -1,6 +1,5 @@
 """The generator of the PyTorch DCGAN tutorial: 100 latents, width 64, pictures 3×64×64, 3.6 M parameters."""
 
-import sys
 import warnings
 from pathlib import Path
 
@@ -59,6 +58,7 @@ def export_dcgan64(folder: Path, weights: Path | None) -> dict[str, float | None
     """
     from export.build import build_bundle
     from export.parity.verdict import finite
+    from gansample.cli.log import log_to_stderr
 
     generator = dcgan64_generator(weights)
     with warnings.catch_warnings():
@@ -72,5 +72,6 @@ def export_dcgan64(folder: Path, weights: Path | None) -> dict[str, float | None
             external_data=False,
             verbose=False,
         )
-    outcome = build_bundle(generator, folder / "bundle", lambda step: print(step, file=sys.stderr))
-    return {report.variant: finite(report.unrounded_psnr_db) for report in outcome.reports}
+    log_to_stderr("benchmarks")
+    result = build_bundle(generator, folder / "bundle")
+    return {report.variant: finite(report.unrounded_psnr_db) for report in result.reports}

@@ -5,7 +5,7 @@ python -m benchmarks.int8 [netG.pth [other.pth ...]]
 """
 
 import argparse
-import sys
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,16 +18,17 @@ from benchmarks.dcgan64 import dcgan64_generator
 from benchmarks.documents import Document
 from export.export_model import ExportModel, cycled_labels
 from export.graph.to_onnx import export_graph
-from export.importers.load_generator import take
-from export.importers.request import Request
+from export.importers.load_generator import load_generator
+from export.importers.request import ImportRequest
 from export.speed import processor_name
 from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS
 from export.variants.int8.keep_float import infer_unrounded
 from export.variants.int8.layers import quantised_layers
-from export.variants.int8.with_nncf import quantised
-from export.variants.openvino_int8 import CALIBRATED_ON, tuned
+from export.variants.int8.with_nncf import quantise
+from export.variants.openvino_int8 import CALIBRATED_ON, tune
 from gansample.bundle.fidelity import psnr_db
+from gansample.cli.log import log_to_stderr
 from gansample.latents import latents
 from gansample.runtimes.openvino_cpu import HINTS
 from gansample.system.atomic import write_atomic
@@ -44,12 +45,12 @@ def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
     z = latents(JUDGED, 100)
     float_model = openvino_model.read(graph.debug_graph)
     started = time.perf_counter()
-    ours, steps = tuned(generator, graph, _say)
+    ours, steps = tune(generator, graph)
     seconds = time.perf_counter() - started
     calibration = latents(CALIBRATION_SEEDS[:CALIBRATED_ON], 100)
     models = {
         "OpenVINO float32": float_model,
-        "NNCF as it comes": quantised(float_model, calibration, None, bias_correction=True),
+        "NNCF as it comes": quantise(float_model, calibration, None, bias_correction=True),
         "this recipe": ours,
     }
     wanted = infer_unrounded(float_model, z, None, "f32")
@@ -66,7 +67,7 @@ def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
     ]
     kind = "trained weights" if weights else "seeded random weights"
     generators = [_steps("dcgan64", generator, ours, steps)]
-    generators += [_steps(path.parent.name, take(Request(weights=path)).generator) for path in others]
+    generators += [_steps(path.parent.name, load_generator(ImportRequest(weights=path)).generator) for path in others]
     return {
         "model": f"DCGAN-64, {kind}",
         "rows": rows,
@@ -78,10 +79,10 @@ def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
 
 def _steps(name: str, generator: ExportModel, model: Any = None, steps: Any = None) -> dict[str, Any]:
     """What each step brought to one generator, and what remains with its activations unquantised."""
-    _say(name)
+    logging.getLogger("export").info(name)
     graph = export_graph(generator)
     if model is None:
-        model, steps = tuned(generator, graph, _say)
+        model, steps = tune(generator, graph)
     spec = generator.spec
     z, label = spec.latents(JUDGED), cycled_labels(spec, len(JUDGED))
     wanted = infer_unrounded(openvino_model.read(graph.debug_graph), z, label, "f32")
@@ -95,10 +96,6 @@ def _steps(name: str, generator: ExportModel, model: Any = None, steps: Any = No
             quantiser.output(0).replace(quantiser.input_value(0))
     weights_only.validate_nodes_and_infer_types()
     return {"name": name, "steps": steps, "psnr_db": decibels(model), "only_weights_psnr_db": decibels(weights_only)}
-
-
-def _say(step: str) -> None:
-    print(step, file=sys.stderr, flush=True)
 
 
 def images_per_second(models: Mapping[str, Any], batch: int = 64, rounds: int = 30) -> dict[str, float]:
@@ -173,7 +170,7 @@ A transposed convolution of *signed* int8 inputs whose kernel is no multiple of 
 taps of a phase (3×3, stride 2, on the latent's single pixel) comes out wrong on processors without AMX. `wgangp28-blocks-z64`
 begins with one when taken with its own class: plain NNCF draws garbage with it there, and is fine with AMX. Here the first
 layer is a matrix product before anything is quantised, and any other such layer stays unquantised:
-`export/variants/int8/wrong_kernel.py` has the pattern, `tests/export/test_variants_rounding.py` shows it on any processor.
+`export/variants/int8/wrong_kernel.py` has the pattern, `tests/export/test_int8_rounding.py` shows it on any processor.
 """
 
 
@@ -192,6 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What each step of the int8 recipe brings.")
     parser.add_argument("weights", nargs="*", type=Path, help="a tutorial DCGAN-64, then any weights that export takes")
     given = parser.parse_args()
+    log_to_stderr("benchmarks.int8")
     document = measure(given.weights[0] if given.weights else None, given.weights[1:])
     documents.save(RESULT, document)
     write_atomic(PAGE, page(document).encode())

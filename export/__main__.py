@@ -1,18 +1,16 @@
 """`python -m export`: any trained generator in, a verified bundle out.
 
-python -m export                                                   the newest run under runs/ -> artifacts/<name>
-python -m export netG_epoch_24.pth                                 a stranger's weights, recognised without a class
-python -m export --generator model.py:Generator --weights gen.pth  with its class, whose file is executed
-python -m export --onnx gan.onnx                                   a graph that someone else exported
+What each option means is in `--help`; which of them go together is in `importers/request.py`.
 """
 
 import json
+import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,48 +19,54 @@ from gansample.errors import UsageError
 
 if TYPE_CHECKING:
     from export.export_model import ExportModel
-    from export.importers.request import Request
+    from export.importers.request import ImportRequest
     from export.parity.verdict import ParityReport
     from export.variants import Builder
-    from export.variants.decisions import Decisions
+    from export.variants.timing_decisions import TimingDecisions
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+logger = logging.getLogger("export")
 
 
-@app.command(context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def export(
     source: Annotated[
         Path | None, typer.Argument(metavar="[RUN|WEIGHTS]", help="A run folder or a weights file (default: the newest run).")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder (default: artifacts/<name>).")] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace a bundle that stands there.")] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the bundle in that folder.")] = False,
+    name: Annotated[str | None, typer.Option(help="The bundle's name (default: the file's or the data set's).")] = None,
     weights: Annotated[Path | None, typer.Option(help="The same as WEIGHTS: torch, legacy torch or safetensors.")] = None,
+    onnx: Annotated[Path | None, typer.Option(help="An ONNX graph instead of weights.")] = None,
+    torchscript: Annotated[Path | None, typer.Option(help="A TorchScript program instead of weights.")] = None,
     generator: Annotated[
         str | None,
-        typer.Option(metavar="FILE.py:CLASS", help="The generator's class. The file is executed; weights never are."),
+        typer.Option(metavar="FILE.py:CLASS", help="The class of the weights. This file is executed; weights never are."),
     ] = None,
     kwargs: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Constructor arguments that the shapes do not tell.")
+        str | None, typer.Option(metavar="JSON", help="Constructor arguments of CLASS that no shape in the weights tells.")
     ] = None,
-    key: Annotated[str | None, typer.Option(help="Which state dict of the file (default: EMA, then the generator).")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Which state dict of the weights file (default: EMA, then the generator).")
+    ] = None,
     chain: Annotated[str | None, typer.Option(help="The layers, as an export without a class prints them.")] = None,
-    onnx: Annotated[Path | None, typer.Option(help="Take an ONNX graph instead of weights.")] = None,
-    torchscript: Annotated[Path | None, typer.Option(help="Take a TorchScript program instead of weights.")] = None,
     image: Annotated[str | None, typer.Option(metavar="CxHxW", help="The picture's shape, like 1x28x28.")] = None,
-    value_range: Annotated[str, typer.Option("--range", help="auto, tanh, sigmoid or bytes (0..255).")] = "auto",
-    latent: Annotated[str, typer.Option(help="auto, normal or uniform.")] = "auto",
+    value_range: Annotated[str, typer.Option("--range", help="auto, tanh (-1..1), sigmoid (0..1) or bytes (0..255).")] = "auto",
+    latent: Annotated[str, typer.Option(help="What latents are drawn from: auto, normal or uniform.")] = "auto",
     latent_shape: Annotated[str | None, typer.Option(metavar="SHAPE", help="One latent's shape, like 100 or 16x4x4.")] = None,
     classes: Annotated[int | None, typer.Option(min=1, help="Number of classes of a conditional generator.")] = None,
     class_names: Annotated[str | None, typer.Option(metavar="A,B,…", help="The classes' names, in order.")] = None,
-    recalibrate_bn: Annotated[bool, typer.Option("--recalibrate-bn", help="Measure BatchNorm's statistics anew.")] = False,
+    recalibrate_bn: Annotated[
+        bool, typer.Option("--recalibrate-bn", help="Measure BatchNorm's running statistics again.")
+    ] = False,
     compact: Annotated[bool, typer.Option("--compact", help="Round the weights to half precision: half the size.")] = False,
     variants: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="Build only these variants beside onnx-fp32 (default: all).")
     ] = None,
     like: Annotated[
-        Path | None, typer.Option(metavar="BUNDLE", help="Decide as that export did, and not by timing: the same files again.")
+        Path | None,
+        typer.Option(metavar="BUNDLE", help="Repeat what that bundle's export decided by timing: the same files again."),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The bundle's name (default: the file's).")] = None,
     features: Annotated[Path | None, typer.Option(help="Feature network (.onnx) to compare distributions in.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
@@ -70,98 +74,143 @@ def export(
 ) -> None:
     """Export a trained generator to a verified model bundle.
 
+    \b
+    python -m export                                the newest run under runs/ -> artifacts/<name>
+    python -m export netG_epoch_24.pth              weights alone: the architecture is recognised
+    python -m export gen.pth --generator model.py:Generator
+                                                    weights and their class
+    python -m export --onnx gan.onnx                a graph exported elsewhere
+
     The bundle is written only if the exported model draws the pictures of PyTorch; exit code 6 says that it does not.
     """
-    started = time.perf_counter()
     console.share_processor()
-
-    def say(step: str) -> None:
-        if not quiet:
-            print(f"[{time.perf_counter() - started:5.1f} s] {step}", file=sys.stderr)
-
+    _log_steps(quiet)
     run = source if source is not None and source.is_dir() else None
-    if run is None and source is not None and weights is not None:
+    if source is not None and run is None and weights is not None:
         raise UsageError(f"two weights files, {source} and {weights}", "pass one")
-    foreign = run is None and any(entry is not None for entry in (source, weights, onnx, torchscript, generator))
-    request = _request(
-        weights=weights if source is None or run is not None else source,
-        onnx=onnx,
-        torchscript=torchscript,
-        generator=generator,
-        kwargs=kwargs,
-        key=key,
-        chain=chain,
-        image=image,
-        latent_shape=latent_shape,
-        latent=latent if latent != "auto" else None,
-        value_range=value_range if value_range != "auto" else None,
-        classes=classes,
-        class_names=class_names,
-        recalibrate_bn=recalibrate_bn or None,
-        name=name if foreign else None,
-    )
-    if request is not None and run is not None:
-        raise UsageError(f"{run} is a run folder", "a run says all of itself, leave the other options out")
-    say("loading PyTorch")
+    if run is None and source is not None:
+        weights = source
+    about_import = {
+        "--weights": weights,
+        "--onnx": onnx,
+        "--torchscript": torchscript,
+        "--generator": generator,
+        "--kwargs": kwargs,
+        "--key": key,
+        "--chain": chain,
+        "--image": image,
+        "--range": value_range if value_range != "auto" else None,
+        "--latent": latent if latent != "auto" else None,
+        "--latent-shape": latent_shape,
+        "--classes": classes,
+        "--class-names": class_names,
+        "--recalibrate-bn": recalibrate_bn or None,
+    }
+    given = [option for option, value in about_import.items() if value is not None]
+    if given and run is not None:
+        raise UsageError(f"{', '.join(given)} cannot be used with the run folder {run}", "a run records all of this itself")
+    from export.importers.request import ImportRequest, parse_kwargs, parse_latent, parse_range, parse_shape, parse_size
+
+    request = None
+    if given:
+        request = ImportRequest(
+            weights=weights,
+            onnx=onnx,
+            torchscript=torchscript,
+            generator=generator,
+            kwargs=parse_kwargs(kwargs) if kwargs is not None else None,
+            key=key,
+            chain=chain,
+            image=parse_size(image) if image is not None else None,
+            latent_shape=parse_shape(latent_shape, "--latent-shape") if latent_shape is not None else None,
+            latent=parse_latent(latent),
+            value_range=parse_range(value_range),
+            classes=classes,
+            class_names=tuple(class_names.split(",")) if class_names is not None else None,
+            recalibrate_bn=recalibrate_bn,
+            name=name,
+        )
+
+    logger.info("loading PyTorch")
     from export.build import build_bundle
     from export.bundle_writer.write import check_replaceable
     from export.parity.features import features_from_file
-    from export.variants.decisions import MEASURED, Decisions
-    from gansample.bundle.open import ARTIFACTS, open_bundle
+    from gansample.bundle.open import ARTIFACTS
 
-    model = _model(request, run, None if foreign else name, say)
+    model = _import(request) if request is not None else _import_run(run, name)
     out = out if out is not None else ARTIFACTS / model.spec.name
     check_replaceable(out, force=force)
     network = features_from_file(features) if features is not None else None
-    decided = Decisions.of(open_bundle(like)) if like is not None else MEASURED
-    outcome = build_bundle(model, out, say, _builders(variants, decided), network, compact, decided)
-    say("done")
+    decisions = _decisions(like, model)
+    result = build_bundle(model, out, _builders(variants, decisions), network, compact, decisions)
+    logger.info("done")
     if as_json:
-        verdicts = {report.variant: report.to_dict() for report in outcome.reports}
-        print(json.dumps({"out": str(out), "variants": verdicts, "left_out": [asdict(entry) for entry in outcome.left_out]}))
+        verdicts = {report.variant: report.to_dict() for report in result.reports}
+        print(json.dumps({"out": str(out), "variants": verdicts, "left_out": [asdict(entry) for entry in result.left_out]}))
     elif not quiet:
-        _print_verdict(outcome.reports)
+        _print_verdict(result.reports)
         print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
 
 
-def _builders(variants: str | None, decided: "Decisions") -> "Mapping[str, Builder]":
-    """The reference and those that were asked for. Raises UsageError for one that there is not."""
+class _Elapsed(logging.Formatter):
+    """`[  3.2 s] message`, in seconds since this was made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started = time.perf_counter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"[{time.perf_counter() - self._started:5.1f} s] {record.getMessage()}"
+
+
+def _log_steps(quiet: bool) -> None:
+    """Print every step on stderr, with the time it began."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Elapsed())
+    logger.handlers = [handler]
+    logger.setLevel(logging.ERROR if quiet else logging.INFO)
+
+
+def _import(request: "ImportRequest") -> "ExportModel":
+    from export.importers.load_generator import load_generator
+
+    return load_generator(request).generator
+
+
+def _import_run(run: Path | None, name: str | None) -> "ExportModel":
+    from export.importers.from_run import generator_from_run
+
+    return generator_from_run(run, name)
+
+
+def _decisions(like: Path | None, model: "ExportModel") -> "TimingDecisions":
+    """What the export of the bundle `like` decided. Raises UsageError where it holds another generator."""
+    from export.variants.timing_decisions import MEASURE_ALL, TimingDecisions
+    from gansample.bundle.open import open_bundle
+
+    if like is None:
+        return MEASURE_ALL
+    bundle = open_bundle(like)
+    theirs, ours = bundle.spec, model.spec
+    for fact in ("latent_size", "height", "width", "channels"):
+        if getattr(theirs, fact) != getattr(ours, fact):
+            words = f"its {fact.replace('_', ' ')} is {getattr(theirs, fact)}, not {getattr(ours, fact)}"
+            raise UsageError(f"--like {like} holds another generator ({words})", "pass a bundle of the same one")
+    return TimingDecisions.from_bundle(bundle)
+
+
+def _builders(variants: str | None, decisions: "TimingDecisions") -> "Mapping[str, Builder]":
+    """The reference and the variants that were asked for. Raises UsageError for an unknown one."""
     from export.variants import builders
 
-    every = builders(decided)
+    available = builders(decisions)
     if variants is None:
-        return every
+        return available
     wanted = variants.split(",")
-    if unknown := [name for name in wanted if name not in every]:
-        raise UsageError(f"there is no variant {unknown[0]!r}", f"choose from {', '.join(every)}")
-    reference = next(iter(every))
-    return {name: build for name, build in every.items() if name == reference or name in wanted}
-
-
-def _request(**options: Any) -> "Request | None":
-    """The options about a foreign generator as a validated request; None where none was given."""
-    from export.importers.request import Request, parse_kwargs, parse_latent, parse_range, parse_shape, parse_size
-
-    parsers: dict[str, Callable[[str], Any]] = {
-        "kwargs": parse_kwargs,
-        "image": parse_size,
-        "latent_shape": lambda text: parse_shape(text, "--latent-shape"),
-        "latent": parse_latent,
-        "value_range": parse_range,
-        "class_names": lambda text: tuple(text.split(",")),
-    }
-    given = {key: parsers[key](value) if key in parsers else value for key, value in options.items() if value is not None}
-    return Request(**given) if given else None
-
-
-def _model(request: "Request | None", run: Path | None, name: str | None, say: Callable[[str], None]) -> "ExportModel":
-    if request is None:
-        from export.importers.from_run import generator_from_run
-
-        return generator_from_run(run, name)
-    from export.importers.load_generator import take
-
-    return take(request, say).generator
+    if unknown := [name for name in wanted if name not in available]:
+        raise UsageError(f"there is no variant {unknown[0]!r}", f"choose from {', '.join(available)}")
+    reference = next(iter(available))
+    return {name: build for name, build in available.items() if name == reference or name in wanted}
 
 
 def _print_verdict(reports: "tuple[ParityReport, ...]") -> None:

@@ -1,8 +1,9 @@
 """From a generator to a verified bundle: export, draw with both sides, judge, and write only what passed."""
 
 import json
+import logging
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +16,8 @@ from export.bundle_writer.bom import BOM, bom_bytes
 from export.bundle_writer.report import CheckedVariant, ExcludedVariant, model_card, report_html
 from export.bundle_writer.write import npz_bytes, write_bundle
 from export.export_model import ExportModel
-from export.graph.compact import compacted, halved
-from export.graph.passes.measure import optimised
+from export.graph.compact import compact_weights, store_as_half
+from export.graph.passes.measure import optimise
 from export.graph.to_onnx import export_graph
 from export.parity.features import Features
 from export.parity.graph_tensors import tensors_of
@@ -24,11 +25,13 @@ from export.parity.reference import Reference, render_reference
 from export.parity.verdict import ParityReport, check_parity
 from export.speed import measured_speed
 from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable
-from export.variants.decisions import MEASURED, Decisions
+from export.variants.timing_decisions import MEASURE_ALL, TimingDecisions
 from gansample.bundle.open import GOLDENS
 from gansample.bundle.spec import Spec, Variant
 from gansample.errors import ArtefactError, ParityError
 from gansample.system.atomic import write_atomic
+
+logger = logging.getLogger(__name__)
 
 GOLDEN_SEEDS = 64
 
@@ -44,42 +47,41 @@ class ExportResult:
 def build_bundle(
     generator: ExportModel,
     out: Path,
-    say: Callable[[str], None],
     builders: Mapping[str, Builder] = BUILDERS,
     features: Features | None = None,
     compact: bool = False,
-    decided: Decisions = MEASURED,
+    decisions: TimingDecisions = MEASURE_ALL,
 ) -> ExportResult:
     """Export `generator` into a bundle at `out` and return what became of every variant. Only what passes enters.
 
     builders  variant name -> builder; the first gives the reference.
     features  what distributions are compared in (default: a fixed random network).
     compact   round the weights to half precision first, and store them so.
-    decided   what another export decided by its stopwatch, and this one takes over.
+    decisions   what another export decided by its stopwatch, and this one takes over.
 
     Raises ParityError, and writes only a report, where the reference does not draw the pictures of PyTorch;
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
-    generator = compacted(generator) if compact else generator
-    say("drawing the reference in PyTorch float64")
+    generator = compact_weights(generator) if compact else generator
+    logger.info("drawing the reference in PyTorch float64")
     reference = render_reference(generator, features=features)
     check_pictures(reference)  # before the export: what draws nothing may not even have a graph
-    say("exporting to ONNX")
-    graph, passes = optimised(export_graph(generator), generator.spec, say, decided=decided.passes)
-    shipped = halved(graph, generator.spec) if compact else graph
+    logger.info("exporting to ONNX")
+    graph, passes = optimise(export_graph(generator), generator.spec, decisions=decisions.passes)
+    shipped = store_as_half(graph, generator.spec) if compact else graph
     variants: list[Variant] = []
     judged: list[CheckedVariant] = []
     left_out: list[ExcludedVariant] = []
     files: dict[str, bytes] = {GOLDENS: golden_bytes(reference)}
     for name, build in builders.items():
-        say(f"{name}: building")
+        logger.info(f"{name}: building")
         try:
-            built = build(generator, graph if variants else shipped, say)
+            built = build(generator, graph if variants else shipped)
         except VariantUnavailable as reason:
-            say(f"{name}: NOT RUN, {reason}")
+            logger.info(f"{name}: NOT RUN, {reason}")
             left_out.append(ExcludedVariant(name=name, verdict="NOT RUN", reasons=(str(reason),)))
             continue
-        say(f"{name}: checking parity")
+        logger.info(f"{name}: checking parity")
         with built.open() as runner:
             report = check_parity(
                 runner.run,
@@ -97,12 +99,12 @@ def build_bundle(
         if report.verdict == "FAIL":
             if not variants:
                 refuse(generator.spec, judged[0], reference, out)
-            say(f"{name}: FAIL, left out ({'; '.join(report.failures)})")
+            logger.info(f"{name}: FAIL, left out ({'; '.join(report.failures)})")
             left_out.append(ExcludedVariant(name=name, verdict="FAIL", reasons=report.failures))
             continue
         variants.append(variant_row(built, report, speed, runtime, passes if name == next(iter(builders)) else []))
         files |= built.files
-    say("writing the bundle")
+    logger.info("writing the bundle")
     spec = with_tools(generator.spec)
     files["report.html"] = report_html(spec, judged, left_out, reference).encode()
     files["README.md"] = model_card(spec, variants).encode()

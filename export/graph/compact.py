@@ -25,7 +25,7 @@ SEEDS = 256
 LARGE = 1024  # numbers; smaller tensors are not worth a node
 
 
-def compacted(generator: ExportModel) -> ExportModel:
+def compact_weights(generator: ExportModel) -> ExportModel:
     """The generator with BatchNorm folded into its weights and those rounded to half precision, with what that changed noted.
 
     Raises ParityError where the pictures change by more than a half-precision variant may change them.
@@ -44,7 +44,7 @@ def compacted(generator: ExportModel) -> ExportModel:
     return ExportModel(network, Spec.from_dict(document, generator.spec.name))
 
 
-def halved(graph: ExportedGraph, spec: Spec) -> ExportedGraph:
+def store_as_half(graph: ExportedGraph, spec: Spec) -> ExportedGraph:
     """The graph with every large tensor that half precision holds exactly stored as float16."""
     debug_graph = onnx.load_from_string(graph.debug_graph)
     casts = []

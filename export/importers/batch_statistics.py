@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from export.importers.call_signature import Called
+from export.importers.call_signature import GeneratorAdapter
 
 BATCH = 64
 
@@ -33,12 +33,12 @@ def batch_mode(module: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def recalibrate(called: Called, z: Tensor, label: Tensor | None) -> None:
+def recalibrate(adapter: GeneratorAdapter, z: Tensor, label: Tensor | None) -> None:
     """Running statistics anew: the mean over batches of `z` (N, nz) of what each layer sees in batch mode.
 
     As torch.optim.swa_utils.update_bn does. A layer without running statistics gets them and uses them from now on.
     """
-    layers = batch_norms(called)
+    layers = batch_norms(adapter)
     for layer in layers:
         if layer.running_mean is None:
             layer.track_running_stats = True
@@ -50,7 +50,7 @@ def recalibrate(called: Called, z: Tensor, label: Tensor | None) -> None:
         layer.train()
     for start in range(0, len(z) - BATCH + 1, BATCH):
         part = slice(start, start + BATCH)
-        called(z[part], label[part] if label is not None else None)
+        adapter(z[part], label[part] if label is not None else None)
     for layer in layers:
         layer.eval()
         layer.momentum = 0.1

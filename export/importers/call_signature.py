@@ -1,4 +1,4 @@
-"""A stranger's module behind the one generator that everything else knows: z (N, nz) [, label (N,)] -> (N, C, H, W)."""
+"""Any module, called the one way that everything else knows: z (N, nz) [, label (N,)] -> (N, C, H, W)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-LabelForm = Literal["none", "index", "onehot", "onehot planes", "joined onehot"]
+LabelEncoding = Literal["none", "index", "onehot", "onehot planes", "joined onehot"]
 Layout = Literal["CHW", "HWC", "HW", "flat CHW", "flat HWC"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallForm:
-    """How a module wants to be called, and what comes back."""
+class CallSignature:
+    """What a module takes, and what it returns."""
 
     latent: tuple[int, ...]
     """Shape of one latent: (nz,), (nz, 1, 1), (16, 4, 4), …"""
-    label: LabelForm = "none"
+    label: LabelEncoding = "none"
     classes: int | None = None
     layout: Layout = "CHW"
     image: tuple[int, int, int] = (0, 0, 0)
@@ -35,7 +35,7 @@ class CallForm:
             size *= length
         return size - joined
 
-    def words(self) -> str:
+    def describe(self) -> str:
         latent = ", ".join(str(length) for length in self.latent)
         label = "" if self.label == "none" else f" with the label as {self.label} of {self.classes}"
         batch = "" if self.batch is None else f", only in batches of {self.batch}"
@@ -43,17 +43,17 @@ class CallForm:
         return f"z (N, {latent}){label} -> {channels}×{height}×{width} as {self.layout}{batch}"
 
 
-class Called(nn.Module):
-    """`module` called the way `form` says."""
+class GeneratorAdapter(nn.Module):
+    """`module`, called as its signature says. The attributes' names are in the exported file, as prefixes of the weights."""
 
-    def __init__(self, module: nn.Module, form: CallForm) -> None:
+    def __init__(self, module: nn.Module, signature: CallSignature) -> None:
         super().__init__()
-        self.module, self.form = module, form
+        self.module, self.signature = module, signature
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        if self.form.batch is None:
+        if self.signature.batch is None:
             return self.pictures(z, label)
-        batch = self.form.batch  # a module that takes one batch size only: fill up, and drop what was filled
+        batch = self.signature.batch  # a module that takes one batch size only: pad the batch, and drop the padding
         parts = []
         for start in range(0, len(z), batch):
             some = z[start : start + batch]
@@ -64,26 +64,26 @@ class Called(nn.Module):
         return torch.cat(parts)
 
     def pictures(self, z: Tensor, label: Tensor | None) -> Tensor:
-        return as_pictures(first_tensor(self.module(*inputs(self.form, z, label))), self.form)
+        return as_pictures(first_tensor(self.module(*inputs(self.signature, z, label))), self.signature)
 
 
-def inputs(form: CallForm, z: Tensor, label: Tensor | None) -> tuple[Tensor, ...]:
-    """What the module gets for z (N, nz) and label (N,)."""
-    if label is None or form.classes is None:
-        return (z.reshape(-1, *form.latent),)
-    hot = one_hot(label, form.classes).to(z.dtype) if form.label != "index" else label
-    match form.label:
+def inputs(signature: CallSignature, z: Tensor, label: Tensor | None) -> tuple[Tensor, ...]:
+    """The module's arguments for z (N, nz) and label (N,)."""
+    if label is None or signature.classes is None:
+        return (z.reshape(-1, *signature.latent),)
+    hot = one_hot(label, signature.classes).to(z.dtype) if signature.label != "index" else label
+    match signature.label:
         case "joined onehot":
-            return (torch.cat([z, hot], 1).reshape(-1, *form.latent),)
+            return (torch.cat([z, hot], 1).reshape(-1, *signature.latent),)
         case "onehot planes":
             hot = hot[:, :, None, None]
-    return z.reshape(-1, *form.latent), hot
+    return z.reshape(-1, *signature.latent), hot
 
 
-def as_pictures(out: Tensor, form: CallForm) -> Tensor:
-    """What the module gave, as (N, C, H, W)."""
-    channels, height, width = form.image
-    if form.layout in ("HWC", "flat HWC"):
+def as_pictures(out: Tensor, signature: CallSignature) -> Tensor:
+    """The module's output as (N, C, H, W)."""
+    channels, height, width = signature.image
+    if signature.layout in ("HWC", "flat HWC"):
         return out.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
     return out.reshape(-1, channels, height, width)
 

@@ -1,4 +1,4 @@
-"""What is wrong with a generator's pictures, measured: what makes a bundle pointless is refused, the rest is said."""
+"""What is wrong with a generator's pictures, measured: what makes a bundle pointless is refused, the rest is logged."""
 
 from dataclasses import replace
 
@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from export.importers.batch_statistics import batch_mode, batch_norms
-from export.importers.call_signature import Called
-from export.importers.findings import Findings
+from export.importers.call_signature import GeneratorAdapter
 from export.importers.free_batch import free_batch
+from export.importers.import_log import ImportLog
 from export.importers.probe import smoothness
 from gansample.bundle.fidelity import psnr_db
 from gansample.bundle.spec import ValueRange
@@ -36,12 +36,12 @@ class RandomOperations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @torch.no_grad()
-def refuse_random(called: Called, z: Tensor, label: Tensor | None) -> None:
+def refuse_random(adapter: GeneratorAdapter, z: Tensor, label: Tensor | None) -> None:
     """Raise ArtefactError where the same latent gives another picture each time."""
     with torch.random.fork_rng():
         with RandomOperations() as watched:
-            once = called(z, label)
-        again = called(z, label)
+            once = adapter(z, label)
+        again = adapter(z, label)
     if torch.equal(once, again):
         return
     cause = f" ({', '.join(sorted(watched.names))} in forward)" if watched.names else ""
@@ -52,20 +52,20 @@ def refuse_random(called: Called, z: Tensor, label: Tensor | None) -> None:
 
 
 @torch.no_grad()
-def batch_independent(called: Called, z: Tensor, label: Tensor | None, findings: Findings) -> Called:
-    """`called` such that a picture does not depend on the others of its batch, nor on the batch's size.
+def batch_independent(adapter: GeneratorAdapter, z: Tensor, label: Tensor | None, log: ImportLog) -> GeneratorAdapter:
+    """`adapter` such that a picture does not depend on the others of its batch, nor on the batch's size.
 
     Raises ArtefactError where pictures are mixed on purpose, or layers have no running statistics to use instead.
     """
-    if called.form.batch is not None:
-        findings.measured(f"forward takes batches of {called.form.batch} only, its graph was freed of that number")
-        return batch_independent(free_batch(called), z, label, findings)
+    if adapter.signature.batch is not None:
+        log.measured(f"forward takes batches of {adapter.signature.batch} only, its graph was freed of that number")
+        return batch_independent(free_batch(adapter), z, label, log)
     few, some = 4, slice(0, 4)
-    together = called(z, label)[some]
-    apart = called(z[some], label[some] if label is not None else None)
+    together = adapter(z, label)[some]
+    apart = adapter(z[some], label[some] if label is not None else None)
     off = _steps(together - apart, together)
     if off > 0.5:
-        bare = [layer for layer in batch_norms(called) if layer.running_mean is None]
+        bare = [layer for layer in batch_norms(adapter) if layer.running_mean is None]
         if bare:
             raise ArtefactError(
                 f"{len(bare)} BatchNorm layers keep no running statistics, so a picture depends on the others of its batch",
@@ -76,38 +76,40 @@ def batch_independent(called: Called, z: Tensor, label: Tensor | None, findings:
             "drop what mixes the batch (minibatch statistics, BatchNorm in training mode)",
         )
     try:
-        alone = called(z[:1], label[:1] if label is not None else None)
+        alone = adapter(z[:1], label[:1] if label is not None else None)
         fits = _steps(alone - together[:1], together) <= 0.5
     except Exception:  # a squeeze that took the batch of one with it fails anywhere
         fits = False
     if not fits:
-        findings.measured("forward fails for a batch of one (a squeeze), its graph was freed of that")
-        return free_batch(Called(called.module, replace(called.form, batch=None)))
-    return called
+        log.measured("forward fails for a batch of one (a squeeze), its graph was freed of that")
+        return free_batch(GeneratorAdapter(adapter.module, replace(adapter.signature, batch=None)))
+    return adapter
 
 
 @torch.no_grad()
-def judge_statistics(called: Called, z: Tensor, label: Tensor | None, value_range: ValueRange, findings: Findings) -> None:
+def check_batch_statistics(
+    adapter: GeneratorAdapter, z: Tensor, label: Tensor | None, value_range: ValueRange, log: ImportLog
+) -> None:
     """Warn where BatchNorm's running statistics were never updated or do not fit the weights."""
-    layers = [layer for layer in batch_norms(called) if layer.running_mean is not None]
+    layers = [layer for layer in batch_norms(adapter) if layer.running_mean is not None]
     if not layers:
         return
     untouched = [layer for layer in layers if not layer.running_mean.any() and (layer.running_var == 1).all()]  # type: ignore[union-attr]
-    with batch_mode(called):
-        batch = called(z, label)
+    with batch_mode(adapter):
+        batch = adapter(z, label)
     low, high = BOUNDS[value_range]
-    apart = (called(z, label).clamp(low, high) - batch.clamp(low, high)) * 255 / (high - low)
+    apart = (adapter(z, label).clamp(low, high) - batch.clamp(low, high)) * 255 / (high - low)
     apart_db = psnr_db(float(torch.square(apart).mean()))
-    findings.measured(f"eval mode against batch statistics: {apart_db:.1f} dB")
+    log.measured(f"eval mode against batch statistics: {apart_db:.1f} dB")
     if len(untouched) == len(layers):
-        findings.warn(f"the running statistics of all {len(layers)} BatchNorm layers were never updated: {RECALIBRATE}")
+        log.warn(f"the running statistics of all {len(layers)} BatchNorm layers were never updated: {RECALIBRATE}")
     elif apart_db < STALE_DB:
-        findings.warn(
+        log.warn(
             f"BatchNorm's running statistics do not fit the weights (eval mode is {apart_db:.1f} dB from them): {RECALIBRATE}"
         )
 
 
-def judge_pictures(images: Tensor, value_range: ValueRange, findings: Findings) -> None:
+def check_pictures(images: Tensor, value_range: ValueRange, log: ImportLog) -> None:
     """Refuse NaN and one picture for all latents; warn of nearly that, of saturation, and of noise.
 
     images  float (N, C, H, W) in `value_range`, N at least 64.
@@ -122,24 +124,22 @@ def judge_pictures(images: Tensor, value_range: ValueRange, findings: Findings) 
         raise ArtefactError(
             "the generator draws the same picture for every latent", "it has collapsed, use an earlier checkpoint"
         )
-    findings.measured(f"pictures vary by {spread:.1f} of 255 steps from latent to latent")
+    log.measured(f"pictures vary by {spread:.1f} of 255 steps from latent to latent")
     if spread < ALIKE:
-        findings.warn(f"nearly the same picture for every latent ({spread:.2f} of 255 steps): it has collapsed")
+        log.warn(f"nearly the same picture for every latent ({spread:.2f} of 255 steps): it has collapsed")
     edge = float(((steps < 1) | (steps > 254)).double().mean())
     if edge > SATURATED:
-        findings.warn(f"{edge:.1%} of the pixels are black or white: the output is saturated, or --range is wrong")
+        log.warn(f"{edge:.1%} of the pixels are black or white: the output is saturated, or --range is wrong")
     smooth = smoothness(steps)
-    findings.measured(f"neighbouring pixels correlate by {smooth:.2f}")
+    log.measured(f"neighbouring pixels correlate by {smooth:.2f}")
     if smooth < NOISE:
-        findings.warn(
-            f"the pictures look like noise (neighbouring pixels correlate by {smooth:.2f}): what was assumed may be wrong"
-        )
+        log.warn(f"the pictures look like noise (neighbouring pixels correlate by {smooth:.2f}): what was assumed may be wrong")
 
 
 BOUNDS: dict[ValueRange, tuple[float, float]] = {"tanh": (-1, 1), "sigmoid": (0, 1), "bytes": (0, 255)}
 
 
-def find_range(images: Tensor, findings: Findings, wanted: ValueRange | None) -> ValueRange:
+def find_range(images: Tensor, log: ImportLog, wanted: ValueRange | None) -> ValueRange:
     """The value range of `images`, float (N, C, H, W): measured and shown; `wanted` goes before."""
     finite = images[torch.isfinite(images)]
     if finite.numel() == 0:
@@ -149,13 +149,11 @@ def find_range(images: Tensor, findings: Findings, wanted: ValueRange | None) ->
     if wanted is None:
         wanted = _range_of(low, high)
         bottom, top = BOUNDS[wanted]
-        findings.measured(f"{seen}, read as {wanted} ({bottom:g}..{top:g})")
+        log.measured(f"{seen}, read as {wanted} ({bottom:g}..{top:g})")
     bottom, top = BOUNDS[wanted]
     clipped = float(((finite < bottom - 1e-3 * (top - bottom)) | (finite > top + 1e-3 * (top - bottom))).double().mean())
     if clipped > 0:
-        findings.warn(
-            f"the output is unbounded: {seen}, {clipped:.1%} of the pixels are clipped to {wanted} ({bottom:g}..{top:g})"
-        )
+        log.warn(f"the output is unbounded: {seen}, {clipped:.1%} of the pixels are clipped to {wanted} ({bottom:g}..{top:g})")
     return wanted
 
 

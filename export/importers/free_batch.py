@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.importers.call_signature import Called, CallForm, inputs
+from export.importers.call_signature import CallSignature, GeneratorAdapter, inputs
 from gansample.errors import ArtefactError
 
 SIZED = {"view", "reshape", "_unsafe_view", "expand", "zeros", "ones", "full", "empty", "new_zeros", "new_ones", "new_full"}
@@ -20,21 +20,21 @@ PROVEN_AT = (1, 2, 3, 5)  # batch sizes, beside the module's own
 
 
 @torch.no_grad()
-def free_batch(called: Called) -> Called:
-    """`called` for any batch size.
+def free_batch(adapter: GeneratorAdapter) -> GeneratorAdapter:
+    """`adapter` for any batch size.
 
     Raises ArtefactError where the graph does not draw what the module draws.
     """
-    form = called.form
-    batch = form.batch or 2
-    z, label = _example(form, batch)
+    signature = adapter.signature
+    batch = signature.batch or 2
+    z, label = _example(signature, batch)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's deprecations are between PyTorch and itself
-            program = torch.export.export(called.module, inputs(form, z, label))
+            program = torch.export.export(adapter.module, inputs(signature, z, label))
             traced = program.module(check_guards=False)
-            free = Called(_rewritten(traced, batch), replace(form, batch=None))
-        proven = all(_same(called, free, n) for n in (*PROVEN_AT, batch, batch + 1))
+            free = GeneratorAdapter(_rewritten(traced, batch), replace(signature, batch=None))
+        proven = all(_same(adapter, free, n) for n in (*PROVEN_AT, batch, batch + 1))
     except Exception as error:  # tracing and running a stranger's graph can raise anything
         raise ArtefactError(
             f"the generator takes batches of {batch} only ({' '.join(str(error).split())[:120]})",
@@ -82,14 +82,14 @@ def _with_size(argument: Any, batch: int, size: torch.fx.Node) -> Any:
     return argument
 
 
-def _same(called: Called, free: Called, n: int) -> bool:
-    z, label = _example(called.form, n)
-    if called.form.batch is None and n == 1:  # what it draws alone is what is being repaired: take it from a pair
-        z, label = _example(called.form, 2)
-        return torch.allclose(called(z, label)[:1], free(z[:1], label[:1] if label is not None else None), atol=1e-5)
-    return torch.allclose(called(z, label), free(z, label), atol=1e-5)
+def _same(adapter: GeneratorAdapter, free: GeneratorAdapter, n: int) -> bool:
+    z, label = _example(adapter.signature, n)
+    if adapter.signature.batch is None and n == 1:  # what it draws alone is what is being repaired: take it from a pair
+        z, label = _example(adapter.signature, 2)
+        return torch.allclose(adapter(z, label)[:1], free(z[:1], label[:1] if label is not None else None), atol=1e-5)
+    return torch.allclose(adapter(z, label), free(z, label), atol=1e-5)
 
 
-def _example(form: CallForm, n: int) -> tuple[Tensor, Tensor | None]:
-    z = torch.randn(n, form.latent_size, generator=torch.Generator().manual_seed(1))
-    return z, torch.arange(n) % form.classes if form.classes is not None else None
+def _example(signature: CallSignature, n: int) -> tuple[Tensor, Tensor | None]:
+    z = torch.randn(n, signature.latent_size, generator=torch.Generator().manual_seed(1))
+    return z, torch.arange(n) % signature.classes if signature.classes is not None else None

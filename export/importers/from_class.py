@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from export.importers.constructor import infer_kwargs
-from export.importers.findings import Findings
+from export.importers.import_log import ImportLog
 from export.importers.match import compare, fitted, nearest, shapes_of
 from export.importers.state_dict import StateDict
 from gansample.errors import ArtefactError, UsageError
 
 
-def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any], findings: Findings) -> nn.Module:
+def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any], log: ImportLog) -> nn.Module:
     """The module `source` names as `model.py:Class`, in eval mode with the weights.
 
     Raises UsageError where there is no such class or its arguments stay open, ArtefactError with a diff where weights differ.
@@ -41,7 +41,7 @@ def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any]
     module.load_state_dict(tensors, strict=False)
     left = compare(shapes_of(tensors), shapes_of(module.state_dict()))
     assert left.count == 0, left
-    findings.picked(
+    log.picked(
         f"{name}({built_with})" + (f", {', '.join(construction.inferred)} from the shapes" if construction.inferred else "")
     )
     return module.eval()
@@ -59,7 +59,7 @@ def split_source(source: str) -> tuple[Path, str | None]:
 
 
 def _imported(path: Path) -> ModuleType:
-    name = f"intake_{path.stem}"
+    name = f"imported_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

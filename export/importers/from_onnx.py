@@ -18,7 +18,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from export.importers.file_kind import read_identified
-from export.importers.from_torchscript import hold
+from export.importers.from_torchscript import register_constant
 from export.importers.onnx_operations import OPERATIONS, Plain
 from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError
@@ -113,7 +113,7 @@ class OnnxNetwork(nn.Module):
             self.plain[name] = array.tolist()  # shapes, axes, indices: known before anything runs
             return
         self.buffer_of[name] = f"tensor_{len(self.buffer_of)}"
-        hold(self, self.buffer_of[name], torch.from_numpy(np.array(array)))
+        register_constant(self, self.buffer_of[name], torch.from_numpy(np.array(array)))
 
     def _classes(self) -> int | None:
         """Rows of the table that the label looks up, or the width of a one-hot label."""

@@ -107,7 +107,7 @@ class ScriptNetwork(nn.Module):
         copy.left_out = self.left_out
         copy.constants, copy.steps, copy.tables = self.constants, self.steps, self.tables
         for key in self.constants.values():
-            hold(copy, key, getattr(self, key).detach().clone())
+            register_constant(copy, key, getattr(self, key).detach().clone())
         return copy.train(self.training)
 
     def forward(self, *inputs: Tensor) -> Any:
@@ -129,7 +129,9 @@ class ScriptNetwork(nn.Module):
             if isinstance(constant, Tensor):
                 self.constants[names[0]] = f"constant_{len(self.constants)}"
                 constant = constant.detach().clone()  # in the latents' precision: a file of halves is still called with floats
-                hold(self, self.constants[names[0]], constant.float() if constant.is_floating_point() else constant)
+                register_constant(
+                    self, self.constants[names[0]], constant.float() if constant.is_floating_point() else constant
+                )
                 return lambda values: None
             if isinstance(constant, list):
                 return lambda values: values.__setitem__(names[0], list(constant))
@@ -207,7 +209,7 @@ class ScriptNetwork(nn.Module):
         return compute
 
 
-def hold(module: nn.Module, name: str, tensor: Tensor) -> None:
+def register_constant(module: nn.Module, name: str, tensor: Tensor) -> None:
     """A constant of a graph: a frozen parameter, by which others see the module's precision, or a buffer of integers."""
     if tensor.is_floating_point():
         module.register_parameter(name, nn.Parameter(tensor, requires_grad=False))

@@ -1,4 +1,4 @@
-"""Which latent, label and picture forms a module wants: found by calling it until a picture comes out."""
+"""Which latents and labels a module takes and how it lays out pictures: found by calling it until a picture comes out."""
 
 import inspect
 import re
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.importers.call_signature import CallForm, LabelForm, Layout, first_tensor, inputs
+from export.importers.call_signature import CallSignature, LabelEncoding, Layout, first_tensor, inputs
 from export.importers.from_names.recognise import Size, flat_picture
 from gansample.errors import ArtefactError, UsageError
 
@@ -19,8 +19,8 @@ SPATIAL = (2, 4, 7, 8)
 SMALLEST = 16  # pixels a side below which a picture is believed only if nothing larger comes
 LATENT_NAMES = ("nz", "z_dim", "latent_dim", "latent_size", "z_size", "noise_dim", "noise_size", "dim_z", "latent", "zdim")
 CLASS_NAMES = ("n_classes", "num_classes", "classes", "n_class", "num_class", "nclass")
-# What PyTorch says where a batch size is written into the code.
-OF_A_FIXED_BATCH = r"shape '?\[|size of tensor|invalid for input|Sizes of tensors|batch|expand"
+# What PyTorch's errors say where a batch size is written into the code.
+FIXED_BATCH_ERROR = r"shape '?\[|size of tensor|invalid for input|Sizes of tensors|batch|expand"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +34,19 @@ class Hints:
 
 
 @torch.no_grad()
-def find_form(module: nn.Module, hints: Hints, name: str) -> CallForm:
+def find_signature(module: nn.Module, hints: Hints, name: str) -> CallSignature:
     """How to call `module` so that it draws.
 
     Raises ArtefactError saying what the module seems to be where no latent makes it draw a picture.
     """
     module.eval()
     arities = _arities(module)
-    small: CallForm | None = None
+    small: CallSignature | None = None
     errors: list[str] = []
     for batch in (None, *FIXED_BATCHES):
-        for form in _trials(module, hints, arities):
-            drawn = _drawn(module, replace(form, batch=batch), errors)
-            found = _with_picture(drawn, replace(form, batch=batch), hints.image) if drawn is not None else None
+        for signature in _trials(module, hints, arities):
+            drawn = _try_call(module, replace(signature, batch=batch), errors)
+            found = _with_layout(drawn, replace(signature, batch=batch), hints.image) if drawn is not None else None
             if found is not None and (min(found.image[1:]) >= SMALLEST or hints.image is not None or hints.latent is not None):
                 return found
             small = small or found
@@ -57,21 +57,21 @@ def find_form(module: nn.Module, hints: Hints, name: str) -> CallForm:
     raise _no_generator(module, name, errors, hints)
 
 
-def _trials(module: nn.Module, hints: Hints, arities: Sequence[int]) -> Iterator[CallForm]:
+def _trials(module: nn.Module, hints: Hints, arities: Sequence[int]) -> Iterator[CallSignature]:
     """Forms of the call, the likeliest first."""
     joined = hints.classes if hints.classes is not None else 0
     for arity in arities:
         for latent in _latents(module, hints):
             if arity == 1:
                 if joined and latent[0] > joined:
-                    yield CallForm(latent=latent, label="joined onehot", classes=joined)
+                    yield CallSignature(latent=latent, label="joined onehot", classes=joined)
                 else:
-                    yield CallForm(latent=latent)
+                    yield CallSignature(latent=latent)
             else:
-                forms: tuple[LabelForm, ...] = ("index", "onehot", "onehot planes")
+                forms: tuple[LabelEncoding, ...] = ("index", "onehot", "onehot planes")
                 for label in forms:
                     for classes in _class_counts(module, hints, latent[0], label):
-                        yield CallForm(latent=latent, label=label, classes=classes)
+                        yield CallSignature(latent=latent, label=label, classes=classes)
 
 
 def _latents(module: nn.Module, hints: Hints) -> Iterator[tuple[int, ...]]:
@@ -117,7 +117,7 @@ def _tables(module: nn.Module) -> list[tuple[int, int]]:
     return [*getattr(module, "tables", ()), *((layer.num_embeddings, layer.embedding_dim) for layer in layers)]
 
 
-def _class_counts(module: nn.Module, hints: Hints, latent: int, label: LabelForm) -> list[int]:
+def _class_counts(module: nn.Module, hints: Hints, latent: int, label: LabelEncoding) -> list[int]:
     if hints.classes is not None:
         return [hints.classes]
     named = [source[name] for source in (vars(module), hints.values) for name in CLASS_NAMES if type(source.get(name)) is int]
@@ -147,24 +147,24 @@ def _arities(module: nn.Module) -> list[int]:
     return arities[::-1] if conditional else arities
 
 
-def _drawn(module: nn.Module, form: CallForm, errors: list[str]) -> Tensor | None:
-    """What the module gives for one trial, None where it does not take that form."""
-    batch = form.batch or TRIAL_BATCH
-    if form.latent_size < 1:
+def _try_call(module: nn.Module, signature: CallSignature, errors: list[str]) -> Tensor | None:
+    """What the module gives for one trial, None where it refuses them."""
+    batch = signature.batch or TRIAL_BATCH
+    if signature.latent_size < 1:
         return None
-    z = torch.randn(batch, form.latent_size, generator=torch.Generator().manual_seed(0))
-    label = torch.arange(batch) % form.classes if form.classes is not None else None
+    z = torch.randn(batch, signature.latent_size, generator=torch.Generator().manual_seed(0))
+    label = torch.arange(batch) % signature.classes if signature.classes is not None else None
     with torch.random.fork_rng():  # a forward that draws noise must not move the caller's stream
         try:
-            return first_tensor(module(*inputs(form, z, label)))
+            return first_tensor(module(*inputs(signature, z, label)))
         except Exception as error:  # whatever a stranger's forward raises means: not like that
             errors.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
             return None
 
 
-def _with_picture(out: Tensor, form: CallForm, image: Size | None) -> CallForm | None:
+def _with_layout(out: Tensor, signature: CallSignature, image: Size | None) -> CallSignature | None:
     """`form` with the layout and size of the picture in `out`, None where it is none."""
-    batch = form.batch or TRIAL_BATCH
+    batch = signature.batch or TRIAL_BATCH
     if not out.is_floating_point() or out.numel() % batch:
         return None
     shape = tuple(out.shape)
@@ -172,13 +172,13 @@ def _with_picture(out: Tensor, form: CallForm, image: Size | None) -> CallForm |
         shape = (1, *shape)  # a squeezed batch of one
     if shape[0] != batch:
         return None
-    for layout, size in _readings(shape[1:], out, image):
+    for layout, size in _layouts(shape[1:], out, image):
         if image is None or size == image:
-            return replace(form, layout=layout, image=size)
+            return replace(signature, layout=layout, image=size)
     return None
 
 
-def _readings(shape: tuple[int, ...], out: Tensor, image: Size | None) -> Iterator[tuple[Layout, Size]]:
+def _layouts(shape: tuple[int, ...], out: Tensor, image: Size | None) -> Iterator[tuple[Layout, Size]]:
     match shape:
         case (c, h, w) if min(h, w) >= 8 and c in (1, 3, 4):
             yield "CHW", (c, h, w)
@@ -213,9 +213,7 @@ def smoothness(pictures: Tensor) -> float:
 
 def _may_be_fixed(errors: Sequence[str]) -> bool:
     """Whether a failure may come from a batch size written into the code."""
-    return any(
-        re.search(r"shape '?\[|size of tensor|invalid for input|Sizes of tensors|batch|expand", error) for error in errors
-    )
+    return any(re.search(FIXED_BATCH_ERROR, error) for error in errors)
 
 
 def _no_generator(module: nn.Module, name: str, errors: Sequence[str], hints: Hints) -> ArtefactError | UsageError:
@@ -224,7 +222,7 @@ def _no_generator(module: nn.Module, name: str, errors: Sequence[str], hints: Hi
         for side in (28, 32, 64, 128, 256):
             picture = torch.zeros(2, channels, side, side)
             for count in (1, 2):
-                drawn = _answer(module, (picture,) * count)
+                drawn = _call_or_none(module, (picture,) * count)
                 if drawn is None:
                     continue
                 takes = f"takes {count} {channels}×{side}×{side} picture{'s' * (count - 1)}"
@@ -235,12 +233,12 @@ def _no_generator(module: nn.Module, name: str, errors: Sequence[str], hints: Hi
                 return ArtefactError(
                     f"{name} looks like a discriminator or classifier ({takes}, gives {gives} number)", "pass the generator"
                 )
-    for form in _trials(module, hints, _arities(module)):
-        drawn = _drawn(module, form, [])
+    for signature in _trials(module, hints, _arities(module)):
+        drawn = _try_call(module, signature, [])
         if drawn is not None:
             wanted = "no {}×{}×{} picture".format(*hints.image) if hints.image else "no picture"
             return ArtefactError(
-                f"{name} gives {tuple(drawn.shape)} for latents (N, {form.latent[0]}), {wanted}",
+                f"{name} gives {tuple(drawn.shape)} for latents (N, {signature.latent[0]}), {wanted}",
                 "pass --image CxHxW, or another class",
             )
     reason = errors[-1][:160] if errors else "it has no layer that could take a latent"
@@ -248,7 +246,7 @@ def _no_generator(module: nn.Module, name: str, errors: Sequence[str], hints: Hi
     return UsageError(f"found no latent that {name} takes ({reason})", hint)
 
 
-def _answer(module: nn.Module, pictures: tuple[Tensor, ...]) -> Tensor | None:
+def _call_or_none(module: nn.Module, pictures: tuple[Tensor, ...]) -> Tensor | None:
     try:
         return first_tensor(module(*pictures))
     except Exception:  # any failure means: it does not take that either

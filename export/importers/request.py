@@ -1,9 +1,9 @@
-"""What a user brings and says about it: the command line's options, validated before anything heavy is loaded."""
+"""What a user passes and says about it: the options of the command line, validated before anything heavy is loaded."""
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,14 +15,17 @@ LATENTS = ("auto", "normal", "uniform")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One generator to take in: exactly one of weights, onnx and torchscript. None means: find out."""
+class ImportRequest:
+    """One generator to import: exactly one of weights, onnx and torchscript. What is None is measured or assumed.
+
+    Raises UsageError for options that cannot be used together.
+    """
 
     weights: Path | None = None
     onnx: Path | None = None
     torchscript: Path | None = None
     generator: str | None = None
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, Any] | None = None
     key: str | None = None
     chain: str | None = None
     image: tuple[int, int, int] | None = None
@@ -39,16 +42,30 @@ class Request:
         if len(given) != 1:
             what = " and ".join(given) if given else "no file"
             raise UsageError(f"one generator at a time, got {what}", "pass a weights file, --onnx FILE or --torchscript FILE")
-        if self.weights is None and (self.generator or self.key or self.chain or self.kwargs):
-            raise UsageError(
-                "--generator, --kwargs, --key and --chain describe a weights file", f"leave them out with --{given[0]}"
+        about_weights = [
+            option
+            for option, value in (
+                ("--generator", self.generator),
+                ("--kwargs", self.kwargs),
+                ("--key", self.key),
+                ("--chain", self.chain),
             )
-        if self.generator and self.chain:
+            if value is not None
+        ]
+        if self.weights is None and about_weights:
+            raise UsageError(f"{about_weights[0]} describes a weights file", f"leave it out with --{given[0]}")
+        if self.generator is not None and self.chain is not None:
             raise UsageError("--generator and --chain both say what the layers are", "pass one of them")
+        if self.kwargs is not None and self.generator is None:
+            raise UsageError("--kwargs are the arguments of a class", "pass the class as well: --generator FILE.py:CLASS")
+        if self.classes is not None and self.class_names is not None and self.classes != len(self.class_names):
+            raise UsageError(
+                f"--class-names has {len(self.class_names)} names, --classes says {self.classes}", "name every class"
+            )
 
     @property
     def source(self) -> Path:
-        """The file that is taken in."""
+        """The file that is imported."""
         return cast(Path, self.weights or self.onnx or self.torchscript)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from export.importers.findings import Findings
+from export.importers.import_log import ImportLog
 from export.importers.weights import WeightsFile
 from gansample.errors import ArtefactError, UsageError
 
@@ -43,7 +43,7 @@ class StateDict:
     sha256: str
 
 
-def pick_state_dict(file: WeightsFile, findings: Findings, key: str | None = None) -> StateDict:
+def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -> StateDict:
     """The generator's state dict in `file`: `key` if given, else the best named one, EMA first.
 
     Raises ArtefactError where there is none or its weights hold NaN; UsageError where `key` is not there or the choice is open.
@@ -58,10 +58,10 @@ def pick_state_dict(file: WeightsFile, findings: Findings, key: str | None = Non
     others = sorted(name for name in found if name != chosen)
     if chosen or others:
         beside = f" (beside {', '.join(repr(name) for name in others[:6])})" if others else ""
-        findings.picked(f"the state dict {chosen!r} of {file.name}{beside}")
+        log.picked(f"the state dict {chosen!r} of {file.name}{beside}")
     tensors = _unwrapped(found[chosen])
     _check_finite(tensors, file.name)
-    return StateDict(_as_float32(tensors, findings), chosen, dict(_plain_values(file.content)), file.name, file.sha256)
+    return StateDict(_as_float32(tensors, log), chosen, dict(_plain_values(file.content)), file.name, file.sha256)
 
 
 def _chosen(found: Mapping[str, Mapping[str, Tensor]], file: str, key: str | None) -> str:
@@ -149,12 +149,12 @@ def _check_finite(tensors: Mapping[str, Tensor], file: str) -> None:
         )
 
 
-def _as_float32(tensors: Mapping[str, Tensor], findings: Findings) -> dict[str, Tensor]:
+def _as_float32(tensors: Mapping[str, Tensor], log: ImportLog) -> dict[str, Tensor]:
     short = {
         str(t.dtype).removeprefix("torch.") for t in tensors.values() if t.is_floating_point() and t.dtype != torch.float32
     }
     if short:
-        findings.measured(f"weights were saved as {', '.join(sorted(short))}, computed in float32")
+        log.measured(f"weights were saved as {', '.join(sorted(short))}, computed in float32")
     return {name: (t.float() if t.is_floating_point() else t).detach().contiguous().clone() for name, t in tensors.items()}
 
 

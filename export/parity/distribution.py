@@ -57,24 +57,24 @@ class DistributionTest:
     floor: Shift
 
     @classmethod
-    def against(
+    def from_pictures(
         cls, features: Features, images: npt.NDArray[np.uint8], other_images: npt.NDArray[np.uint8]
     ) -> "DistributionTest":
         """images: what PyTorch draws for the judged latents; other_images: for as many other latents."""
         if len(images) < FEWEST:
             raise ValueError(f"{len(images)} pictures make no distribution, at least {FEWEST} do")
-        raw = features.of(images)
+        raw = features.extract(images)
         # A random network's features have no unit. In these, 1 is a shift as large as the pictures' own spread.
         spread = float(np.sqrt(raw.var(axis=0).sum()))
         scale = 1 / spread if spread > 0 else 1.0
         reference = raw * scale
         fitted = normals(reference)
-        floor = measure(reference, features.of(other_images) * scale, fitted)
+        floor = measure(reference, features.extract(other_images) * scale, fitted)
         return cls(features=features, reference=reference, normals=fitted, scale=scale, floor=floor)
 
     def shift(self, images: npt.NDArray[np.uint8]) -> Shift:
         """The shift of what a variant draws for the same latents, in the same order."""
-        return measure(self.reference, self.features.of(images) * self.scale, self.normals)
+        return measure(self.reference, self.features.extract(images) * self.scale, self.normals)
 
     def failures(self, shift: Shift) -> list[str]:
         """Which distance leaves the floor: its interval must end below the end of the floor's; empty means PASS."""
@@ -96,7 +96,7 @@ def measure(a: Float64, b: Float64, a_normals: Sequence["Normal"] | None = None)
     h, weights = kernel_pairs(a, b), row_weights(len(a))
     pairs = zip(a_normals if a_normals is not None else normals(a), weights, strict=True)
     return Shift(
-        frechet=_interval([frechet_distance(normal, Normal.of(b, weight)) for normal, weight in pairs]),
+        frechet=_interval([frechet_distance(normal, Normal.fit(b, weight)) for normal, weight in pairs]),
         kernel=_interval([float(weight @ h @ weight / (weight.sum() ** 2 - weight @ weight)) for weight in weights]),
     )
 
@@ -109,7 +109,7 @@ def row_weights(n: int) -> Float64:
 
 def normals(x: Float64) -> list["Normal"]:
     """The normal distributions fitted to features (N, D) under every row weighting, with their roots."""
-    return [Normal.of(x, weight) for weight in row_weights(len(x))]
+    return [Normal.fit(x, weight) for weight in row_weights(len(x))]
 
 
 def _interval(values: list[float]) -> Distance:
@@ -132,7 +132,7 @@ class Normal:
     covariance: Float64
 
     @classmethod
-    def of(cls, x: Float64, weight: Float64) -> "Normal":
+    def fit(cls, x: Float64, weight: Float64) -> "Normal":
         """Fitted to rows x (N, D) that count `weight` (N,) times."""
         mean = weight @ x / weight.sum()
         centred = x - mean

@@ -32,7 +32,7 @@ class Features:
     name: str
     _of_batch: Callable[[Images], npt.NDArray[np.generic]]
 
-    def of(self, images: Images) -> npt.NDArray[np.float64]:
+    def extract(self, images: Images) -> npt.NDArray[np.float64]:
         parts = [self._of_batch(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
         return np.concatenate(parts).astype(np.float64)
 

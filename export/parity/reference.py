@@ -81,7 +81,7 @@ def render_reference(generator: ExportModel, seeds: range = range(SEEDS), featur
         float32=compare(float32.images, expected.images[few]),
         float32_psnr_db=unrounded_psnr_db(float32.unrounded, expected.unrounded[few]),
         float32_images_per_second=rate,
-        distribution=DistributionTest.against(features, expected.images[: len(seeds)], floor.images),
+        distribution=DistributionTest.from_pictures(features, expected.images[: len(seeds)], floor.images),
     )
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from export.variants import onnx_fp16, onnx_fp32, openvino_bf16, openvino_fp32, openvino_int8
 from export.variants.base import Builder, BuiltVariant, VariantUnavailable
-from export.variants.decisions import MEASURED, Decisions
+from export.variants.timing_decisions import MEASURE_ALL, TimingDecisions
 
 __all__ = ["BUILDERS", "Builder", "BuiltVariant", "VariantUnavailable", "builders"]
 
@@ -18,8 +18,8 @@ BUILDERS: Mapping[str, Builder] = {
 }
 
 
-def builders(decided: Decisions = MEASURED) -> Mapping[str, Builder]:
+def builders(decisions: TimingDecisions = MEASURE_ALL) -> Mapping[str, Builder]:
     """Those that another export had, or all of them."""
-    int8 = partial(openvino_int8.build, float_layers=decided.float_layers)
+    int8 = partial(openvino_int8.build, float_layers=decisions.float_layers)
     every: Mapping[str, Builder] = {**BUILDERS, openvino_int8.NAME: int8}
-    return {name: build for name, build in every.items() if decided.variants is None or name in decided.variants}
+    return {name: build for name, build in every.items() if decisions.variants is None or name in decisions.variants}

@@ -13,7 +13,6 @@ from gansample.bundle.spec import Precision, Runtime
 from gansample.types import Labels, Latents, Runner
 
 Draws = Callable[[Latents, Labels | None], npt.NDArray[np.generic]]
-Say = Callable[[str], None]
 
 # Latents a builder may calibrate or tune on: far from the seeds that judge it, and from those that people draw first.
 CALIBRATION_SEEDS = range(3_000_000_000, 3_000_010_000)
@@ -44,5 +43,5 @@ class BuiltVariant:
     """What each pass brought, in figures; travels in bundle.json."""
 
 
-Builder = Callable[[ExportModel, ExportedGraph, Say], BuiltVariant]
-"""Builds a variant, telling `say` each step that takes a while. Raises VariantUnavailable."""
+Builder = Callable[[ExportModel, ExportedGraph], BuiltVariant]
+"""Builds a variant. Raises VariantUnavailable where it cannot be built here."""

@@ -5,6 +5,7 @@ That is what cuDNN and TensorRT do with their float32 accumulators; a kernel tha
 must also draw the bundle's goldens on the target before its first use.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,12 +15,14 @@ from export.export_model import ExportModel, cycled_labels
 from export.graph.half import COMPUTES, cast_to_half
 from export.graph.half_range import Peak, measure_peaks
 from export.graph.to_onnx import ExportedGraph, finish, without_unrounded
-from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
+from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, VariantUnavailable
 from export.variants.onnx_fp32 import open_unrounded
 from export.variants.trt_operators import TABLE_VERSION, trt_obstacles
 from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.spec import Spec
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
+
+logger = logging.getLogger(__name__)
 
 NAME = "onnx-fp16"
 FILE = "variants/onnx-fp16.onnx"
@@ -34,7 +37,7 @@ class HalfEmulator(OnnxRuntimeRunner):
     backend = "onnxruntime-cpu emulating fp16"
 
 
-def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
     """The fp16 variant of `graph`. Raises VariantUnavailable where no layer's values fit into a half."""
     debug_graph, spec = onnx.load_from_string(graph.debug_graph), generator.spec
     peaks = measure_peaks(debug_graph, spec, CALIBRATION_SEEDS[:PEAK_LATENTS])
@@ -42,7 +45,7 @@ def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVarian
     if not any(peak.fits for peak in peaks if peak.op in COMPUTES):
         raise VariantUnavailable("no layer of this generator gains from half precision, or none fits into it")
     if wide:
-        say(f"{NAME}: {len(wide)} of {len(peaks)} nodes keep float32, their values leave the range of a half")
+        logger.info(f"{NAME}: {len(wide)} of {len(peaks)} nodes keep float32, their values leave the range of a half")
     names = {peak.node for peak in wide}
     file = finish(without_unrounded(cast_to_half(debug_graph, names)), spec)
     emulation = cast_to_half(debug_graph, names, emulate=True)

@@ -8,7 +8,7 @@ import onnxruntime
 
 from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
-from export.variants.base import BuiltVariant, Draws, Say
+from export.variants.base import BuiltVariant, Draws
 from gansample.bundle.open import REFERENCE
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 from gansample.types import Labels, Latents
@@ -16,7 +16,7 @@ from gansample.types import Labels, Latents
 NAME = "onnx-fp32"
 
 
-def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
     return BuiltVariant(
         name=NAME,
         runtime="onnxruntime",

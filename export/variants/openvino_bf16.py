@@ -4,28 +4,32 @@ OpenVINO runs a ConvTranspose in float32 whatever the hint says, with AMX too (t
 and as fast as that), so they are rewritten as phase convolutions first (brgconv_avx512_amx_bf16).
 """
 
+import logging
+
 import onnx
 
 from export.export_model import ExportModel
-from export.graph.passes.measure import proven
+from export.graph.passes.measure import check_exact
 from export.graph.passes.phase_convolution import phase_convolution
 from export.graph.passes.rewrite import apply
 from export.graph.to_onnx import ExportedGraph, from_debug_graph
 from export.speed import speedup
 from export.variants import openvino_model
-from export.variants.base import BuiltVariant, Say, VariantUnavailable
+from export.variants.base import BuiltVariant, VariantUnavailable
 from gansample.bundle.open import REFERENCE
 from gansample.errors import BackendUnavailable
 from gansample.runtimes.openvino_cpu import OpenVinoRunner
+
+logger = logging.getLogger(__name__)
 
 NAME = "openvino-bf16"
 FILE = "variants/openvino-bf16.onnx"
 
 
-def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
     debug_graph = onnx.load_from_string(graph.debug_graph)
     rewrites = phase_convolution(debug_graph)
-    error = proven("phase convolution", debug_graph, rewrites) if rewrites else 0.0
+    error = check_exact("phase convolution", debug_graph, rewrites) if rewrites else 0.0
     phased = from_debug_graph(apply(debug_graph, rewrites), generator.spec) if rewrites else graph
 
     def opened() -> OpenVinoRunner:
@@ -40,7 +44,7 @@ def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVarian
     layers = openvino_model.layers_by_precision(openvino_model.read(phased.debug_graph), "bf16")
     if "bf16" not in layers:
         raise VariantUnavailable("OpenVINO runs none of this generator's layers in bf16")
-    say(f"{NAME}: {gain:.2f}× openvino-fp32 on this processor")
+    logger.info(f"{NAME}: {gain:.2f}× openvino-fp32 on this processor")
     return BuiltVariant(
         name=NAME,
         runtime="openvino",

@@ -3,14 +3,14 @@
 from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
 from export.variants import openvino_model
-from export.variants.base import BuiltVariant, Say
+from export.variants.base import BuiltVariant
 from gansample.bundle.open import REFERENCE
 from gansample.runtimes.openvino_cpu import OpenVinoRunner
 
 NAME = "openvino-fp32"
 
 
-def build(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
+def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
     return BuiltVariant(
         name=NAME,
         runtime="openvino",

@@ -10,6 +10,7 @@ Each step is kept only where the pictures come nearer to float32 on latents that
 stretched latent comes near the gate: a range that fits the seeds cuts off what only tails reach.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,17 +18,20 @@ import numpy as np
 import onnx
 
 from export.export_model import ExportModel, cycled_labels
-from export.graph.passes.equalise import equalised
+from export.graph.passes.equalise import equalise_channels
 from export.graph.passes.latent_matmul import latent_matmul
 from export.graph.passes.rewrite import apply
 from export.graph.to_onnx import ExportedGraph
 from export.parity.reference import judged_latents
 from export.variants import openvino_model
-from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, Say, VariantUnavailable
-from export.variants.decisions import KEEP_FLOAT
+from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, VariantUnavailable
+from export.variants.timing_decisions import KEEP_FLOAT
 from gansample.bundle.fidelity import GATES, psnr_db
+from gansample.errors import UsageError
 from gansample.runtimes.openvino_cpu import HINTS, OpenVinoRunner
 from gansample.types import Labels, Latents
+
+logger = logging.getLogger(__name__)
 
 NAME = "openvino-int8"
 FILES = ("variants/openvino-int8.xml", "variants/openvino-int8.bin")
@@ -35,14 +39,14 @@ MARGIN = 3.0  # dB above the gate for a single picture: the search for the worst
 CALIBRATED_ON = 256  # latents, and 32 stretched ones; more move the fidelity by less than 0.1 dB
 
 
-def build(generator: ExportModel, graph: ExportedGraph, say: Say, float_layers: Sequence[str] | None = None) -> BuiltVariant:
-    """The int8 variant of `graph`; float_layers as for `tuned`. Raises VariantUnavailable without openvino or nncf."""
+def build(generator: ExportModel, graph: ExportedGraph, float_layers: Sequence[str] | None = None) -> BuiltVariant:
+    """The int8 variant of `graph`; float_layers as for `tune`. Raises VariantUnavailable without openvino or nncf."""
     openvino_model.openvino()
     try:
         import nncf
     except ImportError:
         raise VariantUnavailable("nncf is not installed (pip install nncf)") from None
-    model, steps = tuned(generator, graph, say, float_layers)
+    model, steps = tune(generator, graph, float_layers)
     notes: dict[str, Any] = {"quantised_by": f"nncf {nncf.__version__}", "calibrated_on": CALIBRATED_ON, "steps": steps}
     xml, weights = openvino_model.to_bytes(openvino_model.without_unrounded(model))
     return BuiltVariant(
@@ -58,24 +62,24 @@ def build(generator: ExportModel, graph: ExportedGraph, say: Say, float_layers: 
 
 def _plain(float_model: Any, z: Latents, label: Labels | None) -> Any:
     """NNCF's model, but for the layers that OpenVINO would compute wrongly."""
-    from export.variants.int8.keep_float import restored
+    from export.variants.int8.keep_float import restore_layers
     from export.variants.int8.layers import quantised_layers
-    from export.variants.int8.with_nncf import quantised
+    from export.variants.int8.with_nncf import quantise
     from export.variants.int8.wrong_kernel import wrongly_computed
 
-    model = quantised(float_model, z, label)
+    model = quantise(float_model, z, label)
     wrong = [layer.node.get_friendly_name() for layer in quantised_layers(model) if wrongly_computed(layer)]
-    return restored(model, float_model, wrong)
+    return restore_layers(model, float_model, wrong)
 
 
-def tuned(
-    generator: ExportModel, graph: ExportedGraph, say: Say, float_layers: Sequence[str] | None = None
+def tune(
+    generator: ExportModel, graph: ExportedGraph, float_layers: Sequence[str] | None = None
 ) -> tuple[Any, list[dict[str, Any]]]:
     """The int8 model with both outputs, and what each step brought: PSNR before rounding against float32, other latents.
 
     float_layers  the layers that are not quantised, as another export of this generator chose them; None measures.
     """
-    from export.variants.int8.keep_float import infer_unrounded, keep_float, restored
+    from export.variants.int8.keep_float import infer_unrounded, keep_float, restore_layers
     from export.variants.int8.layers import channel_ranges, quantised_layers
     from export.variants.int8.ranges import fit_ranges
     from export.variants.int8.round_weights import refit_all
@@ -108,7 +112,7 @@ def tuned(
         worst = psnr_db(float(np.square(infer_unrounded(tried, tails, tails_label) - wanted_tails).mean((1, 2, 3)).max()))
         safe = worst >= GATES["int8"].worst_psnr_db + MARGIN
         kept = not steps or (decibels > steps[-1]["psnr_db"] and (safe or worst > steps[-1]["worst_tail_db"]))
-        say(f"{NAME}: {step}, {decibels:.1f} dB{'' if kept else ', dropped'}")
+        logger.info(f"{NAME}: {step}, {decibels:.1f} dB{'' if kept else ', dropped'}")
         if not kept:
             more = {"dropped_at": round(decibels, 2)}
             decibels, worst = steps[-1]["psnr_db"], steps[-1]["worst_tail_db"]
@@ -117,7 +121,7 @@ def tuned(
 
     model = better("nncf", model)
     model = better("no idle quantisers", without_idle_quantisers(model, float_model))
-    equal = equalised(debug_graph, lambda name: channel_ranges(float_model, name, z, label))
+    equal = equalise_channels(debug_graph, lambda name: channel_ranges(float_model, name, z, label))
     float_equal = openvino_model.read(equal.SerializeToString())
     tried = without_idle_quantisers(_plain(float_equal, z, label), float_equal)
     if better("equalise", tried) is tried:
@@ -126,7 +130,10 @@ def tuned(
         tried, chosen, speed = keep_float(model, float_model, z[:64], label[:64] if label is not None else None)
         model = better(KEEP_FLOAT, tried, layers=list(chosen.layers), speed=round(speed, 3))
     else:
-        model = better(KEEP_FLOAT, restored(model, float_model, float_layers), layers=list(float_layers))
+        names = {layer.node.get_friendly_name() for layer in quantised_layers(model)}
+        if unknown := sorted(set(float_layers) - names):
+            raise UsageError(f"--like: this generator has no layer {unknown[0]}", "pass a bundle of the same generator")
+        model = better(KEEP_FLOAT, restore_layers(model, float_model, float_layers), layers=list(float_layers))
     model = better("ranges", fit_ranges(model, z, label))
     model = better("round weights", refit_all(model, float_model, z, label))
     return model, steps

@@ -15,10 +15,10 @@ from torch import nn
 
 from export.bundle_writer.bom import BOM
 from export.export_model import ExportModel
-from export.graph.passes.measure import PASSES, optimised
+from export.graph.passes.measure import PASSES, optimise
 from export.graph.to_onnx import export_graph
 from export.variants import builders
-from export.variants.decisions import Decisions
+from export.variants.timing_decisions import TimingDecisions
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.bundle.seal import digest
 from gansample.bundle.spec import Spec
@@ -90,12 +90,12 @@ def test_the_bill_names_model_data_files_and_tools(twice: tuple[Bundle, Bundle],
 
 @pytest.mark.slow
 def test_decisions_are_read_from_the_bundle_they_made(twice: tuple[Bundle, Bundle]) -> None:
-    decided = Decisions.of(twice[0])
-    assert decided == Decisions.of(twice[1])
-    assert decided.variants == tuple(variant.name for variant in twice[0].variants)
-    assert decided.float_layers is not None
-    assert set(builders(decided)) == set(decided.variants)
-    assert set(builders(Decisions(variants=("onnx-fp32",)))) == {"onnx-fp32"}
+    decisions = TimingDecisions.from_bundle(twice[0])
+    assert decisions == TimingDecisions.from_bundle(twice[1])
+    assert decisions.variants == tuple(variant.name for variant in twice[0].variants)
+    assert decisions.float_layers is not None
+    assert set(builders(decisions)) == set(decisions.variants)
+    assert set(builders(TimingDecisions(variants=("onnx-fp32",)))) == {"onnx-fp32"}
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -104,8 +104,8 @@ def test_a_pass_is_kept_as_it_was_decided_whatever_the_stopwatch_says(kept: bool
     first = nn.Sequential(nn.Unflatten(1, (12, 1, 1)), nn.ConvTranspose2d(12, 8, 4), nn.ReLU())  # a matrix product, really
     graph = export_graph(ExportModel(nn.Sequential(first, nn.ConvTranspose2d(8, 1, 4, 2, 1), nn.Tanh()), GREY))
     monkeypatch.setattr("export.graph.passes.measure.speedup", lambda *_: 0.1 if kept else 9.0)
-    decided = dict.fromkeys(PASSES, kept)
-    optimal, notes = optimised(graph, GREY, lambda step: None, decided=decided)
+    decisions = dict.fromkeys(PASSES, kept)
+    optimal, notes = optimise(graph, GREY, decisions=decisions)
     assert {note["pass"]: note["kept"] for note in notes} == {note["pass"]: kept for note in notes}
     assert notes, "one of the passes applies to this generator"
     assert (optimal.model != graph.model) == kept

@@ -394,7 +394,7 @@ class Case:
     latent: int
     value_range: str = "tanh"
     classes: int | None = None
-    form: str = "none"
+    label: str = "none"
     layout: str = "CHW"
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -420,12 +420,12 @@ CASES: dict[str, Case] = {
     "spatial-latent": Case(SpatialLatent, (3, 16, 16), 128),
     "norms": Case(Norms, (3, 16, 16), 16),
     "selu-dropout": Case(SeluDropout, (1, 16, 16), 16, "sigmoid"),
-    "label-embedding": Case(lambda: LabelEmbedding(7, 20), (1, 16, 16), 20, classes=7, form="index"),
-    "label-times": Case(LabelTimes, (1, 16, 16), 12, classes=5, form="index"),
-    "label-onehot": Case(LabelOneHot, (3, 16, 16), 20, classes=4, form="onehot", options={"classes": 4}),
-    "label-planes": Case(LabelPlanes, (3, 16, 16), 20, classes=4, form="onehot planes", options={"classes": 4}),
-    "label-joined": Case(LabelJoined, (1, 16, 16), 20, classes=4, form="joined onehot", options={"classes": 4}),
-    "conditional-norm": Case(ConditionalNorm, (3, 16, 16), 16, classes=6, form="index"),
+    "label-embedding": Case(lambda: LabelEmbedding(7, 20), (1, 16, 16), 20, classes=7, label="index"),
+    "label-times": Case(LabelTimes, (1, 16, 16), 12, classes=5, label="index"),
+    "label-onehot": Case(LabelOneHot, (3, 16, 16), 20, classes=4, label="onehot", options={"classes": 4}),
+    "label-planes": Case(LabelPlanes, (3, 16, 16), 20, classes=4, label="onehot planes", options={"classes": 4}),
+    "label-joined": Case(LabelJoined, (1, 16, 16), 20, classes=4, label="joined onehot", options={"classes": 4}),
+    "conditional-norm": Case(ConditionalNorm, (3, 16, 16), 16, classes=6, label="index"),
     "spectral": Case(Spectral, (3, 16, 16), 16),
     "spectral-hook": Case(SpectralHook, (3, 16, 16), 16),
     "residual": Case(Residual, (3, 16, 16), 16),
@@ -466,14 +466,14 @@ def example(case: Case, n: int) -> tuple[Tensor, ...]:
     name = next(name for name, other in CASES.items() if other is case)
     z = torch.randn(16 if name == "fixed-batch" else n, *first.get(name, (case.latent,)))
     label = torch.arange(len(z)) % (case.classes or 1)
-    match case.form:
+    match case.label:
         case "joined onehot":
             z[:, case.latent :] = one_hot(label, case.classes)[:, :, None, None]
         case "index":
             return z, label
         case "onehot" | "onehot planes":
             hot = one_hot(label, case.classes).float()
-            return z, hot if case.form == "onehot" else hot[:, :, None, None]
+            return z, hot if case.label == "onehot" else hot[:, :, None, None]
     return (z,)
 
 

@@ -24,7 +24,7 @@ def digits_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generator of digits that was trained for a second and exported as `make export` does it, by its plain graph."""
     folder = tmp_path_factory.mktemp("evaluate")
     run = tiny_run(folder / "run")
-    build_bundle(generator_from_run(run), folder / "bundle", lambda text: None, {"onnx-fp32": BUILDERS["onnx-fp32"]})
+    build_bundle(generator_from_run(run), folder / "bundle", {"onnx-fp32": BUILDERS["onnx-fp32"]})
     return folder / "bundle"
 
 

@@ -58,7 +58,7 @@ def seams(model: onnx.ModelProto) -> Iterator[Seam]:
             yield Seam(before=tuple(one for one in before if one.op_type != "Reshape"), behind=behind)
 
 
-def equalised(model: onnx.ModelProto, ranges: Callable[[str], npt.NDArray[np.float64]]) -> onnx.ModelProto:
+def equalise_channels(model: onnx.ModelProto, ranges: Callable[[str], npt.NDArray[np.float64]]) -> onnx.ModelProto:
     """A copy of the model with every seam equalised.
 
     ranges  tensor name -> the largest magnitude of each channel of that tensor

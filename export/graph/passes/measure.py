@@ -1,6 +1,7 @@
 """Which passes a graph keeps: those that are exact in float64 and cost no time in ONNX Runtime, where the reference runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx
@@ -14,6 +15,8 @@ from gansample.bundle.spec import Spec
 from gansample.errors import ParityError
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 
+logger = logging.getLogger(__name__)
+
 PASSES: Mapping[str, Pass] = {"fold batchnorm": fold_batchnorm, "latent matmul": latent_matmul}
 EXACT = 1e-12  # relative, in float64: rounding of a few thousand products leaves some 1e-15
 # Every pass takes work away, so it stays unless it is measured to cost: a bar near 1 would let chance decide what the file's
@@ -21,28 +24,27 @@ EXACT = 1e-12  # relative, in float64: rounding of a few thousand products leave
 COSTS = 0.95
 
 
-def optimised(
+def optimise(
     graph: ExportedGraph,
     spec: Spec,
-    say: Callable[[str], None],
     passes: Mapping[str, Pass] = PASSES,
-    decided: Mapping[str, bool] | None = None,
+    decisions: Mapping[str, bool] | None = None,
 ) -> tuple[ExportedGraph, list[dict[str, Any]]]:
     """The graph after every pass that pays, and a note per pass that applied anywhere: places, difference, speed-up, kept.
 
-    decided  pass -> whether it is kept, whatever the stopwatch says; those that are not named are measured.
+    decisions  pass -> whether it is kept, whatever the stopwatch says; those that are not named are measured.
     """
     notes = []
     for name, find in passes.items():
         debug_graph = onnx.load_from_string(graph.debug_graph)
         if not (rewrites := find(debug_graph)):
             continue
-        error = proven(name, debug_graph, rewrites)
+        error = check_exact(name, debug_graph, rewrites)
         candidate = from_debug_graph(apply(debug_graph, rewrites), spec)
         with OnnxRuntimeRunner(graph.model, spec) as before, OnnxRuntimeRunner(candidate.model, spec) as after:
             gain = speedup(before, after, spec)
-        kept = (decided or {}).get(name, gain >= COSTS)
-        say(f"pass {name}: {gain:.2f}× as fast, {'kept' if kept else 'dropped'}")
+        kept = (decisions or {}).get(name, gain >= COSTS)
+        logger.info(f"pass {name}: {gain:.2f}× as fast, {'kept' if kept else 'dropped'}")
         notes.append(
             {"pass": name, "places": len(rewrites), "float64_difference": error, "speedup": round(gain, 3), "kept": kept}
         )
@@ -50,7 +52,7 @@ def optimised(
     return graph, notes
 
 
-def proven(name: str, model: onnx.ModelProto, rewrites: Sequence[Rewrite]) -> float:
+def check_exact(name: str, model: onnx.ModelProto, rewrites: Sequence[Rewrite]) -> float:
     """The largest float64 difference of all rewrites. Raises ParityError where one is not exact."""
     error = max(difference(model, rewrite) for rewrite in rewrites)
     if not error <= EXACT:

@@ -30,7 +30,7 @@ TRANSPOSED: dict[int, Sequence[tuple[int, int, int, float]]] = {
 }
 
 
-def fronts(first: Layer, label: Layer | None, latent_size: int | None) -> Iterator[Hypothesis]:
+def first_hypotheses(first: Layer, label: Layer | None, latent_size: int | None) -> Iterator[Hypothesis]:
     """Latents of either distribution, with the label joined in every way that fits the first layer."""
     width = inputs(first)
     ways = {"z": width}
@@ -54,7 +54,7 @@ def inputs(first: Layer) -> int:
     return first.weight.shape[1] if first.weight.dim() == 2 else first.weight.shape[0]
 
 
-def onwards(before: Hypothesis, layer: Layer) -> Iterator[Hypothesis]:
+def extensions(before: Hypothesis, layer: Layer) -> Iterator[Hypothesis]:
     """Every way to go on from `before` through `layer`."""
     between = gap(before.at, layer.path) if before.at else 0
     match kind_of(layer):

@@ -16,7 +16,7 @@ from itertools import count
 
 import torch
 
-from export.importers.from_names.assumptions import fronts, inputs, onwards
+from export.importers.from_names.assumptions import extensions, first_hypotheses, inputs
 from export.importers.from_names.chain import Chain, Layer
 from export.importers.from_names.hypothesis import Hypothesis
 from export.importers.from_names.layers import kind_of
@@ -56,7 +56,7 @@ def recognise(layers: Sequence[Layer], file: str, image: Size | None = None, lat
     """
     body, label = _body_and_label(layers, file)
     order, deepest, taken = count(), 0, 0
-    queue = [(start.cost, next(order), 0, start) for start in fronts(body[0], label, latent_size)]
+    queue = [(start.cost, next(order), 0, start) for start in first_hypotheses(body[0], label, latent_size)]
     finished: list[Hypothesis] = []
     while queue and taken < MOST_STEPS and len(finished) < 2:
         _, _, index, before = heapq.heappop(queue)
@@ -66,7 +66,7 @@ def recognise(layers: Sequence[Layer], file: str, image: Size | None = None, lat
         if index > len(body):
             finished += [before] if not finished or before.tokens != finished[0].tokens else []
             continue
-        steps = [_finished(before, image)] if index == len(body) else onwards(before, body[index])
+        steps = [_finished(before, image)] if index == len(body) else extensions(before, body[index])
         for after in steps:
             if after is not None:
                 priority = after.cost - RIGHT * len(after.mismatches)

@@ -55,10 +55,10 @@ def keep_float(
         before, after = _trials(model, float_model, [(), (*chosen.layers, name)], wanted, z, label)
         if (beside := after.speed_beside(before)) >= budget and after.psnr_db > chosen.psnr_db:
             chosen, speed = after, beside
-    return restored(model, float_model, chosen.layers), chosen, speed
+    return restore_layers(model, float_model, chosen.layers), chosen, speed
 
 
-def restored(model: Model, float_model: Model, names: Sequence[str]) -> Model:
+def restore_layers(model: Model, float_model: Model, names: Sequence[str]) -> Model:
     """A copy with the named layers not quantised, their weights from the float model."""
     copy = model.clone()
     originals = {op.get_friendly_name(): op for op in float_model.get_ops()}
@@ -83,7 +83,7 @@ def _trials(
     seconds: float = 0.4,
 ) -> list[Trial]:
     """Fidelity of each choice, and its median time over about `seconds` each; the choices take turns."""
-    requests = [_open(restored(model, float_model, names), HINTS["int8"]) for names in choices]
+    requests = [_open(restore_layers(model, float_model, names), HINTS["int8"]) for names in choices]
     fidelity = [psnr_db(float(np.square(request.infer(_feed(z, label))["levels"] - wanted).mean())) for request in requests]
     block = _feed(z[:BLOCK], label[:BLOCK] if label is not None else None)
     times: list[list[float]] = [[] for _ in requests]

@@ -20,7 +20,7 @@ CALIBRATION_BATCH = 64
 MOVES = {"Reshape", "Unsqueeze", "Squeeze", "Transpose", "Concat", "Interpolate", "Pad", "DepthToSpace", "FakeQuantize"}
 
 
-def quantised(model: Any, z: Latents, label: Labels | None, *, bias_correction: bool = False) -> Any:
+def quantise(model: Any, z: Latents, label: Labels | None, *, bias_correction: bool = False) -> Any:
     """A quantised copy of an OpenVINO model.
 
     bias_correction  NNCF's own; off where round_weights.refit corrects the bias afterwards.

@@ -8,7 +8,7 @@ inputs carry a compensation for being shifted into unsigned ones: likely its sha
 An exporter with AMX does not see it, the machine where the pictures are drawn may: so the rule asks for the shape.
 
 It made a WGAN (3×3 stride 2 on the latent) 7 dB with NNCF alone; there the first layer as a matrix product avoids it as well.
-tests/export/test_variants_rounding.py shows the fault on any processor, by ONEDNN_MAX_CPU_ISA.
+tests/export/test_int8_rounding.py shows the fault on any processor, by ONEDNN_MAX_CPU_ISA.
 """
 
 from export.variants.int8.layers import QuantisedLayer, constant_value

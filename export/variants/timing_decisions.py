@@ -15,7 +15,7 @@ KEEP_FLOAT = "keep float"  # the int8 variant's step of that name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decisions:
+class TimingDecisions:
     """Whatever is None is decided by measuring."""
 
     variants: tuple[str, ...] | None = None
@@ -25,7 +25,7 @@ class Decisions:
     """Layers of the int8 variant that are not quantised."""
 
     @classmethod
-    def of(cls, bundle: Bundle) -> Self:
+    def from_bundle(cls, bundle: Bundle) -> Self:
         """Those that made `bundle`."""
         layers = [step.get("layers", []) for variant in bundle.variants for step in _steps(variant)]  # [] if dropped
         return cls(
@@ -39,4 +39,4 @@ def _steps(variant: Variant) -> list[dict[str, Any]]:
     return [step for step in variant.notes.get("steps", []) if step.get("step") == KEEP_FLOAT]
 
 
-MEASURED = Decisions()
+MEASURE_ALL = TimingDecisions()

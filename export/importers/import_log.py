@@ -1,14 +1,16 @@
 """What was found out about a stranger's generator, in the order it was found: printed, and kept in the bundle's provenance."""
 
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass, field
 from typing import Literal
+
+logger = logging.getLogger(__name__)
 
 Kind = Literal["picked", "assumed", "measured", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ImportNote:
     """picked: one of several the file offered; assumed: not decidable from the file; measured: seen; warning: read this."""
 
     kind: Kind
@@ -19,11 +21,10 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Findings:
-    """A growing list of findings; `say` hears each as it is made."""
+class ImportLog:
+    """A growing list of log; each is logged as it is made."""
 
-    say: Callable[[str], None] = lambda text: None
-    items: list[Finding] = field(default_factory=list)
+    items: list[ImportNote] = field(default_factory=list)
 
     def picked(self, text: str) -> None:
         self._add("picked", text)
@@ -44,5 +45,5 @@ class Findings:
         return [str(item) for item in self.items]
 
     def _add(self, kind: Kind, text: str) -> None:
-        self.items.append(Finding(kind, text))
-        self.say(str(self.items[-1]))
+        self.items.append(ImportNote(kind, text))
+        logger.info(str(self.items[-1]))

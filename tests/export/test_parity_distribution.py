@@ -25,7 +25,7 @@ def pictures(seed: int, n: int = N, size: int = 16, channels: int = 3) -> np.nda
 
 @pytest.fixture(scope="module")
 def distribution() -> DistributionTest:
-    return DistributionTest.against(random_features(3), pictures(0), pictures(1))
+    return DistributionTest.from_pictures(random_features(3), pictures(0), pictures(1))
 
 
 def test_frechet_distance_of_known_gaussians() -> None:
@@ -33,16 +33,16 @@ def test_frechet_distance_of_known_gaussians() -> None:
     stream = np.random.RandomState(0)
     a = stream.standard_normal((40_000, 2)) * [1, 2]
     b = stream.standard_normal((40_000, 2)) * [3, 2] + [1, 0]
-    assert frechet_distance(*(Normal.of(x, np.ones(len(a))) for x in (a, b))) == pytest.approx(1 + 4, abs=0.1)
-    assert frechet_distance(*(Normal.of(x, np.ones(len(a))) for x in (a, a))) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(*(Normal.fit(x, np.ones(len(a))) for x in (a, b))) == pytest.approx(1 + 4, abs=0.1)
+    assert frechet_distance(*(Normal.fit(x, np.ones(len(a))) for x in (a, a))) == pytest.approx(0, abs=1e-9)
 
 
 def test_frechet_distance_with_weights_is_the_distance_of_repeated_rows() -> None:
     stream = np.random.RandomState(0)
     a, b = stream.standard_normal((2, 50, 3))
     weight = stream.randint(0, 3, 50)
-    repeated = frechet_distance(*(Normal.of(x.repeat(weight, axis=0), np.ones(weight.sum())) for x in (a, b)))
-    assert frechet_distance(*(Normal.of(x, weight.astype(float)) for x in (a, b))) == pytest.approx(repeated)
+    repeated = frechet_distance(*(Normal.fit(x.repeat(weight, axis=0), np.ones(weight.sum())) for x in (a, b)))
+    assert frechet_distance(*(Normal.fit(x, weight.astype(float)) for x in (a, b))) == pytest.approx(repeated)
 
 
 def test_kernel_distance_is_the_unbiased_estimate_written_out() -> None:
@@ -93,7 +93,7 @@ def test_the_random_network_never_changes() -> None:
     model = onnx.load_from_string(random_network(3))
     weights = b"".join(numpy_helper.to_array(tensor).tobytes() for tensor in model.graph.initializer)
     assert digest(weights) == "5badc5bf3066bcfa42995a8c3445853446bd1d2a0641be78f50d86bc60adb7d8"
-    of = random_features(3).of(pictures(0, n=2))
+    of = random_features(3).extract(pictures(0, n=2))
     assert of.shape == (2, 112)
 
 
@@ -128,13 +128,13 @@ def feature_file(path: Path, elem_type: int, shape: list[str | int], output: lis
 def test_your_own_feature_network(elem_type, shape, expected, tmp_path: Path) -> None:
     features = features_from_file(feature_file(tmp_path / "mine.onnx", elem_type, shape, ["N", 3]))
     images = pictures(0, n=4)
-    np.testing.assert_allclose(features.of(images), expected(images), atol=0.02 if 32 not in shape else 0.05 * 128)
+    np.testing.assert_allclose(features.extract(images), expected(images), atol=0.02 if 32 not in shape else 0.05 * 128)
     assert features.name.startswith("mine.onnx ")
 
 
 def test_grey_pictures_are_repeated_for_a_colour_network(tmp_path: Path) -> None:
     features = features_from_file(feature_file(tmp_path / "c.onnx", TensorProto.FLOAT, ["N", 3, "H", "W"], ["N", 3]))
-    of = features.of(pictures(0, n=4, channels=1))
+    of = features.extract(pictures(0, n=4, channels=1))
     assert of.shape == (4, 3)
     assert (of == of[:, :1]).all()
 

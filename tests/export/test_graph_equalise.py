@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from export.export_model import ExportModel
-from export.graph.passes.equalise import equalised, seams
+from export.graph.passes.equalise import equalise_channels, seams
 from export.graph.to_onnx import export_graph
 from gansample.bundle.spec import Spec
 from gansample.latents import latents
@@ -33,7 +33,7 @@ def test_equalised_channels_change_no_picture_and_one_range_suits_them() -> None
     ranges: dict[str, list[Any]] = {"before": [], "after": []}
     for when, model in (
         ("before", debug_graph),
-        ("after", equalised(debug_graph, lambda name: reach_of(debug_graph, name, z))),
+        ("after", equalise_channels(debug_graph, lambda name: reach_of(debug_graph, name, z))),
     ):
         ranges[when] = [reach_of(model, seam.tensor, z) for seam in seams(model)]
         unrounded = onnxruntime.InferenceSession(model.SerializeToString()).run(["levels"], {"z": z})[0]

@@ -64,7 +64,7 @@ def graph(generator: ExportModel) -> ExportedGraph:
 @pytest.fixture(scope="module")
 def bundle(generator: ExportModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("artifacts") / "small"
-    build_bundle(generator, folder, lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
+    build_bundle(generator, folder, builders={onnx_fp32.NAME: onnx_fp32.build})
     return folder
 
 
@@ -138,7 +138,7 @@ def test_one_perturbed_weight_fails_and_writes_nothing(
     assert seal_holds(perturbed), "only the pictures can tell"
     monkeypatch.setattr("export.build.export_graph", lambda generator: ExportedGraph(perturbed, graph.debug_graph))
     with pytest.raises(ParityError, match="does not draw PyTorch's pictures"):
-        build_bundle(generator, tmp_path / "out", lambda step: None)
+        build_bundle(generator, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["out.failed.html"], "a report, and no bundle"
     assert "grow.2 (ConvTranspose2d)" in (tmp_path / "out.failed.html").read_text()
 
@@ -214,7 +214,7 @@ def test_pixels_round_half_to_even(value_range: ValueRange, x: float, level: int
 def test_a_conditional_generator_keeps_its_classes(tmp_path: Path) -> None:
     spec = Spec(name="pets", latent_size=5, height=8, width=8, channels=1, classes=("ant", "bee", "cat"))
     network = SmallGenerator(channels=1, classes=3)
-    build_bundle(ExportModel(network, spec), tmp_path / "pets", lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
+    build_bundle(ExportModel(network, spec), tmp_path / "pets", builders={onnx_fp32.NAME: onnx_fp32.build})
     with open_sampler(tmp_path / "pets") as sampler, np.load(tmp_path / "pets" / "golden.npz") as golden:
         drawn = sampler.sample(golden["seeds"].tolist(), labels=golden["label"].tolist())
         assert GATES["fp32"].failures(compare(drawn, golden["images"])) == []
@@ -234,7 +234,7 @@ class Broken(SmallGenerator):
 @pytest.mark.parametrize(("network", "words"), [(Collapsed(), "same picture for every latent"), (Broken(), "draws NaN")])
 def test_unusable_generators_are_refused(network: nn.Module, words: str, tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=words):
-        build_bundle(ExportModel(network, SPEC), tmp_path / "out", lambda step: None)
+        build_bundle(ExportModel(network, SPEC), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

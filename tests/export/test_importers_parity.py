@@ -1,4 +1,4 @@
-"""What was taken in is exported and draws what the stranger's PyTorch draws: every verdict is PASS."""
+"""An imported generator is exported and draws what its author's PyTorch draws: every verdict is PASS."""
 
 import warnings
 from pathlib import Path
@@ -7,21 +7,21 @@ import pytest
 import torch
 
 from export.graph.to_onnx import export_graph
-from export.importers.load_generator import Taken, take
-from export.importers.request import Request
+from export.importers.load_generator import Imported, load_generator
+from export.importers.request import ImportRequest
 from export.parity.reference import render_reference
 from export.parity.verdict import check_parity
 from export.variants.onnx_fp32 import open_unrounded
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
-from tests.export.test_intake_synthetic import taken
+from tests.export.test_importers_call_signature import imported
 from tests.support.synthetic_generators import CASES, example, trained_case
 
 QUICK = ("label-embedding", "squeezer", "fixed-batch", "flat-rgb-last")
 BATCHES = {1: 4, 2: 8, 3: 9, 17: 64}  # the distribution is judged over all 64
 
 
-def verdict(taken: Taken) -> str:
-    generator = taken.generator
+def verdict(imported: Imported) -> str:
+    generator = imported.generator
     graph, reference = export_graph(generator), render_reference(generator, range(64))
     with OnnxRuntimeRunner(graph.model, generator.spec) as runner:
         report = check_parity(
@@ -32,13 +32,13 @@ def verdict(taken: Taken) -> str:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_it_passes(name: str, tmp_path: Path) -> None:
-    assert verdict(taken(name, tmp_path)) == "PASS"
+    assert verdict(imported(name, tmp_path)) == "PASS"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CASES if name not in QUICK])
 def test_every_other_one_passes(name: str, tmp_path: Path) -> None:
-    assert verdict(taken(name, tmp_path)) == "PASS"
+    assert verdict(imported(name, tmp_path)) == "PASS"
 
 
 @pytest.mark.parametrize("name", ["dcgan32", "label-embedding"])
@@ -46,7 +46,7 @@ def test_a_torchscript_program_passes(name: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is deprecated; programs that were traced are not gone
         torch.jit.trace(trained_case(name), example(CASES[name], 4)).save(tmp_path / "gan.pt")
-    assert verdict(take(Request(torchscript=tmp_path / "gan.pt"))) == "PASS"
+    assert verdict(load_generator(ImportRequest(torchscript=tmp_path / "gan.pt"))) == "PASS"
 
 
 @pytest.mark.parametrize("name", ["upsample-eps", "attention", "conditional-onnx"])
@@ -66,4 +66,4 @@ def test_a_foreign_onnx_graph_passes(name: str, tmp_path: Path) -> None:
             input_names=names,
             dynamic_axes=axes,
         )
-    assert verdict(take(Request(onnx=tmp_path / "gan.onnx"))) == "PASS"
+    assert verdict(load_generator(ImportRequest(onnx=tmp_path / "gan.onnx"))) == "PASS"

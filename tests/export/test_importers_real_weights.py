@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from export.build import build_bundle
-from export.importers.load_generator import take
-from export.importers.request import Request
+from export.importers.load_generator import load_generator
+from export.importers.request import ImportRequest
 from export.variants import onnx_fp32
 
 ROOT = Path(os.environ.get("GENERATORS", Path(__file__).parents[3] / "shared" / "generators"))
@@ -126,17 +126,17 @@ def off(name: str, network: nn.Module) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_it_is_recognised_without_its_class(name: str) -> None:
-    request = Request(weights=ROOT / name / FILES[name], value_range="sigmoid" if name == SIGMOID else None)
-    taken = take(request)
-    assert off(name, taken.generator.network) < 1e-5
-    assert taken.generator.spec.distribution == ("uniform" if name == "dcgan32-deconv-conv" else "normal")
-    assert taken.generator.spec.classes == (tuple("0123456789") if name.startswith("cwgan") else None)
+    request = ImportRequest(weights=ROOT / name / FILES[name], value_range="sigmoid" if name == SIGMOID else None)
+    imported = load_generator(request)
+    assert off(name, imported.generator.network) < 1e-5
+    assert imported.generator.spec.distribution == ("uniform" if name == "dcgan32-deconv-conv" else "normal")
+    assert imported.generator.spec.classes == (tuple("0123456789") if name.startswith("cwgan") else None)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_with_its_class_the_bundle_passes(name: str, tmp_path: Path) -> None:
-    taken = take(Request(weights=ROOT / name / FILES[name], generator=f"{SOURCE}:{CLASSES[name]}"))
-    assert off(name, taken.generator.network) < 1e-5
-    outcome = build_bundle(taken.generator, tmp_path / name, lambda step: None, builders={onnx_fp32.NAME: onnx_fp32.build})
+    imported = load_generator(ImportRequest(weights=ROOT / name / FILES[name], generator=f"{SOURCE}:{CLASSES[name]}"))
+    assert off(name, imported.generator.network) < 1e-5
+    outcome = build_bundle(imported.generator, tmp_path / name, builders={onnx_fp32.NAME: onnx_fp32.build})
     assert [report.verdict for report in outcome.reports] == ["PASS"]

@@ -10,7 +10,7 @@ from export.graph.to_onnx import export_graph
 from export.variants import openvino_model
 from export.variants.int8.keep_float import infer_unrounded
 from export.variants.int8.layers import quantised_layers
-from export.variants.int8.with_nncf import quantised, without_idle_quantisers
+from export.variants.int8.with_nncf import quantise, without_idle_quantisers
 from gansample.bundle.spec import Spec
 from gansample.latents import latents
 
@@ -25,7 +25,7 @@ def test_quantisers_that_no_int8_layer_reads_are_taken_out() -> None:
     )
     float_model = openvino_model.read(export_graph(generator).debug_graph)
     z, label = latents(range(64), 12), np.arange(64) % 3
-    plain = quantised(float_model, z, label)
+    plain = quantise(float_model, z, label)
     model = without_idle_quantisers(plain, float_model)
     readers = [op.input_value(0).get_node().get_type_name() for op in model.get_ops() if op.get_type_name() == "FakeQuantize"]
     assert len(readers) < sum(op.get_type_name() == "FakeQuantize" for op in plain.get_ops())

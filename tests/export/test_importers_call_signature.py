@@ -5,31 +5,33 @@ from pathlib import Path
 import pytest
 import torch
 
-from export.importers.load_generator import Taken, take
-from export.importers.request import Request
+from export.importers.load_generator import Imported, load_generator
+from export.importers.request import ImportRequest
 from tests.support.synthetic_generators import CASES, Case, example, trained_case
 
 SOURCE = Path(__file__).parents[1] / "support" / "synthetic_generators.py"
 
 
-def taken(name: str, folder: Path) -> Taken:
-    """The case taken in through a weights file and the class in this folder."""
+def imported(name: str, folder: Path) -> Imported:
+    """The case, imported from a weights file and the class in tests/support."""
     case = CASES[name]
     torch.save(trained_case(name).state_dict(), folder / f"{name}.pth")
-    return take(Request(weights=folder / f"{name}.pth", generator=f"{SOURCE}:{case.class_name}", **case.options))
+    return load_generator(
+        ImportRequest(weights=folder / f"{name}.pth", generator=f"{SOURCE}:{case.class_name}", **case.options)
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_called_as_its_author_meant(name: str, tmp_path: Path) -> None:
     case = CASES[name]
-    generator = taken(name, tmp_path).generator
-    form = generator.network.form
+    generator = imported(name, tmp_path).generator
+    signature = generator.network.signature
     assert (generator.spec.channels, generator.spec.height, generator.spec.width) == case.image
     assert generator.spec.latent_size == case.latent
     assert generator.spec.value_range == case.value_range
     assert (len(generator.spec.classes) if generator.spec.classes else None) == case.classes
-    assert (form.label, form.layout) == (case.form, case.layout)
-    assert form.batch is None
+    assert (signature.label, signature.layout) == (case.label, case.layout)
+    assert signature.batch is None
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -39,7 +41,7 @@ def test_its_pictures_are_its_own(name: str, tmp_path: Path) -> None:
     inputs = example(case, 6)
     z, label = latents_of(case, inputs)
     with torch.no_grad():
-        ours = taken(name, tmp_path).generator.network(z, label)
+        ours = imported(name, tmp_path).generator.network(z, label)
         theirs = module(*inputs)
     if isinstance(theirs, dict):
         theirs = theirs["image"]
@@ -52,7 +54,7 @@ def test_its_pictures_are_its_own(name: str, tmp_path: Path) -> None:
 def latents_of(case: Case, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
     """z (N, nz) and label (N,) for the inputs that the author's module got."""
     z = inputs[0].flatten(1)
-    if case.form == "joined onehot":
+    if case.label == "joined onehot":
         z = z[:, : case.latent]
     if case.classes is None:
         return z, None

@@ -11,8 +11,8 @@ from torch import nn
 
 from export.build import build_bundle
 from export.export_model import ExportModel, render
-from export.graph.compact import compacted, halved
-from export.graph.passes.measure import optimised
+from export.graph.compact import compact_weights, store_as_half
+from export.graph.passes.measure import optimise
 from export.graph.to_onnx import export_graph
 from export.variants import BUILDERS
 from gansample.bundle.open import open_bundle
@@ -39,7 +39,7 @@ def generator() -> ExportModel:
 
 def test_folding_is_exact_in_float64() -> None:
     original = generator().in_precision(torch.float64)
-    folded = compacted(generator())
+    folded = compact_weights(generator())
     assert not [layer for layer in folded.modules() if isinstance(layer, nn.BatchNorm2d)]
     z, label = latents(range(64), 8), np.arange(64) % 2
     difference = render(folded.in_precision(torch.float64), z, label).unrounded - render(original, z, label).unrounded
@@ -50,9 +50,9 @@ def test_folding_is_exact_in_float64() -> None:
 
 
 def test_large_tensors_are_stored_in_half_and_not_one_value_changes() -> None:
-    rounded = compacted(generator())
-    graph, _ = optimised(export_graph(rounded), rounded.spec, lambda step: None)
-    small = halved(graph, rounded.spec)
+    rounded = compact_weights(generator())
+    graph, _ = optimise(export_graph(rounded), rounded.spec)
+    small = store_as_half(graph, rounded.spec)
     assert len(small.model) < 0.65 * len(graph.model)
     tensors = onnx.load_from_string(small.model).graph.initializer
     assert not [tensor.name for tensor in tensors if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= 1024]
@@ -68,12 +68,12 @@ def test_large_tensors_are_stored_in_half_and_not_one_value_changes() -> None:
 
 def test_a_compact_bundle_passes_and_verifies(tmp_path: Path) -> None:
     reference = {"onnx-fp32": BUILDERS["onnx-fp32"]}
-    outcome = build_bundle(generator(), tmp_path / "compact", lambda step: None, reference, compact=True)
+    outcome = build_bundle(generator(), tmp_path / "compact", reference, compact=True)
     assert [report.verdict for report in outcome.reports] == ["PASS"]
     bundle = open_bundle(tmp_path / "compact")
     assert bundle.spec.provenance["weights"]["stored"] == "fp16"
     assert next(check_variants(bundle)).verdict == "PASS"
-    build_bundle(generator(), tmp_path / "full", lambda step: None, reference)
+    build_bundle(generator(), tmp_path / "full", reference)
     full, compact = ((tmp_path / name / "generator.onnx").stat().st_size for name in ("full", "compact"))
     assert compact < 0.65 * full
 
@@ -93,4 +93,4 @@ def test_weights_that_half_precision_cannot_hold_are_refused(factor: float) -> N
         norm.bias.mul_(factor)
         second.weight.div_(factor)
     with pytest.raises(ParityError, match=r"weights in half precision change the pictures too much.*export without --compact"):
-        compacted(original)
+        compact_weights(original)

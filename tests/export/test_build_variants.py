@@ -14,7 +14,6 @@ from export.build import ExportResult, build_bundle
 from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
 from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable, onnx_fp32, openvino_fp32, openvino_int8
-from export.variants.base import Say
 from gansample.bundle.open import open_bundle
 from gansample.bundle.spec import Spec
 from gansample.errors import ParityError
@@ -46,7 +45,7 @@ def generator() -> ExportModel:
 @pytest.fixture(scope="module")
 def built(generator: ExportModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[ExportResult, Path]:
     out = tmp_path_factory.mktemp("bundle") / "small"
-    return build_bundle(generator, out, lambda step: None), out
+    return build_bundle(generator, out), out
 
 
 def test_every_variant_is_in_the_bundle_or_left_out_with_a_reason(built: tuple[ExportResult, Path]) -> None:
@@ -83,21 +82,21 @@ def test_every_variant_opens_from_the_bundle_and_draws_the_goldens(built: tuple[
 
 
 def build_with(generator: ExportModel, out: Path, builders: Mapping[str, Builder]) -> tuple[ExportResult, dict[str, Any]]:
-    outcome = build_bundle(generator, out, lambda step: None, builders)
+    outcome = build_bundle(generator, out, builders)
     return outcome, json.loads((out / "bundle.json").read_text())
 
 
 def test_not_run_and_fail_are_left_out_and_recorded(generator: ExportModel, tmp_path: Path) -> None:
-    def absent(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
+    def absent(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
         raise VariantUnavailable("no such hardware")
 
-    def broken(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
+    def broken(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
         other = small_generator()
         with torch.no_grad():
             other.network[1].weight.mul_(1.1)  # type: ignore[index, operator, union-attr]
         from export.graph.to_onnx import export_graph
 
-        return openvino_fp32.build(other, export_graph(other), say)
+        return openvino_fp32.build(other, export_graph(other))
 
     outcome, document = build_with(generator, tmp_path / "b", {"onnx-fp32": onnx_fp32.build, "gone": absent, "wrong": broken})
     assert [(entry.name, entry.verdict) for entry in outcome.left_out] == [("gone", "NOT RUN"), ("wrong", "FAIL")]
@@ -106,18 +105,18 @@ def test_not_run_and_fail_are_left_out_and_recorded(generator: ExportModel, tmp_
 
 
 def test_a_reference_that_fails_writes_nothing(generator: ExportModel, tmp_path: Path) -> None:
-    def wrong(generator: ExportModel, graph: ExportedGraph, say: Say) -> BuiltVariant:
+    def wrong(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
         other = ExportModel(nn.Sequential(generator.network, nn.Threshold(0.0, 0.0)), generator.spec)
         from export.graph.to_onnx import export_graph
 
-        return onnx_fp32.build(other, export_graph(other), say)
+        return onnx_fp32.build(other, export_graph(other))
 
     with pytest.raises(ParityError, match="does not draw PyTorch's pictures"):
-        build_bundle(generator, tmp_path / "b", lambda step: None, {"onnx-fp32": wrong})
+        build_bundle(generator, tmp_path / "b", {"onnx-fp32": wrong})
     assert not (tmp_path / "b").exists()
 
 
 def test_without_nncf_int8_is_not_run(generator: ExportModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "nncf", None)
     with pytest.raises(VariantUnavailable, match="nncf is not installed"):
-        openvino_int8.build(generator, ExportedGraph(b"", b""), lambda step: None)
+        openvino_int8.build(generator, ExportedGraph(b"", b""))

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from export.importers.call_signature import Called, CallForm
-from export.importers.checks import batch_independent, judge_pictures, refuse_random
-from export.importers.findings import Findings
+from export.importers.call_signature import CallSignature, GeneratorAdapter
+from export.importers.checks import batch_independent, check_pictures, refuse_random
 from export.importers.from_names.layers import check_generator, layers_of
 from export.importers.from_onnx import network_from_onnx
-from export.importers.load_generator import take
-from export.importers.probe import Hints, find_form
-from export.importers.request import Request
+from export.importers.import_log import ImportLog
+from export.importers.load_generator import load_generator
+from export.importers.probe import Hints, find_signature
+from export.importers.request import ImportRequest
 from gansample.errors import ArtefactError, UsageError
 from tests.support.synthetic_generators import ChannelsLast, Dcgan, LabelEmbedding, trained
 
@@ -28,8 +28,8 @@ def dcgan(batches: int) -> nn.Module:
 
 def warnings_of(module: nn.Module, folder: Path, **options: bool) -> str:
     torch.save(module.state_dict(), folder / "gen.pth")
-    request = Request(weights=folder / "gen.pth", generator=f"{SOURCE}:Dcgan", **options)
-    return "\n".join(take(request).findings.texts("warning"))
+    request = ImportRequest(weights=folder / "gen.pth", generator=f"{SOURCE}:Dcgan", **options)
+    return "\n".join(load_generator(request).log.texts("warning"))
 
 
 def test_statistics_that_were_never_updated_are_named(tmp_path: Path) -> None:
@@ -47,9 +47,9 @@ def test_statistics_that_do_not_fit_are_named_and_recalibrated(tmp_path: Path) -
 
 
 def test_noise_is_called_out() -> None:
-    findings = Findings()
-    judge_pictures(torch.rand(64, 1, 32, 32) * 2 - 1, "tanh", findings)
-    assert "look like noise" in findings.texts("warning")[0]
+    log = ImportLog()
+    check_pictures(torch.rand(64, 1, 32, 32) * 2 - 1, "tanh", log)
+    assert "look like noise" in log.texts("warning")[0]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_noise_is_called_out() -> None:
 )
 def test_pictures_that_cannot_be_meant_are_refused(images: torch.Tensor, message: str) -> None:
     with pytest.raises(ArtefactError, match=message):
-        judge_pictures(images, "tanh", Findings())
+        check_pictures(images, "tanh", ImportLog())
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_pictures_that_cannot_be_meant_are_refused(images: torch.Tensor, message
     ],
 )
 def test_collapse_and_saturation_are_warned_of(images: torch.Tensor, message: str) -> None:
-    findings = Findings()
-    judge_pictures(images, "tanh", findings)
-    assert message in "\n".join(findings.texts("warning"))
+    log = ImportLog()
+    check_pictures(images, "tanh", log)
+    assert message in "\n".join(log.texts("warning"))
 
 
 class Noisy(nn.Module):
@@ -96,12 +96,12 @@ class Bare(nn.Module):
         return self.norm(z.view(-1, 1, 16, 16) ** 3)
 
 
-FORM = CallForm(latent=(256,), image=(1, 16, 16))
+FORM = CallSignature(latent=(256,), image=(1, 16, 16))
 
 
 def test_randomness_inside_forward_is_refused_by_name() -> None:
     with pytest.raises(ArtefactError, match=r"another picture each time .*randn in forward"):
-        refuse_random(Called(Noisy(), FORM), torch.randn(8, 256), None)
+        refuse_random(GeneratorAdapter(Noisy(), FORM), torch.randn(8, 256), None)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_randomness_inside_forward_is_refused_by_name() -> None:
 )
 def test_pictures_that_depend_on_their_batch_are_refused(module: nn.Module, message: str) -> None:
     with pytest.raises(ArtefactError, match=message):
-        batch_independent(Called(module.eval(), FORM), torch.randn(16, 256), None, Findings())
+        batch_independent(GeneratorAdapter(module.eval(), FORM), torch.randn(16, 256), None, ImportLog())
 
 
 DISCRIMINATOR = nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(8 * 16 * 16, 1))
@@ -136,7 +136,7 @@ class TwoPictures(nn.Module):
 )
 def test_other_networks_are_refused_with_what_they_seem_to_be(module: nn.Module, message: str) -> None:
     with pytest.raises(ArtefactError, match=message):
-        find_form(module, Hints(), "net")
+        find_signature(module, Hints(), "net")
 
 
 @pytest.mark.parametrize(
@@ -202,4 +202,4 @@ def test_a_class_that_does_not_fit_is_told_as_a_diff(
 ) -> None:
     torch.save(make().state_dict(), tmp_path / "gen.pth")
     with pytest.raises((ArtefactError, UsageError), match=message):
-        take(Request(weights=tmp_path / "gen.pth", generator=f"{SOURCE}:{generator}"))
+        load_generator(ImportRequest(weights=tmp_path / "gen.pth", generator=f"{SOURCE}:{generator}"))

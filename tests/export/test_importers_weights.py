@@ -10,7 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from export.importers.findings import Findings
+from export.importers.import_log import ImportLog
 from export.importers.state_dict import StateDict, pick_state_dict
 from export.importers.weights import read_weights
 from gansample.errors import ArtefactError, UsageError
@@ -23,7 +23,7 @@ OPTIMIZER = {"state": {0: {"exp_avg": torch.full((3, 2), 9.0)}}, "param_groups":
 
 def read(path: Path, content: Any, key: str | None = None, **how: Any) -> StateDict:
     torch.save(content, path, **how)
-    return pick_state_dict(read_weights(path), Findings(), key)
+    return pick_state_dict(read_weights(path), ImportLog(), key)
 
 
 def prefixed(*prefixes: str) -> dict[str, torch.Tensor]:
@@ -77,7 +77,7 @@ def test_the_format_before_torch_1_6_is_read(tmp_path: Path) -> None:
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
     safetensors.torch.save_file(G, tmp_path / "gen.safetensors")
-    picked = pick_state_dict(read_weights(tmp_path / "gen.safetensors"), Findings())
+    picked = pick_state_dict(read_weights(tmp_path / "gen.safetensors"), ImportLog())
     assert torch.equal(picked.tensors["net.0.weight"], G["net.0.weight"])
 
 
@@ -157,5 +157,5 @@ def test_what_is_no_generator_is_refused_with_what_it_is(tmp_path: Path, name: s
     path = tmp_path / "gen.pth"
     make(path)
     with pytest.raises((ArtefactError, UsageError), match=message):
-        pick_state_dict(read_weights(path), Findings())
+        pick_state_dict(read_weights(path), ImportLog())
     assert not Path("/tmp/should-never-exist").exists()

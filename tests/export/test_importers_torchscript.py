@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from export.graph.to_onnx import export_graph
-from export.importers.load_generator import take
-from export.importers.request import Request
+from export.importers.load_generator import load_generator
+from export.importers.request import ImportRequest
 from export.parity.reference import render_reference
 from gansample.errors import ArtefactError
 from gansample.latents import latents
@@ -132,7 +132,7 @@ def scripted(network: nn.Module, folder: Path) -> Path:
 @pytest.mark.parametrize("kind", [Blocks, Lists, Branches, FixedBatch, OptionalLabel])
 def test_a_scripted_program_draws_what_its_class_draws(kind: type[nn.Module], tmp_path: Path) -> None:
     network = kind()
-    generator = take(Request(torchscript=scripted(network, tmp_path))).generator
+    generator = load_generator(ImportRequest(torchscript=scripted(network, tmp_path))).generator
     z, label = latents(range(16), generator.spec.latent_size), None
     assert (generator.spec.height, generator.spec.channels) == (16, 3)
     feed = {"z": z}
@@ -147,20 +147,20 @@ def test_a_scripted_program_draws_what_its_class_draws(kind: type[nn.Module], tm
 
 
 def test_a_file_of_halves_is_called_with_floats(tmp_path: Path) -> None:
-    generator = take(Request(torchscript=scripted(Blocks().half(), tmp_path))).generator
+    generator = load_generator(ImportRequest(torchscript=scripted(Blocks().half(), tmp_path))).generator
     assert {value.dtype for value in generator.parameters()} == {torch.float32}
 
 
 def test_a_loop_over_the_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="one by one, which fixes their number"):
-        export_graph(take(Request(torchscript=scripted(OneByOne(), tmp_path))).generator)
+        export_graph(load_generator(ImportRequest(torchscript=scripted(OneByOne(), tmp_path))).generator)
 
 
 def test_a_branch_on_computed_values_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="branches on values that it computes"):
-        export_graph(take(Request(torchscript=scripted(Deciding(), tmp_path))).generator)
+        export_graph(load_generator(ImportRequest(torchscript=scripted(Deciding(), tmp_path))).generator)
 
 
 def test_a_precision_written_into_the_code_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="does not draw in float64"):
-        render_reference(take(Request(torchscript=scripted(FixedPrecision(), tmp_path))).generator, range(4))
+        render_reference(load_generator(ImportRequest(torchscript=scripted(FixedPrecision(), tmp_path))).generator, range(4))

@@ -1,0 +1,78 @@
+"""`python -m export`: options that cannot be used together are refused by name, and its steps are logged with their time."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from torch import nn
+from typer.testing import CliRunner
+
+from export.__main__ import _decisions, _log_steps, app
+from export.export_model import ExportModel
+from gansample.bundle.spec import Spec
+from gansample.errors import UsageError
+from tests.support.make_tiny_bundle import make_tiny_bundle
+
+
+@pytest.fixture(autouse=True)
+def a_run_and_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    for name in ("gen.pth", "gan.onnx", "gan.pt", "model.py"):
+        (tmp_path / name).touch()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("gen.pth --weights gen.pth", "two weights files"),
+        ("gen.pth --onnx gan.onnx", "one generator at a time, got weights and onnx"),
+        ("--onnx gan.onnx --torchscript gan.pt", "one generator at a time, got onnx and torchscript"),
+        ("--image 1x28x28", "one generator at a time, got no file"),
+        ("--classes 3", "got no file"),
+        ("--onnx gan.onnx --generator model.py:G", "--generator describes a weights file"),
+        ("--onnx gan.onnx --key ema", "--key describes a weights file"),
+        ("--torchscript gan.pt --chain z", "--chain describes a weights file"),
+        ("gen.pth --generator model.py:G --chain z", "--generator and --chain both say"),
+        ("gen.pth --kwargs {}", "--kwargs are the arguments of a class"),
+        ('gen.pth --kwargs {"nz":3}', "--kwargs are the arguments of a class"),
+        ("gen.pth --classes 3 --class-names a,b", "--class-names has 2 names, --classes says 3"),
+        ("run --onnx gan.onnx", "--onnx cannot be used with the run folder run"),
+        ("run --range tanh", "--range cannot be used with the run folder"),
+        ("run --weights gen.pth --recalibrate-bn", "--weights, --recalibrate-bn cannot be used with the run folder"),
+        ("run --class-names a,b", "--class-names cannot be used with the run folder"),
+        ("gen.pth --range loud", "--range 'loud' is unknown"),
+        ("gen.pth --latent cubic", "--latent 'cubic' is unknown"),
+        ("gen.pth --image 2x28x28", "--image '2x28x28' is no channels x height x width"),
+    ],
+)
+def test_options_that_cannot_be_used_together_are_refused_by_name(command: str, message: str) -> None:
+    result = CliRunner().invoke(app, command.split())
+    assert isinstance(result.exception, UsageError), result.output
+    assert message in str(result.exception)
+
+
+def test_the_timing_decisions_of_another_generator_are_refused(tmp_path: Path) -> None:
+    """A bundle of other pictures decided nothing about this generator."""
+    bundle = make_tiny_bundle(tmp_path / "tiny")
+    other = ExportModel(nn.Identity(), Spec(name="other", latent_size=6, height=16, width=8, channels=3))
+    with pytest.raises(UsageError, match=r"--like .*tiny holds another generator \(its height is 8, not 16\)"):
+        _decisions(bundle, other)
+    same = ExportModel(nn.Identity(), Spec(name="same", latent_size=6, height=8, width=8, channels=3))
+    assert _decisions(bundle, same).variants == ("onnx-fp32",)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_steps_are_printed_with_their_time_or_not_at_all(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    _log_steps(quiet)
+    logging.getLogger("export.build").info("exporting to ONNX")
+    err = capsys.readouterr().err
+    assert re.fullmatch(r"" if quiet else r"\[ +\d+\.\d s\] exporting to ONNX\n", err)
+
+
+def test_the_help_names_every_option() -> None:
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for option in ("--generator", "--chain", "--like", "--recalibrate-bn", "--compact", "--variants", "--features"):
+        assert option in result.output
