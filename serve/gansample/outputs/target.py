@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import IO, Any
 from gansample.errors import OutputError
 from gansample.outputs.base import Batch, Job
 from gansample.outputs.forms import STDOUT
-from gansample.system.atomic import publish
+from gansample.system.atomic import publish, temporary_name
 
 
 class Target:
@@ -32,7 +31,7 @@ class Target:
         if self.path == STDOUT:
             self._file = open_stdout()
         else:
-            self._temp = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
+            self._temp = temporary_name(self.path)
             self._file = self._temp.open("x+b")
         return self._file
 

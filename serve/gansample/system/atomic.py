@@ -1,17 +1,18 @@
-"""Writes that happen whole or not at all: temp file in the same folder, fsync, rename."""
+"""Writes that happen whole or not at all: a temporary file in the same folder, fsync, rename.
+
+Temporary files are opened with mode 0666 and folders made with 0777, so that the kernel applies the umask. `tempfile` would
+make them private, and the umask cannot be read without setting it for every thread of the process.
+"""
 
 import contextlib
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from gansample.errors import OutputError
-
-_UMASK = os.umask(0)  # the only portable way to read it is to set it
-os.umask(_UMASK)
 
 
 def write_atomic(path: Path, data: bytes, *, overwrite: bool = True) -> None:
@@ -20,11 +21,9 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True) -> None:
     Raises OutputError (path and reason in the message); the previous file, if any, is then still intact. With
     `overwrite=False` an existing file is an error even if it appeared a moment ago.
     """
-    temp: Path | None = None
+    temp = temporary_name(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        temp = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        with temp.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -32,8 +31,13 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True) -> None:
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        if temp is not None:
-            temp.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it was never made, in a folder that is none
+            temp.unlink()
+
+
+def temporary_name(path: Path) -> Path:
+    """A hidden name beside `path` that nobody uses."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def publish(temp: Path, path: Path, *, overwrite: bool, durable: bool = True) -> None:
@@ -41,7 +45,6 @@ def publish(temp: Path, path: Path, *, overwrite: bool, durable: bool = True) ->
 
     durable  wait until the name itself is on the disk.
     """
-    temp.chmod(0o666 & ~_UMASK)  # mkstemp gives 0600; an artefact is for others to read
     if overwrite:
         temp.replace(path)
     else:
@@ -64,18 +67,18 @@ def _exists(path: Path) -> OutputError:
 
 @contextlib.contextmanager
 def folder_atomic(path: Path) -> Iterator[Path]:
-    """A new folder to fill; it takes the name `path`, replacing what stood there, only if the block succeeds.
+    """A new folder to fill; it takes the name `path`, replacing what was there, only if the block succeeds.
 
     Raises OutputError where the folder cannot be made or moved; the caller decides beforehand whether `path` may go.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temp = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        temp = temporary_name(path)
+        temp.mkdir()
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
         yield temp
-        temp.chmod(0o777 & ~_UMASK)
         retired = temp.with_suffix(".old")
         if path.exists():
             path.rename(retired)
