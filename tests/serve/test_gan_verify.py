@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.bundle_writer.write import write_bundle
 from gansample.bundle.open import GOLDENS, REFERENCE, open_bundle
-from gansample.bundle.spec import Spec, Variant
+from gansample.bundle.spec import Spec
 from gansample.cli import gan
 from gansample.errors import ArtefactError, BackendUnavailable, ParityError
 from gansample.sampling.verify import check_digests, check_variants
-from tests.support.make_tiny_bundle import LATENT, SIZE, make_tiny_bundle, tiny_onnx
+from tests.support.make_tiny_bundle import LATENT, SIZE, make_tiny_bundle, reseal_bundle, tiny_onnx
 
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
@@ -30,16 +29,6 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *ar
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
-
-
-def rebuilt(tiny: Path, folder: Path, *, variants: list[Variant], **files: bytes) -> Path:
-    """The tiny bundle with other variants and files, sealed anew: damage that digests cannot see."""
-    bundle = open_bundle(tiny)
-    contents = {name: bundle.read(name) for name in bundle.files} | {
-        key.replace("__", "."): data for key, data in files.items()
-    }
-    write_bundle(folder, bundle.spec, variants, contents)
-    return folder
 
 
 def test_an_intact_bundle_passes_within_five_seconds(tiny: Path, capsys, monkeypatch) -> None:
@@ -98,7 +87,7 @@ def test_a_model_with_other_weights_and_true_digests_ends_with_exit_code_6(
     spec = Spec(name="tiny", latent_size=LATENT, height=SIZE, width=SIZE, channels=3)
     weight = np.random.RandomState(0).standard_normal((LATENT, 3 * SIZE * SIZE)).astype(np.float32)
     weight[2, 5] += 0.1
-    folder = rebuilt(
+    folder = reseal_bundle(
         tiny,
         tmp_path / "other",
         variants=list(open_bundle(tiny).variants),

@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import signal
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -12,47 +11,7 @@ import httpx
 import pytest
 
 from tests.support.make_tiny_bundle import make_tiny_bundle
-from tests.support.run_service import Service, running_service
-
-
-def etag(url: str) -> str:
-    answer = httpx.get(f"{url}/v1/images/1.png")
-    assert answer.status_code == 200
-    return answer.headers["etag"]
-
-
-def export_over(bundle: Path, **options: object) -> None:
-    """Replace a bundle as the exporter does: whole, by renaming."""
-    fresh = make_tiny_bundle(bundle.parent / "fresh", **options)  # type: ignore[arg-type]
-    bundle.rename(bundle.parent / "retired")
-    fresh.rename(bundle)
-    shutil.rmtree(bundle.parent / "retired")
-
-
-def replace_under_load(service: Service, bundle: Path, seconds: float) -> None:
-    """Replace the bundle under load: no request fails, and the newer one serves within `seconds`."""
-    before = etag(service.url)
-    wrong: list[int] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        with httpx.Client(base_url=service.url, timeout=30) as client:
-            while not stop.is_set():
-                if (status := client.get("/v1/images/3.png").status_code) != 200:
-                    wrong.append(status)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
-        export_over(bundle, channels=1)
-        assert service.said("serve: b is now", seconds)
-        time.sleep(1)  # while the older one closes
-    finally:
-        stop.set()
-        asking.join()
-    assert wrong == []
-    assert etag(service.url) != before
-    assert httpx.get(f"{service.url}/v1/models/b").json()["image"]["channels"] == 1
+from tests.support.run_service import etag, export_over, replace_under_load, running_service
 
 
 def test_a_newer_export_replaces_the_old_one_while_serving(tmp_path: Path) -> None:

@@ -27,9 +27,8 @@ from gansample.latents import latents
 from gansample.ray.engine import open_on_worker
 from gansample.ray.replica import Replica
 from gansample.ray.serving import batch_size
-from tests.serve.test_http_chaos import etag, replace_under_load
 from tests.support.make_tiny_bundle import LATENT, make_tiny_bundle
-from tests.support.run_service import Service, free_port, running_service
+from tests.support.run_service import Service, etag, free_port, replace_under_load, running_service
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ from gansample.bundle.open import open_bundle
 from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError, OutputError
 from gansample.triton.repository import export_triton
-from tests.serve.test_gan_verify import rebuilt
+from tests.support.make_tiny_bundle import reseal_bundle
 from tests.support.repository import ROOT
 from tests.support.run_service import free_port, running_service
 from tests.support.triton_server import Triton, need_triton, running_triton
@@ -230,7 +230,7 @@ def test_only_its_own_folder_is_replaced(exported: Path, tiny_classes_bundle: Pa
 def test_what_cannot_be_checked_is_not_exported(tiny_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="goldens are missing"):
         export_triton(open_bundle(tiny_bundle / "generator.onnx"), tmp_path / "out")
-    damaged = rebuilt(tiny_bundle, tmp_path / "damaged", variants=list(open_bundle(tiny_bundle).variants))
+    damaged = reseal_bundle(tiny_bundle, tmp_path / "damaged", variants=list(open_bundle(tiny_bundle).variants))
     (damaged / "golden.npz").write_bytes(b"0" * (damaged / "golden.npz").stat().st_size)
     with pytest.raises(ArtefactError, match=r"golden\.npz"):
         export_triton(open_bundle(damaged), tmp_path / "out")

@@ -1,6 +1,6 @@
 """TensorRT's builder, cache and runner against the real bindings of one major version, on a GPU made of host memory.
 
-Run by test_serve_tensorrt_bindings.py in a process per major version, which one process cannot mix:
+Run by serve/test_tensorrt_bindings.py in a process per major version, which one process cannot mix:
 TENSORRT_MAJOR=11 python -m pytest tests/support/contract_tensorrt.py
 """
 

@@ -1,7 +1,7 @@
 """A tiny but real bundle without PyTorch: a linear generator written node by node.
 
 Its weights are a fixed random stream, its goldens are computed in numpy float64, so serving tests need no training.
-Run `python -m tests.make_tiny_bundle FOLDER` to look at one.
+Run `python -m tests.support.make_tiny_bundle FOLDER` to look at one.
 """
 
 import sys
@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.bundle_writer.write import npz_bytes, write_bundle
 from export.graph.to_onnx import finish
+from gansample.bundle.open import open_bundle
 from gansample.bundle.spec import Spec, Variant
 from gansample.latents import latents
 
@@ -41,6 +42,16 @@ def make_tiny_bundle(folder: Path, *, name: str = "tiny", channels: int = 3, cla
         name="onnx-fp32", runtime="onnxruntime", precision="fp32", files=("generator.onnx",), parity={"verdict": "PASS"}
     )
     write_bundle(folder, spec, [variant], files)
+    return folder
+
+
+def reseal_bundle(source: Path, folder: Path, *, variants: list[Variant], **files: bytes) -> Path:
+    """A copy with other variants and files (golden__npz=…), sealed again: damage that digests cannot detect."""
+    bundle = open_bundle(source)
+    contents = {name: bundle.read(name) for name in bundle.files} | {
+        key.replace("__", "."): data for key, data in files.items()
+    }
+    write_bundle(folder, bundle.spec, variants, contents)
     return folder
 
 

@@ -1,7 +1,6 @@
 """`python -m train` as a person meets it: quick help, one-line refusals, and signals that end in a usable checkpoint."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,23 +10,9 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from tests.support.repository import ROOT
+from tests.support.run_training import ENVIRONMENT, SMALL, start, train
 from train.checkpoint import load_generator
 from train.cli import RESUME_OPTIONS, app
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'serve'}"}
-SMALL = ["--set", "image_size=8", "--set", "g_width=8", "--set", "d_width=8", "--set", "evaluations=2"]
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "train", *arguments]
-    return subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def train(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    process = start(folder, *arguments)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
 
 
 def test_help_and_refusals_need_no_torch(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from gansample.errors import UsageError
-from tests.train.test_cli import ENVIRONMENT, SMALL
+from tests.support.run_training import ENVIRONMENT, SMALL
 from train.checkpoint import WEIGHTS, load_generator
 from train.distributed import ProcessGroup
 from train.state_files import read_state, state_paths

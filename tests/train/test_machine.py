@@ -9,8 +9,8 @@ import torch
 
 from gansample.errors import BackendUnavailable
 from tests.support.logs import logged
+from tests.support.run_training import SMALL, train
 from tests.support.tiny_training import tiny_config, tiny_data
-from tests.train.test_cli import SMALL, train
 from train.distributed import ProcessGroup
 from train.machine import fastest_precision, make_reproducible, resolve_config
 

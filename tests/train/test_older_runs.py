@@ -11,7 +11,7 @@ from export.build import BUILDERS, build_bundle
 from export.importers.from_run import generator_from_run
 from gansample.bundle.open import open_bundle
 from gansample.errors import ArtefactError, UsageError
-from tests.train.test_cli import train
+from tests.support.run_training import train
 from train.checkpoint import load_generator
 from train.config import Config
 from train.plan import TrainingPlan

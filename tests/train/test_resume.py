@@ -13,8 +13,8 @@ import pytest
 from gansample.errors import ArtefactError, OutputError
 from gansample.system import atomic
 from tests.support.logs import logged
+from tests.support.run_training import ENVIRONMENT, SMALL, start, train
 from tests.support.tiny_training import tiny_config, tiny_trainer
-from tests.train.test_cli import ENVIRONMENT, SMALL, start, train
 from train.checkpoint import WEIGHTS
 from train.interruption import Interruption
 from train.run_folder import RunFolder
