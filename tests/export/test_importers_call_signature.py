@@ -5,26 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from export.importers.load_generator import Imported, load_generator
-from export.importers.request import ImportRequest
+from tests.support.import_case import import_case
 from tests.support.synthetic_generators import CASES, Case, example, trained_case
-
-SOURCE = Path(__file__).parents[1] / "support" / "synthetic_generators.py"
-
-
-def imported(name: str, folder: Path) -> Imported:
-    """The case, imported from a weights file and the class in tests/support."""
-    case = CASES[name]
-    torch.save(trained_case(name).state_dict(), folder / f"{name}.pth")
-    return load_generator(
-        ImportRequest(weights=folder / f"{name}.pth", generator=f"{SOURCE}:{case.class_name}", **case.options)
-    )
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_called_as_its_author_meant(name: str, tmp_path: Path) -> None:
     case = CASES[name]
-    generator = imported(name, tmp_path).generator
+    generator = import_case(name, tmp_path).generator
     signature = generator.network.signature
     assert (generator.spec.channels, generator.spec.height, generator.spec.width) == case.image
     assert generator.spec.latent_size == case.latent
@@ -41,7 +29,7 @@ def test_its_pictures_are_its_own(name: str, tmp_path: Path) -> None:
     inputs = example(case, 6)
     z, label = latents_of(case, inputs)
     with torch.no_grad():
-        ours = imported(name, tmp_path).generator.network(z, label)
+        ours = import_case(name, tmp_path).generator.network(z, label)
         theirs = module(*inputs)
     if isinstance(theirs, dict):
         theirs = theirs["image"]

@@ -13,7 +13,7 @@ from export.parity.reference import render_reference
 from export.parity.verdict import check_parity
 from export.variants.onnx_fp32 import open_unrounded
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
-from tests.export.test_importers_call_signature import imported
+from tests.support.import_case import import_case
 from tests.support.synthetic_generators import CASES, example, trained_case
 
 QUICK = ("label-embedding", "squeezer", "fixed-batch", "flat-rgb-last")
@@ -32,13 +32,13 @@ def verdict(imported: Imported) -> str:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_it_passes(name: str, tmp_path: Path) -> None:
-    assert verdict(imported(name, tmp_path)) == "PASS"
+    assert verdict(import_case(name, tmp_path)) == "PASS"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CASES if name not in QUICK])
 def test_every_other_one_passes(name: str, tmp_path: Path) -> None:
-    assert verdict(imported(name, tmp_path)) == "PASS"
+    assert verdict(import_case(name, tmp_path)) == "PASS"
 
 
 @pytest.mark.parametrize("name", ["dcgan32", "label-embedding"])

@@ -1,4 +1,4 @@
-"""SelectionOptions pictures: walks, variations, sums, own latents; any part of a selection is what the whole has there."""
+"""Which pictures: walks, variations, sums, own latents; any part of a selection is what the whole has there."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Small generators of every shape that strangers bring, made on the fly: the classes, and how each must be found.
 
-The file is also what the tests pass as `--generator tests/support/synthetic_generators.py:Class`, so it imports nothing of ours.
+The tests also pass this file as `--generator tests/support/synthetic_generators.py:Class`, so it imports nothing of ours.
 """
 
 from collections.abc import Callable, Mapping
