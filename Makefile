@@ -44,7 +44,7 @@ $(VENV)/.ready-pip:
 
 # $(call install,SET,WHAT IT IS FOR,ARGUMENTS OF PIP): says how much is coming, and how long it took. `make lock` has the figures.
 define install
-	@echo "Setting up $(2): $$(sed -n 's/^# $(1): //p' requirements.lock)$(if $(filter gpu,$(EXTRA)), and CUDA)"
+	@echo "Setting up $(2): up to $$(sed -n 's/^# $(1): //p' requirements.lock)$(if $(filter gpu,$(EXTRA)), and CUDA)"
 	@start=$$(date +%s); $(LOCKED) $(3) && { $(COMPILE); echo "Set up $(2) in $$(($$(date +%s) - start)) s"; }
 	@touch $@
 endef

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import typer
@@ -30,6 +30,8 @@ from train.training_step import next_batch, step
 RESULT = "training-cpu.json"
 PEER = "tutorial loop, float32"
 WARM_UP = 3
+Precision = Literal["fp32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -80,17 +82,29 @@ def _contestants(batch: int) -> dict[str, Callable[[], object]]:
         class_names=None,
         fingerprint="",
     )
-    threads = len(os.sched_getaffinity(0))
-    shared = {"batch": batch, "g_width": 64, "d_width": 64, "latent_size": 100, "threads": threads, "augment_target": 0.0}
-    ours: dict[str, Callable[[], object]] = {}
-    for preset in ("classic", "modern"):
-        for precision in ("fp32", "bf16"):
-            config = replace(config_for(preset, source="photos", image_size=64), precision=precision, **shared)  # type: ignore[arg-type]
-            config = replace(config, device=device_for(config))
-            make_reproducible(config)
-            state = TrainingState(config, data)
-            ours[f"{preset}, {precision}"] = lambda state=state: step(state, *next_batch(state, data))  # type: ignore[misc]
+    ours = {
+        f"{preset}, {precision}": _ours(preset, precision, batch, data)
+        for preset in ("classic", "modern")
+        for precision in PRECISIONS
+    }
     return {PEER: _tutorial(images, batch), **ours}
+
+
+def _ours(preset: str, precision: Precision, batch: int, data: DataSet) -> Callable[[], object]:
+    config = replace(
+        config_for(preset, source="photos", image_size=64),
+        precision=precision,
+        batch=batch,
+        g_width=64,
+        d_width=64,
+        latent_size=100,
+        threads=len(os.sched_getaffinity(0)),
+        augment_target=0.0,
+    )
+    config = replace(config, device=device_for(config))
+    make_reproducible(config)
+    state = TrainingState(config, data)
+    return lambda: step(state, *next_batch(state, data))
 
 
 def _tutorial(images: torch.Tensor, batch: int) -> Callable[[], object]:
