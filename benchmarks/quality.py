@@ -19,6 +19,7 @@ from benchmarks.documents import RESULTS, Document
 from benchmarks.machine import machine
 from gansample.cli import console
 from gansample.errors import GansampleError
+from train.data.request import DOWNLOADED
 
 PRESETS = ("modern", "classic")
 COLUMNS = (
@@ -58,7 +59,8 @@ def bench(
 
 def _train(data: str, preset: str, seed: int, minutes: float, data_root: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "train", "--data", data, "--data-root", str(data_root), "--preset", preset]
+        command = [sys.executable, "-m", "train", "--data", data, "--preset", preset]
+        command += ["--data-root", str(data_root)] if data in DOWNLOADED else []
         command += ["--seed", str(seed), "--max-minutes", str(minutes), "--out", f"{folder}/run", "--json"]
         command += ["--set", "images=10000000"]  # the time is the limit
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

@@ -13,7 +13,7 @@ import typer
 
 from gansample.cli import console
 from gansample.errors import UsageError
-from train.data.request import DataRequest
+from train.data.request import DOWNLOADED, NAMES, DataRequest
 from train.plan import DIGITS_MINUTES, TrainingPlan, TrainOptions
 from train.presets import config_for
 from train.run_folder import RunFolder
@@ -114,6 +114,7 @@ def train(
         plan = TrainingPlan.from_run(RunFolder.reopen(resume, lock=False))
         if "--data-root" in given:
             plan = replace(plan, request=replace(plan.request, data_root=data_root))
+    _refuse_for_source(given, plan.request.source)
     if dry_run:
         print(json.dumps(plan.to_dict(), indent=1))
         return
@@ -155,6 +156,14 @@ def _refuse(options: set[str], where: str, remedy: str) -> None:
         raise UsageError(f"{', '.join(sorted(options))} {where}", remedy)
 
 
+def _refuse_for_source(given: set[str], source: str) -> None:
+    """Refuse options that change nothing for this kind of source."""
+    if source in NAMES:
+        _refuse(given & {"--fit", "--background"}, f"with {source}", "its pictures are square and opaque already")
+    if source not in DOWNLOADED:
+        _refuse(given & {"--data-root"}, f"with {source}", f"only {', '.join(DOWNLOADED)} lie there")
+
+
 def _command() -> str:
     return shlex.join(["python", "-m", "train", *sys.argv[1:]])
 
@@ -178,6 +187,7 @@ def _print_result(run: RunFolder, result: "TrainingResult") -> None:
 
 @app.command("evaluate")
 def evaluate_bundle(
+    context: typer.Context,
     bundle: Annotated[Path | None, typer.Option(help="Bundle folder or .onnx (default: the newest under artifacts/).")] = None,
     data: Annotated[str, typer.Option(help="The pictures to score against, as for training.")] = "digits",
     n: Annotated[int | None, typer.Option("--n", help="Pictures to draw (default: as for training's final score).")] = None,
@@ -193,6 +203,7 @@ def evaluate_bundle(
     """Score a deployed bundle: what gansample draws from it, by the same evaluator as in training."""
     from gansample.bundle.open import open_bundle
 
+    _refuse_for_source(_options_given(context), data)
     console.log_to_stderr("train")
     opened = open_bundle(bundle)
     console.share_processor()
@@ -220,6 +231,7 @@ def evaluate_bundle(
 
 @app.command("ablate")
 def ablate_tips(
+    context: typer.Context,
     data: Annotated[str, typer.Option(help="digits, fashion-mnist, or any other source of pictures.")] = "digits",
     pictures: Annotated[int | None, typer.Option(help="Train on only this many of them, shuffled.")] = None,
     images: Annotated[int, typer.Option(min=64, help="Pictures that every run sees.")] = 20_000,
@@ -229,6 +241,7 @@ def ablate_tips(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Switch each tip of classic off alone, and each ingredient of modern on alone: what does it bring?"""
+    _refuse_for_source(_options_given(context), data)
     console.log_to_stderr("train")
     console.share_processor()
     from train.ablate import ablate, subset

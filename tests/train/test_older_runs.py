@@ -35,7 +35,7 @@ def test_it_opens(name: str) -> None:
 
 @EVERY_RUN
 def test_it_exports(name: str, tmp_path: Path) -> None:
-    build_bundle(generator_from_run(RUNS / name), tmp_path / "bundle", lambda text: None, {"onnx-fp32": BUILDERS["onnx-fp32"]})
+    build_bundle(generator_from_run(RUNS / name), tmp_path / "bundle", {"onnx-fp32": BUILDERS["onnx-fp32"]})
     spec = open_bundle(tmp_path / "bundle").spec
     assert (spec.latent_size, spec.height, spec.channels) == (8, 16, 1)
 

@@ -15,10 +15,10 @@ from train.data.class_labels import keep_classes
 from train.data.dataset import DataSet, compute_fingerprint, held_out
 from train.data.digits import Digits
 from train.data.idx import IdxFiles, is_idx_images
-from train.data.named import NAMES, open_named
+from train.data.named import open_named
 from train.data.npz_file import NpzFile
 from train.data.picture_files import PictureFiles
-from train.data.request import DataRequest
+from train.data.request import NAMES, DataRequest
 from train.data.source import Collection, ProgressCallback, Source
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,6 @@ from train.data.idx import IdxFiles
 from train.data.request import DataRequest
 from train.data.source import Collection, ProgressCallback, Source, file_md5, file_sha256
 
-NAMES = ("digits", "mnist", "fashion-mnist", "cifar10")
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
 
 _CLASSES = {
@@ -63,7 +62,7 @@ FILES: Mapping[str, Mapping[str, RemoteFile]] = {
 
 
 def open_named(name: str, root: Path) -> Source:
-    """One of `NAMES`. Raises ArtefactError for a file that is not under `root` and cannot be downloaded, OutputError."""
+    """One of `request.NAMES`. Raises ArtefactError for a file neither under `root` nor downloadable; OutputError."""
     if name == "digits":
         return Digits()
     files = FILES[name]

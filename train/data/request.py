@@ -11,6 +11,8 @@ from gansample.errors import UsageError
 Channels = Literal["auto", "grey", "rgb"]
 Fit = Literal["crop", "pad", "stretch"]
 
+DOWNLOADED = ("mnist", "fashion-mnist", "cifar10")
+NAMES = ("digits", *DOWNLOADED)
 SMALLEST, LARGEST = 4, 1024  # pixels
 
 
