@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from demo.bundle_store import BundleStore
-from demo.drawing import EVERY_CLASS, FIRST_COUNT, FIRST_SEED, MAX_PICTURES, PRECISIONS
+from demo.drawing import EVERY_CLASS, FIRST_COUNT, FIRST_SEED, MAX_PICTURES
 from gansample.latents import SEED_END
+from gansample.sampling.options import PRECISIONS
 
 # Writes the view into the browser's address and returns it; its arguments are the inputs of Generate.
 UPDATE_ADDRESS = """(bundle, label, seed, count, truncation, precision) => {

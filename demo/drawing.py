@@ -2,28 +2,26 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from demo.bundle_store import BundleStore
 from demo.image_store import ImageStore
 from gansample.errors import UsageError
-from gansample.latents import SEED_END, LatentSpace
+from gansample.latents import SEED_END
 from gansample.outputs.base import Job
-from gansample.outputs.metadata import picture_metadata
+from gansample.outputs.job import job_from_options
+from gansample.outputs.options import DrawOptions
 from gansample.outputs.png import encode_png_text
-from gansample.sampling.classes import parse_classes
-from gansample.sampling.sampler import Sampler
-from gansample.sampling.selection import Around, Mix, Seeds, Selection, Walk
+from gansample.sampling.classes import format_class
+from gansample.sampling.options import EngineOptions, SelectionOptions
+from gansample.sampling.selection import Around, Seeds, Walk
 
 MAX_PICTURES = 64  # in one draw
 NEIGHBOURS = 11  # and the picture itself: three rows of four
 EVERY_CLASS = "each in turn"
-PRECISIONS = ("exact", "fast")
 FIRST_SEED, FIRST_COUNT = 0, 24  # what the page opens with
-
-Select = Callable[[LatentSpace], Selection]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +35,15 @@ class DrawSettings:
     """0 is off."""
     precision: str = "exact"
 
+    def options(self, selection: SelectionOptions, classes: Sequence[str]) -> DrawOptions:
+        """These settings with a selection as gansample's options, for a generator with these classes."""
+        label = format_class(classes.index(self.label), classes) if self.label in classes else self.label
+        of_class = label if label != EVERY_CLASS else None
+        return DrawOptions(
+            selection=replace(selection, of_class=of_class, truncation=self.truncation or None),
+            engine=EngineOptions(precision=self.precision),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawResult:
@@ -46,7 +53,7 @@ class DrawResult:
     """Count, time, engine and why it was chosen: a line of Markdown, the same in every language."""
 
 
-def consecutive_seeds(seed: int | None, count: int) -> Select:
+def consecutive_seeds(seed: int | None, count: int) -> SelectionOptions:
     """`count` seeds from `seed` on. Raises UsageError for a seed or count out of range."""
     first = check_seed(seed)
     if not 1 <= count <= MAX_PICTURES:
@@ -55,21 +62,19 @@ def consecutive_seeds(seed: int | None, count: int) -> Select:
         raise UsageError(
             f"seeds {first} to {first + count - 1} leave 0..{SEED_END - 1}", "choose a lower seed, or fewer pictures"
         )
-    return lambda space: Seeds([range(first, first + count)], space)
+    return SelectionOptions(seed=first, n=count)
 
 
-def neighbours(seed: int | None, radius: float) -> Select:
-    centre = check_seed(seed)
-    return lambda space: Around(centre=centre, radius=radius, first=0, n=NEIGHBOURS, space=space)
+def neighbours(seed: int | None, radius: float) -> SelectionOptions:
+    return SelectionOptions(around=check_seed(seed), radius=radius, n=NEIGHBOURS)
 
 
-def interpolate(a: int | None, b: int | None, frames: int) -> Select:
-    first, last = check_seed(a), check_seed(b)
-    return lambda space: Walk(keys=(first, last), frames=frames, loop=False, space=space)
+def interpolate(a: int | None, b: int | None, frames: int) -> SelectionOptions:
+    return SelectionOptions(walk=f"{check_seed(a)},{check_seed(b)}", frames=frames)
 
 
-def latent_arithmetic(text: str) -> Select:
-    return lambda space: Mix.parse(text.replace(" ", "").replace("−", "-"), space)
+def latent_arithmetic(text: str) -> SelectionOptions:
+    return SelectionOptions(mix=text.replace(" ", "").replace("−", "-"))
 
 
 def check_seed(seed: int | None) -> int:
@@ -80,7 +85,7 @@ def check_seed(seed: int | None) -> int:
 
 def draw_images(
     settings: DrawSettings,
-    select: Select,
+    selection: SelectionOptions,
     bundle_store: BundleStore,
     image_store: ImageStore,
     *,
@@ -95,7 +100,7 @@ def draw_images(
     Raises UsageError for an unknown bundle or class, and ArtefactError, BackendUnavailable, OutputError as gansample does.
     """
     sampler = bundle_store.sampler(settings.bundle, settings.precision)
-    job = make_job(settings, select, sampler)
+    job = job_from_options(settings.options(selection, sampler.spec.classes or ()), sampler.bundle, sampler.engine)
     positions = range(len(job)) if positions is None else positions
     if len(positions) > limit:
         raise UsageError(f"{len(positions)} pictures were asked for", f"ask for 1 to {limit}")
@@ -118,15 +123,6 @@ def draw_images(
 def random_seed() -> int:
     """A random seed, low enough for MAX_PICTURES consecutive ones."""
     return secrets.randbelow(SEED_END - MAX_PICTURES + 1)
-
-
-def make_job(settings: DrawSettings, select: Select, sampler: Sampler, upscale: int = 1) -> Job:
-    """The job for these settings. Raises UsageError for an unknown class."""
-    spec = sampler.spec
-    truncation = settings.truncation or None
-    wanted = parse_classes(settings.label, spec.classes) if settings.label != EVERY_CLASS else None
-    selection = select(spec.latent_space(truncation))
-    return Job(selection, spec, wanted, upscale, picture_metadata(sampler.bundle, sampler.engine, {"truncation": truncation}))
 
 
 def _caption(job: Job, position: int, label: int | None) -> str:

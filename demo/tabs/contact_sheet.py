@@ -7,9 +7,9 @@ import gradio as gr
 from demo.drawing import DrawSettings, draw_images
 from demo.texts import localized
 from demo.ui import Ui
-from gansample.sampling.selection import Seeds
+from gansample.sampling.options import SelectionOptions
 
-SEEDS = range(100)
+COUNT = 100
 
 
 class ContactSheet:
@@ -27,9 +27,9 @@ class ContactSheet:
         with self._ui.errors_shown():
             result = draw_images(
                 DrawSettings(bundle=bundle),
-                lambda space: Seeds([SEEDS], space),
+                SelectionOptions(n=COUNT),
                 self._ui.bundle_store,
                 self._ui.image_store,
-                limit=len(SEEDS),
+                limit=COUNT,
             )
         return self._ui.gallery_value(result, bundle), result.report

@@ -102,8 +102,8 @@ class Explore:
         with self._ui.errors_shown():
             settings = DrawSettings(bundle=bundle, label=label, truncation=truncation)
             middle = min(max(int(share), 1), STEPS - 1)
-            select = interpolate(start, end, STEPS)
-            result = draw_images(settings, select, self._ui.bundle_store, self._ui.image_store, positions=(0, middle, STEPS))
+            selection = interpolate(start, end, STEPS)
+            result = draw_images(settings, selection, self._ui.bundle_store, self._ui.image_store, positions=(0, middle, STEPS))
         return self._ui.gallery_value(result, bundle)
 
     def make_video(

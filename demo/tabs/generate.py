@@ -10,7 +10,6 @@ from demo.drawing import (
     FIRST_COUNT,
     FIRST_SEED,
     MAX_PICTURES,
-    PRECISIONS,
     DrawSettings,
     consecutive_seeds,
     draw_images,
@@ -19,6 +18,7 @@ from demo.drawing import (
 from demo.texts import localized
 from demo.ui import Ui
 from gansample.latents import SEED_END
+from gansample.sampling.options import PRECISIONS
 
 
 class Generate:

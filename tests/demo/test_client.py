@@ -12,6 +12,8 @@ from PIL import Image
 
 from gansample import open_sampler
 from gansample.outputs.metadata import read_metadata
+from tests.support.make_tiny_bundle import make_tiny_bundle
+from tests.support.processes import Command
 from tests.support.repository import ROOT
 from tests.support.run_demo import Demo, serve_demo
 
@@ -81,6 +83,15 @@ def test_a_class_can_be_chosen_and_depends_on_the_seed_otherwise(client: Any) ->
     assert [read_metadata(file)["class"] for file in files] == ["bee", "cat", "ant"]
 
 
+def test_a_class_whose_name_has_a_comma_can_be_chosen(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "fish", name="fish", classes=("tench, Tinca tinca", "goldfish", "shark"))
+    with serve_demo([bundle]) as demo:
+        client = gradio_client.Client(demo.url, verbose=False, download_files=str(tmp_path / "downloads"))
+        files, captions, _ = generate(client, bundle="fish", label="tench, Tinca tinca", seed=1, count=1)
+    assert captions == ["seed 1 · tench, Tinca tinca"]
+    assert read_metadata(files[0])["class"] == "0"
+
+
 def test_the_dice_draw_from_the_seed_they_show(client: Any) -> None:
     seed, gallery, _ = client.predict("tiny", "each in turn", 7, 2, 0, "exact", api_name="/surprise")
     assert 0 <= seed < 2**32
@@ -135,6 +146,16 @@ def test_a_film_is_one_file_that_remembers(client: Any) -> None:
     with Image.open(path) as image:
         assert (image.format, image.n_frames, image.size) == ("GIF", 49, (256, 256))  # type: ignore[attr-defined]
     assert read_metadata(path)["walk"] == "3,9"
+
+
+def test_a_film_is_what_the_command_line_writes(
+    client: Any, tiny_classes_bundle: Path, gansample: Command, tmp_path: Path
+) -> None:
+    path = Path(client.predict("pets", 3, 9, "gif", "bee", 1.5, api_name="/film")[0])
+    walk = ("--walk", "3,9", "--frames", 48, "--class", "bee", "--truncation", 1.5, "--fps", 20, "--upscale", 32)
+    done = gansample("--bundle", tiny_classes_bundle, *walk, "walk.gif")
+    assert done.returncode == 0, done.stderr
+    assert path.read_bytes() == (tmp_path / "walk.gif").read_bytes()
 
 
 def test_a_film_is_h264_where_an_encoder_is_installed(client: Any) -> None:

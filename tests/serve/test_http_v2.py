@@ -57,7 +57,7 @@ def test_latents_and_labels(triton: Any, tiny_classes_bundle: Path, binary: bool
     assert answer.get_response()["id"] == "7"
 
 
-def test_latents(triton: Any, tiny_bundle: Path) -> None:
+def test_seeds(triton: Any, tiny_bundle: Path) -> None:
     seeds = np.array([[0], [42], [2**32 - 1]], np.int64)
     answer = triton.infer("tiny", [tensor("seed", seeds, True)])
     with open_sampler(tiny_bundle) as sampler:

@@ -253,3 +253,33 @@ def test_a_bundle_replaced_between_manifest_and_model(tiny_bundle: Path, tmp_pat
     (folder / "generator.onnx").write_bytes(b"damaged")
     with pytest.raises(ArtefactError, match=r"generator\.onnx"):
         open_sampler(opened)
+
+
+def test_a_job_in_another_thread_does_not_swallow_the_signal() -> None:
+    """As in the demo, which writes films in the web server's threads: Ctrl-C still ends the main thread at once."""
+    code = """
+import os, signal, threading, time
+from gansample.system.signals import Stopped, delayed_signals, listen, raise_pending
+entered, leave = threading.Event(), threading.Event()
+def work():
+    with delayed_signals():
+        entered.set()
+        leave.wait(20)
+        raise_pending()
+    print("worker finished", flush=True)
+listen()
+worker = threading.Thread(target=work)
+worker.start()
+entered.wait()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+except Stopped as stop:
+    print(stop, flush=True)
+leave.set()
+worker.join()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, preexec_fn=listen_to_interrupts
+    )
+    assert (done.stdout, done.stderr) == ("interrupted\nworker finished\n", "")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +57,13 @@ def listen() -> None:
 
 @contextmanager
 def delayed_signals() -> Iterator[None]:
-    """In this block a signal waits for `raise_pending`, or for the end: raised anywhere, it could leave a lock locked."""
+    """In this block a signal waits for `raise_pending`, or for the end: raised anywhere, it could leave a lock locked.
+
+    Signals arrive in the main thread, so a block in another one, such as a web page's, delays nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     _listener.delays += 1
     try:
         yield
@@ -68,4 +75,5 @@ def delayed_signals() -> Iterator[None]:
 
 def raise_pending() -> None:
     """Raise Stopped if a signal has arrived: called in a `delayed_signals` block where stopping is safe."""
-    _listener.raise_once()
+    if threading.current_thread() is threading.main_thread():
+        _listener.raise_once()
