@@ -1,4 +1,4 @@
-"""The seed contract: which latent a seed stands for, everywhere and for ever.
+"""The seed contract: which latent belongs to a seed, on every machine and in every version.
 
     z(seed) = numpy.random.RandomState(seed).standard_normal(nz)   as float32, seed in 0 .. 2³²−1
 
@@ -33,9 +33,9 @@ def latents(seeds: Iterable[int], size: int, distribution: str = "normal", trunc
     Raises UsageError for a seed outside 0 .. 2³²−1, an unknown distribution, or a truncation below MIN_TRUNCATION.
     """
     check_space(distribution, truncation)
-    wanted = seeds if isinstance(seeds, Sequence) else list(seeds)
-    rows, stream = np.empty((len(wanted), size), np.float32), np.random.RandomState(0)
-    for row, seed in zip(rows, wanted, strict=True):
+    listed = seeds if isinstance(seeds, Sequence) else list(seeds)
+    rows, stream = np.empty((len(listed), size), np.float32), np.random.RandomState(0)
+    for row, seed in zip(rows, listed, strict=True):
         check_seed(seed)
         stream.seed(seed)  # the same stream as a new RandomState(seed), in 1 µs instead of 75
         if distribution == "uniform":

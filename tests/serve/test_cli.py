@@ -57,7 +57,7 @@ def test_a_bundle_goes_by_its_name(gansample: Command, tiny_bundle: Path, tmp_pa
         assert gansample("--bundle", name, "--n", 1, f"{name}.png").returncode == 0
         assert read_metadata(tmp_path / f"{name}.png")["model"] == model
     done = gansample("--bundle", "fashon", "--n", 1, "x.png")
-    assert done.stderr.decode() == "gansample: no bundle at fashon: at hand are fashion, other, tiny\n"
+    assert done.stderr.decode() == "gansample: no bundle at fashon: choose fashion, other, tiny\n"
 
 
 def test_stdout_is_only_the_picture(gansample: Command, tiny_bundle: Path) -> None:

@@ -79,7 +79,7 @@ def test_metadata_cannot_smuggle_a_shell_command(workplace: Path, capsys, monkey
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [
-        ("plain.png", lambda path: Image.new("L", (4, 4)).save(path), "says nothing about its seeds"),
+        ("plain.png", lambda path: Image.new("L", (4, 4)).save(path), "has no metadata of gansample"),
         ("broken.png", lambda path: path.write_bytes(b"no picture"), "no readable picture"),
         ("absent.png", lambda path: None, "is missing"),
         (

@@ -1,1 +1,10 @@
-"""A model bundle on disk: opened, described, sealed, signed, and the goldens it is checked by."""
+"""A model bundle on disk.
+
+open           a bundle's manifest and files, digests checked
+spec           what the generator takes and gives, and its variants
+seal           a digest inside the file that it guards
+signature      who made the bundle
+goldens        pictures that any runtime must draw
+fidelity       the distance between pictures, and the gates
+onnx_metadata  the spec inside an ONNX file
+"""

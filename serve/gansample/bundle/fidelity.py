@@ -56,7 +56,7 @@ class Gate:
     worst_psnr_db: float = 0.0
 
     def failures(self, seen: Fidelity) -> list[str]:
-        """Every bound that `seen` breaks, in words; empty means PASS. Comparing nothing is a failure, not a pass."""
+        """A message for every bound that `seen` breaks; none means PASS. Comparing nothing is a failure, not a pass."""
         if seen.images == 0:
             return ["nothing was compared"]
         broken = []
@@ -73,11 +73,11 @@ class Gate:
         return broken
 
     def under_stress(self) -> "Gate":
-        """The bounds for latents that seeds hardly ever give: no averages, which are meant for what people draw."""
+        """The bounds for extreme latents, which seeds hardly ever produce: without averages, which are meant for usual ones."""
         return replace(self, mean_step=math.inf, psnr_db=0.0)
 
     def describe(self) -> str:
-        """The bounds in words, for a report."""
+        """The bounds as a phrase, for a report."""
         parts = []
         if self.max_step < math.inf:
             parts.append(f"at most {self.max_step:.0f} step")

@@ -1,4 +1,4 @@
-"""The pictures a bundle carries of itself: what PyTorch float64 draws for a few seeds, to check any runtime on any machine."""
+"""The goldens of a bundle: pictures that PyTorch float64 draws for a few seeds, to check any runtime on any machine."""
 
 import io
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def read_goldens(bundle: Bundle) -> Goldens:
 
 
 def check_goldens(runner: Runner, goldens: Goldens, precision: str) -> Fidelity:
-    """Draw the goldens with `runner` and give the distance. Raises ParityError where it breaks the precision's gate."""
+    """Draw the goldens and return how far they are off. Raises ParityError where it breaks the precision's gate."""
     seen = compare(runner.run(goldens.z, goldens.label), goldens.images)
     if failures := GATES[precision].failures(seen):
         raise ParityError(

@@ -40,7 +40,7 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A checked manifest and the place it stands. `path` is the folder, or the single .onnx file."""
+    """A checked manifest and where it lies. `path` is the folder, or the single .onnx file."""
 
     path: Path
     spec: Spec
@@ -75,7 +75,7 @@ class Bundle:
 
 
 def open_bundle(path: Path | str | None = None) -> Bundle:
-    """The bundle at `path`: a folder, its bundle.json, a single exported .onnx file, or the name of a bundle at hand.
+    """The bundle at `path`: a folder, its bundle.json, a single exported .onnx file, or a bundle's name.
 
     Without a path, the newest under `artifacts/`, else the one that comes with the package.
     Raises ArtefactError where it is missing, damaged, or no bundle of ours. Model files are checked when they are read.
@@ -86,7 +86,7 @@ def open_bundle(path: Path | str | None = None) -> Bundle:
     if path.is_dir():
         return _open_folder(path)
     if not path.exists():
-        raise ArtefactError(f"no bundle at {path}", _at_hand())
+        raise ArtefactError(f"no bundle at {path}", _available())
     return _open_single_file(path)
 
 
@@ -106,9 +106,9 @@ def _default() -> Path:
         raise
 
 
-def _at_hand() -> str:
+def _available() -> str:
     names = sorted({manifest.parent.name for root in PLACES for manifest in root.glob(f"[!.]*/{MANIFEST}")})
-    return f"at hand are {', '.join(names)}" if names else "make one with: make train export"
+    return f"choose {', '.join(names)}" if names else "make one with: make train export"
 
 
 def newest_bundle(root: Path = ARTIFACTS) -> Path:

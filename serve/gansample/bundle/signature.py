@@ -20,7 +20,7 @@ MAKE_A_KEY = "openssl ecparam -name prime256v1 -genkey -noout -out key.pem && op
 
 
 def sign(model: Path, key: Path, password: str | None = None) -> Path:
-    """Sign every file of a bundle's folder (or one .onnx file) with an elliptic-curve key in PEM; gives the signature's path.
+    """Sign every file of a bundle's folder (or one .onnx file) with an elliptic-curve key in PEM; returns the signature's path.
 
     Raises UsageError for a key that cannot be used, OutputError where the signature cannot be written.
     """

@@ -97,7 +97,7 @@ class Variant:
     runtime: Runtime
     precision: Precision
     files: tuple[str, ...]
-    """Paths inside the bundle, the one to open first; sizes and digests stand in the bundle's file table."""
+    """Paths inside the bundle, the one to open first; sizes and digests are in the bundle's file table."""
     parity: Mapping[str, Any]
     speed: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)

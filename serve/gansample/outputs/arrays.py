@@ -16,7 +16,7 @@ from gansample.outputs.target import WholeFile
 from gansample.types import Images
 
 PIECE = 65_536
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: the same pictures give the same bytes
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date of a zip entry: a fixed one, so that the same pictures give the same bytes
 
 
 class Npy(WholeFile):
@@ -57,7 +57,7 @@ class Npz(WholeFile):
         if self._job.spec.classes is not None:
             self._add_long("labels", self._job.labels)
             self._add("classes", np.array(self._job.spec.classes))
-        if self._job.remember:
+        if self._job.with_metadata:
             self._add("metadata", np.array(self._job.job_json()))
         self._zip.close()
         self._target.commit()

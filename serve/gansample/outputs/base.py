@@ -23,12 +23,12 @@ class Job:
 
     selection: Selection
     spec: Spec
-    wanted: tuple[int, ...] | None
+    chosen_labels: tuple[int, ...] | None
     """The classes that were asked for, which alternate; None where none were: then a picture's seed decides."""
     upscale: int
     about: Mapping[str, Any]
     """Model, variant, version and the options that hold for every picture (`metadata.picture_metadata`)."""
-    remember: bool = True
+    with_metadata: bool = True
     """Whether metadata is written at all."""
 
     def __len__(self) -> int:
@@ -41,8 +41,8 @@ class Job:
 
     def labels(self, positions: Sequence[int]) -> Labels | None:
         """int64 (len(positions),), or None for a generator without classes."""
-        if self.spec.classes is not None and self.wanted is not None:
-            return np.array([self.wanted[position % len(self.wanted)] for position in positions], np.int64)
+        if self.spec.classes is not None and self.chosen_labels is not None:
+            return np.array([self.chosen_labels[position % len(self.chosen_labels)] for position in positions], np.int64)
         labels = labels_for(self.selection.seeds(positions), self.spec.classes)
         return np.array(list(labels), np.int64) if labels is not None else None
 
@@ -55,7 +55,7 @@ class Job:
 
     def metadata_of(self, batch: "Batch") -> list[str] | None:
         """`picture_json` of every picture in `batch`; None where no metadata is written."""
-        if not self.remember:
+        if not self.with_metadata:
             return None
         return [self.picture_json(position, batch.label(row)) for row, position in enumerate(batch.positions)]
 
@@ -67,8 +67,8 @@ class Job:
     def identity(self) -> dict[str, Any]:
         """Two jobs with the same identity draw the same pictures."""
         options = {k: v for k, v in self.selection.options().items() if v is not None}
-        if self.wanted is not None:
-            options["class"] = ",".join(self._class_names[label] for label in self.wanted)
+        if self.chosen_labels is not None:
+            options["class"] = ",".join(self._class_names[label] for label in self.chosen_labels)
         return {**options, **self.about}
 
     def as_begun(self, identity: Mapping[str, Any]) -> "Job | None":

@@ -79,8 +79,9 @@ class Folder:
         """Whether its file is whole and this job's: another job may have replaced it since."""
         data = (self.path / self._name(position)).read_bytes()
         labels = self._job.labels([position])
-        text = self._job.picture_json(position, int(labels[0]) if labels is not None else None) if self._job.remember else ""
-        return data.endswith(END) and text.encode() in data
+        label = int(labels[0]) if labels is not None else None
+        metadata = self._job.picture_json(position, label).encode() if self._job.with_metadata else b""
+        return data.endswith(END) and metadata in data
 
     def _name(self, position: int) -> str:
         return f"{self._job.selection.name(position)}.png"

@@ -19,7 +19,7 @@ def selection_from_options(options: SelectionOptions, spec: Spec) -> Selection:
 def job_from_options(
     options: DrawOptions, bundle: Bundle, engine: Engine, *, selection: Selection | None = None, upscale: int = 1
 ) -> Job:
-    """What is drawn from `bundle` by `engine`, with what the pictures remember of it.
+    """What is drawn from `bundle` by `engine`, with the metadata that goes with it.
 
     selection  where it was made before.
 
@@ -30,8 +30,8 @@ def job_from_options(
     return Job(
         selection=selection if selection is not None else selection_from_options(asked, spec),
         spec=spec,
-        wanted=parse_classes(asked.of_class, spec.classes) if asked.of_class is not None else None,
+        chosen_labels=parse_classes(asked.of_class, spec.classes) if asked.of_class is not None else None,
         upscale=upscale,
         about=picture_metadata(bundle, engine, drawn_with),
-        remember=not options.output.no_metadata,
+        with_metadata=not options.output.no_metadata,
     )

@@ -1,4 +1,4 @@
-"""What a picture remembers of its making: seeds, model digest and version, in every form that has room for a text.
+"""The metadata of a picture: seeds, model digest, engine and version, in every format that has room for a text.
 
 PNG: an iTXt chunk `gansample`. JPEG: the comment. WebP: the EXIF field ImageDescription. GIF: the comment.
 """
@@ -39,7 +39,7 @@ def picture_metadata(bundle: "Bundle", engine: "Engine", drawn_with: Mapping[str
 
 
 def read_metadata(source: Path | bytes) -> dict[str, Any]:
-    """What a picture of ours was told. Raises ArtefactError for a file that is no picture, or not one of ours."""
+    """The metadata of a picture. Raises ArtefactError for a file that is no picture, or has no metadata of gansample."""
     from PIL import Image, UnidentifiedImageError
 
     name = "the picture" if isinstance(source, bytes) else str(source)
@@ -51,9 +51,11 @@ def read_metadata(source: Path | bytes) -> dict[str, Any]:
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ArtefactError(f"{name} is no readable picture ({error})") from None
     except (KeyError, ValueError):
-        raise ArtefactError(f"{name} says nothing about its seeds", "it was not drawn by gansample, or was re-saved") from None
+        metadata = None
     if not isinstance(metadata, dict):
-        raise ArtefactError(f"{name} says nothing about its seeds", "it was not drawn by gansample, or was re-saved")
+        raise ArtefactError(
+            f"{name} has no metadata of gansample", "it was drawn by something else, with --no-metadata, or was re-saved"
+        )
     return metadata
 
 

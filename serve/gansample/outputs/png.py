@@ -4,7 +4,7 @@ Written here and not by Pillow because encoding is what bulk drawing waits for: 
 picture, in files of nearly the same size, and without importing Pillow for a grid. The filter is vectorised over all
 pictures, libdeflate compresses, and neither holds the interpreter's lock.
 
-The same picture is the same file, always: a run that was interrupted goes on to the very bytes it would have written. ISA-L,
+The same picture is the same file, always: an interrupted run that is resumed ends with the bytes it would have had. ISA-L,
 though more than twice as fast, cannot promise that: in about one process of thirty (python-isal 1.9.1, level 1) some ten of
 60,000 pictures come out with another Huffman table, as good and not the same.
 

@@ -42,7 +42,7 @@ class Sheet(WholeFile):
             place(self._sheet, image, *divmod(position, self.columns), self._pad)
 
     def finish(self) -> None:
-        text = self._job.job_json(grid=f"{self.columns}x{self.rows}", pad=self._pad) if self._job.remember else None
+        text = self._job.job_json(grid=f"{self.columns}x{self.rows}", pad=self._pad) if self._job.with_metadata else None
         self._target.file.write(encode_picture(self._sheet, self._form, text))
         self._target.commit()
 

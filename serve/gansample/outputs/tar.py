@@ -43,7 +43,7 @@ END = bytes(2 * BLOCK)
 
 def head(job: Job) -> bytes:
     """The job, as a comment that every tar program skips."""
-    comment = json.dumps(job.identity) if job.remember else ""
+    comment = json.dumps(job.identity) if job.with_metadata else ""
     return tarfile.TarInfo.create_pax_global_header({"comment": comment}) if comment else b""
 
 
@@ -54,7 +54,7 @@ def members(job: Job, batch: Batch) -> Members:
         files = [(f"{name}.png", png)]
         if label is not None:
             files.append((f"{name}.cls", str(label).encode()))
-        if job.remember:
+        if job.with_metadata:
             files.append((f"{name}.json", job.picture_json(position, label).encode()))
         made.append(b"".join(_member(file, data) for file, data in files))
     return made
@@ -240,4 +240,4 @@ def _is_whole(job: Job, path: Path) -> bool:
             identity = json.loads(archive.pax_headers["comment"])
     except (tarfile.TarError, KeyError, ValueError):
         return False
-    return job.remember and isinstance(identity, dict) and job.as_begun(identity) is not None
+    return job.with_metadata and isinstance(identity, dict) and job.as_begun(identity) is not None

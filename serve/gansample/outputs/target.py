@@ -55,7 +55,7 @@ class Target:
 
 
 class WholeFile(ABC):
-    """The half of an output that all single files share: they are there when they are whole, and cannot be gone on with."""
+    """What all single files share: they appear when they are whole, and cannot be resumed."""
 
     @abstractmethod
     def open(self, job: Job) -> Sequence[int]: ...
@@ -90,6 +90,6 @@ def open_stdout() -> IO[bytes]:
 
 
 def stdout_error(error: OSError) -> OutputError:
-    """stdout's reader is gone or full: silence Python, which would complain once more when it flushes stdout at exit."""
+    """The error for a stdout that cannot be written. Python is silenced: it would complain again when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return OutputError(f"cannot write to stdout ({error.strerror})", "the reader has left or is full")

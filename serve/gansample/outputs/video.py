@@ -37,7 +37,7 @@ class Video(WholeFile):
         self._double = 2 if height % 2 or width % 2 else 1
         codec, options = CODECS[self._form]
         self._container: Any = av.open(self._target.open(), "w", format=self._form)
-        if job.remember:
+        if job.with_metadata:
             self._container.metadata["comment"] = job.job_json(fps=self._fps)
         stream: Any = self._container.add_stream(codec, rate=Fraction(self._fps), options=dict(options))
         stream.width, stream.height, stream.pix_fmt = width * self._double, height * self._double, "yuv420p"
@@ -85,7 +85,7 @@ class Gif(WholeFile):
 
     def finish(self) -> None:
         first, *rest = self._frames
-        about = {"comment": self._job.job_json(fps=self._fps).encode()} if self._job.remember else {}
+        about = {"comment": self._job.job_json(fps=self._fps).encode()} if self._job.with_metadata else {}
         first.save(
             self._target.file, "GIF", save_all=True, append_images=rest, duration=round(100 / self._fps) * 10, loop=0, **about
         )

@@ -86,7 +86,7 @@ class ParquetShard(Shard):
 
         features = {"info": {"features": {"image": {"_type": "Image"}}}}
         about = {"huggingface": json.dumps(features)}
-        if self._job.remember:
+        if self._job.with_metadata:
             about["gansample"] = json.dumps(self._job.identity)
         table = pyarrow.concat_tables(self._parts).combine_chunks().replace_schema_metadata(about)
         buffer = io.BytesIO()

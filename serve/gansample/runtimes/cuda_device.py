@@ -17,9 +17,7 @@ import numpy.typing as npt
 from gansample.errors import BackendUnavailable
 
 DRIVER_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-_DRIVER_VERSION = Path(
-    "/sys/module/nvidia/version"
-)  # Linux only; elsewhere the CUDA version that the driver supports stands alone
+_DRIVER_VERSION = Path("/sys/module/nvidia/version")  # Linux only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

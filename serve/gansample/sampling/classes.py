@@ -1,4 +1,4 @@
-"""Classes as people ask for them: by name or by number, one or several that take turns."""
+"""Classes as people ask for them: by name or by number, one, or several that alternate."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence

@@ -19,12 +19,11 @@ from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, GansampleError, UsageError
 from gansample.runtimes.backends import BACKENDS, GPU_BACKENDS
 from gansample.runtimes.open import backends_of, open_runner
+from gansample.sampling.options import PRECISIONS
 from gansample.sampling.speed_cache import Speed, SpeedCache
 from gansample.types import Runner
 
 logger = logging.getLogger(__name__)
-
-PRECISIONS = ("exact", "fast")
 
 SMALL = 1.0  # seconds: a job that ONNX Runtime finishes in this has no use for another engine
 LARGE = 5.0  # seconds: from here on, measuring costs little beside what it can save

@@ -33,7 +33,7 @@ def open_sampler(
         with open_sampler("digits") as sampler:
             images = sampler.sample(seeds=range(64))        # uint8 (64, 32, 32, 1)
 
-    bundle     a folder, a lone .onnx file, or the name of a bundle at hand.
+    bundle     a folder, a lone .onnx file, or a bundle's name.
     backend    auto, onnxruntime, openvino, cuda or tensorrt.
     threads    of the processor; None is all cores.
     variant    exactly this one of the bundle, whatever the precision.

@@ -73,7 +73,7 @@ class Seeds:
         return {"seeds": ",".join(f"{s.start}" if len(s) == 1 else f"{s.start}-{s.stop - 1}" for s in self.spans)}
 
     def repeated(self) -> int | None:
-        """A seed that stands in it twice, or None."""
+        """A seed that was asked for twice, or None."""
         end = -1
         for span in sorted(self.spans, key=lambda span: span.start):
             if span.start < end:

@@ -2,8 +2,8 @@
 
     ~/.cache/gansample/speeds.json      {"<model>/<variant>/<threads>/<machine>": {"images_per_second": …, "open_seconds": …}}
 
-The key names all that decides speed: model, variant, threads, processor with its features, versions of the runtimes. A cache
-that cannot be read is empty, and one that cannot be written is not.
+The key holds all that decides speed: model, variant, threads, processor with its features, versions of the runtimes. A cache
+that cannot be read counts as empty, and one that cannot be written stays as it is.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ class Speed:
 
 
 class SpeedCache:
-    """What was measured here before."""
+    """Speeds of one model on this machine, measured before."""
 
     def __init__(self, model_sha256: str, threads: int | None) -> None:
         self._prefix = f"{model_sha256[:16]}/{threads or 'all'}/{machine_key()}"
@@ -50,9 +50,9 @@ class SpeedCache:
         return speed if speed is not None and speed.images_per_second > 0 else None
 
     def put(self, variant: str, backend: str, speed: Speed) -> None:
-        book = dict(self._read())
-        book[self._key(variant, backend)] = {name: round(value, 4) for name, value in asdict(speed).items()}
-        newest = dict(list(book.items())[-MAX_ENTRIES:])
+        entries = dict(self._read())
+        entries[self._key(variant, backend)] = {name: round(value, 4) for name, value in asdict(speed).items()}
+        newest = dict(list(entries.items())[-MAX_ENTRIES:])
         with contextlib.suppress(OSError, OutputError):  # a read-only home
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomic(self._path, (json.dumps(newest, indent=1) + "\n").encode())
@@ -62,10 +62,10 @@ class SpeedCache:
 
     def _read(self) -> Mapping[str, Mapping[str, float]]:
         try:
-            book = json.loads(self._path.read_text())
+            entries = json.loads(self._path.read_text())
         except (OSError, ValueError):
             return {}
-        return book if isinstance(book, dict) else {}
+        return entries if isinstance(entries, dict) else {}
 
 
 @cache

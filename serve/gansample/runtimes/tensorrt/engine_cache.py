@@ -41,7 +41,7 @@ class EngineKey:
     precision: str
     max_batch: int
     flags: str
-    """How the builder was set, in words; a change of ours invalidates what older code built."""
+    """The builder's settings; a change of ours invalidates what older code built."""
 
     @classmethod
     def from_onnx(cls, onnx: bytes, gpu: Gpu, *, tensorrt: str, precision: str, max_batch: int, flags: str) -> "EngineKey":
@@ -67,7 +67,7 @@ class EngineKey:
         return _plain(f"{self.gpu}-sm{self.compute_capability}-trt{self.tensorrt}-cuda{self.cuda}-{self.driver}")
 
     def changes_since(self, stored: Mapping[str, Any]) -> list[str]:
-        """The parts in which this key differs from a stored one, in words; empty where the engine may be used."""
+        """A message for every part in which this key differs from a stored one; none where the engine may be used."""
         return [
             f"{name} was {stored.get(name)!r}, is {value!r}"
             for name, value in asdict(self).items()

@@ -1,7 +1,7 @@
 """What precision an engine really computes in, read from TensorRT's engine inspector.
 
-Asking for half precision and getting float32 without a word is the commonest failure of TensorRT deployments, so the layers are
-counted. The inspector's JSON names a tensor's type in one text up to TensorRT 10 ("Format/Datatype": "Half", or "Row major
+Asking for half precision and getting float32 without a warning is the commonest failure of TensorRT deployments, so the layers
+are counted. The inspector's JSON names a tensor's type in one text up to TensorRT 10 ("Format/Datatype": "Half", or "Row major
 linear FP16 format") and in a field of its own from 11 on ("DataType": "Half"; some releases spell it "Datatype").
 """
 

@@ -1,4 +1,4 @@
-"""From a bundle to a running TensorRT engine: cached, or built here and proven before its first use."""
+"""From a bundle to a running TensorRT engine: cached, or built here and checked before its first use."""
 
 import logging
 
