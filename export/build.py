@@ -95,7 +95,7 @@ def build_bundle(
             runtime = f"{built.runtime} {version(built.runtime)}"
             if not built.measured_here:
                 runtime = f"{runner.backend} ({runtime})"
-        judged.append(CheckedVariant(report=report, speed=speed, runtime=runtime))
+        judged.append(CheckedVariant(report=report, speed=speed, runtime=runtime, bytes=sum(map(len, built.files.values()))))
         if report.verdict == "FAIL":
             if not variants:
                 refuse(generator.spec, judged[0], reference, out)

@@ -12,7 +12,6 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from export.bundle_writer.pareto import Point, pareto_svg
 from export.parity.distribution import Shift
 from export.parity.reference import Reference
 from export.parity.verdict import ParityReport
@@ -22,16 +21,20 @@ from gansample.outputs.grid import grid_shape, make_grid
 from gansample.types import Images
 
 COLUMNS = ("latents", "batch", "pictures", "max step", "mean step", "identical", "PSNR", "SSIM", "worst picture")
+SUMMARY = ("variant", "verdict", "pictures/s", "PSNR", "worst picture", "max step", "identical", "size")
+MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedVariant:
-    """A variant that ran here, with what it was judged to be; in the bundle or not."""
+    """A variant that ran here, and its verdict; in the bundle or not."""
 
     report: ParityReport
     speed: Mapping[str, Any]
     runtime: str
     """With its version: `onnxruntime 1.24.1`."""
+    bytes: int
+    """Size of its files together."""
 
     @property
     def images_per_second(self) -> float | None:
@@ -50,7 +53,7 @@ class ExcludedVariant:
 
 
 def report_html(spec: Spec, judged: Sequence[CheckedVariant], left_out: Sequence[ExcludedVariant], reference: Reference) -> str:
-    """One self-contained page: verdicts, speed against fidelity, and for every variant its pictures beside PyTorch's."""
+    """One self-contained page: verdict, fidelity, size and speed of all variants, and each one's pictures beside PyTorch's."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["db"] = decibels
     template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text())
@@ -60,22 +63,19 @@ def report_html(spec: Spec, judged: Sequence[CheckedVariant], left_out: Sequence
         verdict="PASS" if judged and judged[0].report.verdict == "PASS" else "FAIL",
         headline=f"{passed} of {len(judged)} variants draw PyTorch's pictures",
         summary=[
-            ("PyTorch float32", "noise floor", *_figures(reference.float32), f"{reference.float32_images_per_second:,.0f}"),
+            _summary_row("PyTorch float32", "noise floor", reference.float32_images_per_second, reference.float32, ""),
             *(
-                (entry.report.variant, entry.report.verdict, *_figures(entry.report.overall), _rate(entry.images_per_second))
+                _summary_row(
+                    entry.report.variant,
+                    entry.report.verdict,
+                    entry.images_per_second,
+                    entry.report.overall,
+                    f"{entry.bytes / MIB:.2f} MiB",
+                )
                 for entry in judged
             ),
         ],
-        pareto=pareto_svg(
-            [
-                Point("PyTorch float32", reference.float32_images_per_second, reference.float32.psnr_db, "NOT RUN"),
-                *(
-                    Point(entry.report.variant, rate, entry.report.overall.psnr_db, entry.report.verdict)
-                    for entry in judged
-                    if (rate := entry.images_per_second) is not None
-                ),
-            ]
-        ),
+        summary_columns=SUMMARY,
         floor=_shift_cells(reference.distribution.floor),
         features=reference.distribution.features.name,
         variants=[_section(entry, reference) for entry in judged],
@@ -85,6 +85,12 @@ def report_html(spec: Spec, judged: Sequence[CheckedVariant], left_out: Sequence
         float32_psnr_db=reference.float32_psnr_db,
         provenance=json.dumps(dict(spec.provenance), indent=2, ensure_ascii=False),
     )
+
+
+def _summary_row(name: str, verdict: str, rate: float | None, seen: Fidelity, size: str) -> tuple[str, ...]:
+    """The cells of one line of the first table, in the order of SUMMARY."""
+    fidelity = (decibels(seen.psnr_db), decibels(seen.worst_psnr_db), f"{seen.max_step:.0f}", f"{seen.identical:.4%}")
+    return name, verdict, _rate(rate), *fidelity, size
 
 
 def _section(entry: CheckedVariant, reference: Reference) -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """The report shows every verdict with its pictures and figures, and needs nothing but itself."""
 
 import re
-import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from export.bundle_writer.pareto import Point, pareto_front, pareto_svg
 from export.bundle_writer.report import CheckedVariant, ExcludedVariant, amplified_difference, report_html
 from export.export_model import ExportModel, render
 from export.parity.reference import Reference, render_reference
@@ -17,40 +15,6 @@ from gansample.bundle.spec import Spec
 
 SPEC = Spec(name="a <b> name", latent_size=4, height=8, width=8, channels=1, classes=("zero", "one", "two"))
 SPEED = {"images_per_second": {"1": 100.0, "64": 900.0}, "processor": "a processor", "cores": 2}
-
-POINTS = [
-    Point("onnx-fp32", 700, 96.0, "PASS"),
-    Point("openvino-fp32", 800, 95.0, "PASS"),
-    Point("slow-and-worse", 500, 90.0, "PASS"),
-    Point("openvino-int8", 2800, 38.0, "PASS"),
-    Point("openvino-bf16", 3000, 12.0, "FAIL"),
-    Point("PyTorch float32", 560, float("inf"), "NOT RUN"),
-]
-
-
-def test_the_front_holds_what_no_passing_variant_beats() -> None:
-    assert [point.name for point in pareto_front(POINTS)] == ["onnx-fp32", "openvino-fp32", "openvino-int8"]
-    assert pareto_front([]) == []
-
-
-def test_the_plot_is_well_formed_and_every_point_lies_inside_it() -> None:
-    picture = ET.fromstring(pareto_svg([*POINTS, Point("<script>", 10, 50, "PASS")]))
-    _, _, width, height = (float(side) for side in picture.get("viewBox", "").split())
-    circles = picture.findall("circle")
-    assert len(circles) == len(POINTS) + 1
-    for circle in circles:
-        assert 0 < float(circle.get("cx", "")) < width
-        assert 0 < float(circle.get("cy", "")) < height
-    words = [text.text for text in picture.findall("text")]
-    assert "openvino-int8 · 2,800/s" in words
-    assert "<script> · 10/s" in words  # escaped on the page, a plain word once parsed
-
-
-def test_no_two_labels_of_one_place_overlap() -> None:
-    crowd = [Point(f"variant-{i}", 700 + i, 95 - 0.1 * i, "PASS") for i in range(5)]
-    rows = [float(y) for y in re.findall(r'y="([\d.]+)" text-anchor="(?:start|end)">variant', pareto_svg(crowd))]
-    assert len(rows) == 5
-    assert min(b - a for a, b in zip(sorted(rows), sorted(rows)[1:], strict=False)) >= 16
 
 
 @pytest.mark.parametrize(("step", "factor"), [(0, 64), (1, 64), (3, 64), (4, 32), (60, 4), (200, 1)])
@@ -95,12 +59,14 @@ def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(referenc
     assert (right.verdict, wrong.verdict) == ("PASS", "FAIL")
     page = report_html(
         SPEC,
-        [CheckedVariant(report=report, speed=SPEED, runtime="a runtime 1.0") for report in (right, wrong)],
+        [CheckedVariant(report=report, speed=SPEED, runtime="a runtime 1.0", bytes=3 * 2**20) for report in (right, wrong)],
         [ExcludedVariant(name="tensorrt", verdict="NOT RUN", reasons=("this machine has no GPU",))],
         reference,
     )
     for words in (
         "1 of 2 variants",
+        '<td class="PASS">PASS</td><td>900</td>',
+        "<td>3.00 MiB</td>",
         "this machine has no GPU",
         "max 2 steps, allowed 1",
         "Worst class: two",
