@@ -20,6 +20,8 @@ class PixelHead(nn.Module):
     tanh      clip(x, −1, 1) · 127.5 + 127.5
     sigmoid   clip(x, 0, 1) · 255
     bytes     clip(x, 0, 255)
+
+    `train.model.pixels.to_bytes` does the same during training; a test holds the two equal.
     """
 
     def __init__(self, value_range: ValueRange) -> None:

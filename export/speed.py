@@ -2,36 +2,27 @@
 
 import os
 import platform
-import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 from export.export_model import cycled_labels
 from gansample.bundle.spec import Spec
+from gansample.runtimes.base import images_per_second
 from gansample.types import Runner
 
 
 def measured_speed(runner: Runner, spec: Spec, seconds: float = 0.4) -> dict[str, Any]:
     """Pictures per second, median over runs, for batches of 1 and 64; with the processor they were measured on."""
+    rates = {}
+    for batch in (1, 64):
+        z, label = spec.latents(range(batch)), cycled_labels(spec, batch)
+        rates[str(batch)] = round(images_per_second(runner.run, z, label, seconds), 1)
     return {
-        "images_per_second": {str(batch): round(images_per_second(runner, spec, batch, seconds), 1) for batch in (1, 64)},
+        "images_per_second": rates,
         "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)),
     }
-
-
-def images_per_second(runner: Runner, spec: Spec, batch: int, seconds: float) -> float:
-    z, label = spec.latents(range(batch)), cycled_labels(spec, batch)
-    for _ in range(2):  # the first runs allocate and settle
-        runner.run(z, label)
-    times: list[float] = []
-    until = time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < until:
-        started = time.perf_counter()
-        runner.run(z, label)
-        times.append(time.perf_counter() - started)
-    return batch / statistics.median(times)
 
 
 def speedup(before: Runner, after: Runner, spec: Spec, batch: int = 64, seconds: float = 1.0) -> float:

@@ -10,12 +10,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from export.export_model import ExportModel, cycled_labels, render
+from export.graph.batchnorm import BatchNorm, fold
 from export.graph.to_onnx import ExportedGraph, from_debug_graph
 from gansample.bundle.fidelity import GATES, compare
 from gansample.bundle.spec import Spec
@@ -33,7 +35,7 @@ def compact_weights(generator: ExportModel) -> ExportModel:
     network = copy.deepcopy(generator.network).float().eval()
     for module in network.modules():
         if isinstance(module, nn.Sequential):
-            _fold(module)
+            _fold_batchnorms(module)
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.numel() >= LARGE:
@@ -77,7 +79,7 @@ def _receipt(trained: ExportModel, rounded: ExportModel) -> dict[str, Any]:
     return {"stored": "fp16", "against_trained": changed}
 
 
-def _fold(layers: nn.Sequential) -> None:
+def _fold_batchnorms(layers: nn.Sequential) -> None:
     """Put every BatchNorm into the linear layer or (transposed) convolution before it."""
     acting = [(name, layer) for name, layer in layers.named_children() if not isinstance(layer, nn.Unflatten)]
     for (_, layer), (name, norm) in pairwise(acting):
@@ -89,18 +91,16 @@ def _fold(layers: nn.Sequential) -> None:
 
 @torch.no_grad()
 def _fold_into(layer: Any, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-    """γ (Wx + b − μ) / √(σ² + ε) + β as one layer, worked out in float64."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0  # of the weight, where the output channels are
-    outputs = layer.weight.shape[axis]
-    gamma = norm.weight.double() if norm.affine else torch.ones(norm.num_features, dtype=torch.float64)
-    beta = norm.bias.double() if norm.affine else torch.zeros(norm.num_features, dtype=torch.float64)
-    scale = gamma / (norm.running_var.double() + norm.eps).sqrt()
-    shift = beta - norm.running_mean.double() * scale
-    scale, shift = (values.repeat_interleave(outputs // norm.num_features) for values in (scale, shift))  # Linear: per pixel
-    shape = [outputs if dimension == axis else 1 for dimension in range(layer.weight.dim())]
-    if layer.bias is not None:
-        shift = shift + layer.bias.double() * scale
-    layer.weight.copy_((layer.weight.double() * scale.view(shape)).float())
-    layer.bias = nn.Parameter(shift.float(), requires_grad=False)
+    weight = _float64(layer.weight)
+    gamma = _float64(norm.weight) if norm.affine else np.ones(norm.num_features)
+    beta = _float64(norm.bias) if norm.affine else np.zeros(norm.num_features)
+    parameters = BatchNorm(gamma, beta, _float64(norm.running_mean), _float64(norm.running_var), norm.eps)
+    axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+    folded, shift = fold(weight, _float64(layer.bias) if layer.bias is not None else None, axis, parameters)
+    layer.weight.copy_(torch.from_numpy(folded).float())
+    layer.bias = nn.Parameter(torch.from_numpy(shift).float(), requires_grad=False)
+
+
+def _float64(tensor: torch.Tensor | None) -> npt.NDArray[np.float64]:
+    assert tensor is not None
+    return np.asarray(tensor.detach().double().numpy())

@@ -5,7 +5,7 @@ asked to be closer than that, and a floor that is unusually high announces a gen
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,16 +17,14 @@ from export.parity.first_divergence import LATENTS, Divergence, Tensors, first_d
 from export.parity.reference import Reference, unrounded_psnr_db
 from export.parity.worst_latent import WorstLatent, search_worst_latent
 from gansample.bundle.fidelity import GATES, Fidelity, Gate, Verdict, compare, mean_square_steps, psnr_db
-from gansample.runtimes.base import run_batched
-from gansample.types import Images, Labels, Latents
+from gansample.runtimes.base import Run, run_batched
+from gansample.types import Images
 
 BATCHES = {1: 64, 2: 64, 3: 66, 17: 68, 64: 1024}  # batch size -> plain seeds compared at that size
 STRESS_BATCH = 64
 UNROUNDED_LATENTS = 256  # latents compared before rounding: a figure in dB settles long before a thousand
 FUSED_DB = 6.0  # half the error gone, only because the runtime may not fuse layers
 SHOWN = 36  # pictures a report shows, 6 × 6
-
-Draws = Callable[[Latents, Labels | None], npt.NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +90,8 @@ class ParityReport:
 
 
 def check_parity(
-    run: Draws,
-    unrounded: Draws | None,
+    run: Run[Any],
+    unrounded: Run[Any] | None,
     reference: Reference,
     *,
     variant: str,
@@ -151,7 +149,7 @@ def check_parity(
     )
 
 
-def _in_batches(run: Draws, reference: Reference, part: slice, batch: int) -> npt.NDArray[Any]:
+def _in_batches(run: Run[Any], reference: Reference, part: slice, batch: int) -> npt.NDArray[Any]:
     return run_batched(run, reference.z[part], reference.label[part] if reference.label is not None else None, batch)
 
 
@@ -175,7 +173,7 @@ def _worst_class(plain: Images, reference: Reference) -> tuple[str, float] | Non
     return classes[worst], psnr_db(by_class[worst])
 
 
-def _unrounded_psnr_db(unrounded: Draws, reference: Reference, n: int) -> float:
+def _unrounded_psnr_db(unrounded: Run[Any], reference: Reference, n: int) -> float:
     n = min(UNROUNDED_LATENTS, n)
     return unrounded_psnr_db(_in_batches(unrounded, reference, slice(0, n), STRESS_BATCH), reference.pictures.unrounded[:n])
 

@@ -4,15 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
 from gansample.bundle.spec import Precision, Runtime
-from gansample.types import Labels, Latents, Runner
-
-Draws = Callable[[Latents, Labels | None], npt.NDArray[np.generic]]
+from gansample.runtimes.base import Run
+from gansample.types import Runner
 
 # Latents a builder may calibrate or tune on: far from the seeds that judge it, and from those that people draw first.
 CALIBRATION_SEEDS = range(3_000_000_000, 3_000_010_000)
@@ -35,7 +31,7 @@ class BuiltVariant:
     """Path inside the bundle -> bytes, the one to open first first."""
     open: Callable[[], Runner]
     """Opens exactly these bytes the way gansample will."""
-    unrounded: Draws | None = None
+    unrounded: Run[Any] | None = None
     """(z, label) -> the pictures before rounding, (N, H, W, C) in 8-bit steps; None where the runtime cannot give them."""
     measured_here: bool = True
     """Whether the opened runner is as fast as the variant is. An emulation is not, and then no speed is recorded."""

@@ -32,7 +32,7 @@ MIN_AGREEMENT_DB = 50.0  # of the file in float32 arithmetic with its emulation;
 
 
 class HalfEmulator(OnnxRuntimeRunner):
-    """Draws what the fp16 file draws on a GPU that sums in float32."""
+    """Run[Any] what the fp16 file draws on a GPU that sums in float32."""
 
     backend = "onnxruntime-cpu emulating fp16"
 

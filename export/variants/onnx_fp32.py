@@ -8,8 +8,9 @@ import onnxruntime
 
 from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
-from export.variants.base import BuiltVariant, Draws
+from export.variants.base import BuiltVariant
 from gansample.bundle.open import REFERENCE
+from gansample.runtimes.base import Run
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 from gansample.types import Labels, Latents
 
@@ -27,7 +28,7 @@ def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
     )
 
 
-def open_unrounded(debug_graph: bytes) -> Draws:
+def open_unrounded(debug_graph: bytes) -> Run[Any]:
     """A function that gives the pictures before rounding, float (N, H, W, C), at the optimisation level that ships."""
     session = onnxruntime.InferenceSession(debug_graph, providers=["CPUExecutionProvider"])
 

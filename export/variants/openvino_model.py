@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from export.variants.base import Draws, VariantUnavailable
+from export.variants.base import VariantUnavailable
+from gansample.runtimes.base import Run
 from gansample.types import Labels, Latents
 
 
@@ -30,7 +31,7 @@ def without_unrounded(model: Any) -> Any:
     return openvino().Model(results, model.get_parameters(), "generator")
 
 
-def open_unrounded(model: Any, hint: str = "f32") -> Draws:
+def open_unrounded(model: Any, hint: str = "f32") -> Run[Any]:
     """A function that gives the pictures before rounding, float (N, H, W, C), computed in precision `hint`."""
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
     request = openvino().Core().compile_model(model, "CPU", settings).create_infer_request()

@@ -1,11 +1,12 @@
-"""BatchNorm into the (transposed) convolution before it: w' = w·γ/√(σ² + ε), b' = (b − μ)·γ/√(σ² + ε) + β.
+"""BatchNorm into the (transposed) convolution before it, in an ONNX graph.
 
-torch's exporter folds most of them itself; graphs from elsewhere arrive with theirs.
+PyTorch's exporter folds most of them itself; graphs from elsewhere arrive with theirs.
 """
 
 import numpy as np
 import onnx
 
+from export.graph.batchnorm import BatchNorm, fold
 from export.graph.passes.rewrite import Rewrite, attributes, constants, only_reader
 
 
@@ -23,12 +24,11 @@ def fold_batchnorm(model: onnx.ModelProto) -> list[Rewrite]:
         if transposed and groups > 1:
             continue  # their output channels are spread over both axes of the weight
         gamma, beta, mean, variance = (known[name].astype(np.float64) for name in norm.input[1:5])
-        scale = gamma / np.sqrt(variance + attributes(norm).get("epsilon", 1e-5))
-        axis = 1 if transposed else 0
-        folded = weight * scale.reshape([-1 if i == axis else 1 for i in range(weight.ndim)])
-        bias = known[node.input[2]].astype(np.float64) if len(node.input) > 2 else 0.0
+        bias = known[node.input[2]].astype(np.float64) if len(node.input) > 2 else None
+        parameters = BatchNorm(gamma, beta, mean, variance, attributes(norm).get("epsilon", 1e-5))
+        folded, shift = fold(weight, bias, 1 if transposed else 0, parameters)
         name = norm.output[0]
-        values = {f"{name}.weight": folded, f"{name}.bias": (bias - mean) * scale + beta}
+        values = {f"{name}.weight": folded, f"{name}.bias": shift}
         new = onnx.NodeProto()
         new.CopyFrom(node)
         del new.input[1:], new.output[:]

@@ -1,5 +1,7 @@
 """What the runners share: the context manager, the check of a graph's inputs and outputs, and one kind of error."""
 
+import statistics
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -13,6 +15,8 @@ from gansample.errors import ArtefactError, GansampleError
 from gansample.types import Labels, Latents
 
 Pixel = TypeVar("Pixel", bound=np.generic)
+Run = Callable[[Latents, Labels | None], npt.NDArray[Pixel]]
+"""Latents (N, nz) and labels (N,) to pictures (N, H, W, C), like `Runner.run`."""
 
 
 class ClosingRunner:
@@ -28,15 +32,26 @@ class ClosingRunner:
         self.close()
 
 
-def run_batched(
-    run: Callable[[Latents, Labels | None], npt.NDArray[Pixel]], z: Latents, label: Labels | None, batch: int
-) -> npt.NDArray[Pixel]:
+def run_batched(run: Run[Pixel], z: Latents, label: Labels | None, batch: int) -> npt.NDArray[Pixel]:
     """What `run` draws for latents (N, nz) and labels (N,), `batch` at a time, as one array (N, …)."""
     parts = [
         run(z[start : start + batch], label[start : start + batch] if label is not None else None)
         for start in range(0, len(z), batch)
     ]
     return np.concatenate(parts)
+
+
+def images_per_second(run: Run[np.uint8], z: Latents, label: Labels | None, seconds: float) -> float:
+    """Pictures in host memory per second, copies included: the median over at least `seconds`, after two runs that settle."""
+    for _ in range(2):
+        run(z, label)
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < until:
+        started = time.perf_counter()
+        run(z, label)
+        times.append(time.perf_counter() - started)
+    return len(z) / statistics.median(times)
 
 
 Port = tuple[str, list[int]]  # element type and the sizes after the batch

@@ -6,7 +6,6 @@ on this machine's CPU, which the goldens have shown to be right.
 
 import logging
 import platform
-import statistics
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,11 +18,11 @@ from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.open import Bundle
 from gansample.errors import BackendUnavailable, GansampleError
 from gansample.runtimes.backends import BACKEND_OF, GPU_BACKENDS
-from gansample.runtimes.base import run_batched
+from gansample.runtimes.base import images_per_second, run_batched
 from gansample.runtimes.cuda_device import Cuda, require_gpu
 from gansample.runtimes.open import open_runner
 from gansample.sampling.verify import Check, gate_failures, worst_of
-from gansample.types import Images, Labels, Latents, Runner
+from gansample.types import Images, Labels, Latents
 
 logger = logging.getLogger(__name__)
 
@@ -85,25 +84,14 @@ def _measure(bundle: Bundle, check: Check, expected: Expected, threads: int | No
         for batch, n in BATCHES.items():
             label = expected.label[:n] if expected.label is not None else None
             by_batch[batch] = compare(run_batched(runner.run, expected.z[:n], label, batch), expected.images[:n])
-        rates = {batch: _images_per_second(runner, batch, expected) for batch in SPEED_BATCHES}
+        rates = {}
+        for batch in SPEED_BATCHES:
+            label = expected.label[:batch] if expected.label is not None else None
+            rates[batch] = images_per_second(runner.run, expected.z[:batch], label, SPEED_SECONDS)
         memory = (cuda.used_bytes() - before) / 2**20 if cuda is not None else None
     if broken := gate_failures(by_batch, check.variant):
         check = replace(check, verdict="FAIL", reasons=broken)
     return Measurement(check=check, by_batch=by_batch, images_per_second=rates, reopen_seconds=seconds, memory_mib=memory)
-
-
-def _images_per_second(runner: Runner, batch: int, expected: Expected) -> float:
-    """Median over runs, after three that settle."""
-    z, label = expected.z[:batch], expected.label[:batch] if expected.label is not None else None
-    for _ in range(3):
-        runner.run(z, label)
-    times: list[float] = []
-    until = time.perf_counter() + SPEED_SECONDS
-    while len(times) < 10 or time.perf_counter() < until:
-        started = time.perf_counter()
-        runner.run(z, label)
-        times.append(time.perf_counter() - started)
-    return batch / statistics.median(times)
 
 
 def markdown(bundle: Bundle, rows: list[Measurement]) -> str:
