@@ -42,19 +42,25 @@ $(VENV)/.ready-pip:
 	@$(LOCKED) --upgrade pip
 	@touch $@
 
-# $(call install,SET,WHAT IT IS FOR,ARGUMENTS OF PIP): says how much is coming, and how long it took. `make lock` has the figures.
+# $(call install,SET,WHAT IT IS FOR,ARGUMENTS OF PIP,COMMAND BEFORE): says how much is coming, by `make lock`, and how long it took.
 define install
 	@echo "Setting up $(2): up to $$(sed -n 's/^# $(1): //p' requirements.lock)$(if $(filter gpu,$(EXTRA)), and CUDA)"
-	@start=$$(date +%s); $(LOCKED) $(3) && { $(COMPILE); echo "Set up $(2) in $$(($$(date +%s) - start)) s"; }
+	@start=$$(date +%s); $(4) $(LOCKED) $(3) && { $(COMPILE); echo "Set up $(2) in $$(($$(date +%s) - start)) s"; }
 	@touch $@
+endef
+
+# The usual index has PyTorch with CUDA. Where the one for CPUs does not answer within seconds, or lacks the version, it serves all the same.
+define torch-for-cpus
+{ $(PY) -c 'import signal, sys, urllib.request as u; signal.alarm(4); u.urlopen(sys.argv[1], timeout=3)' \
+	  $(TORCH_INDEX)/torch/ >/dev/null 2>&1 && echo "PyTorch for CPUs comes from $(TORCH_INDEX)" && \
+	  $(LOCKED) --no-deps --index-url $(TORCH_INDEX) torch || echo "Not from $(TORCH_INDEX): PyTorch comes from the usual index"; };
 endef
 
 $(VENV)/.ready-draw-$(EXTRA): pyproject.toml requirements.lock | $(VENV)/.ready-pip
 	$(call install,draw,gansample,-e '.[$(EXTRA)]')
 
 $(VENV)/.ready-export-$(EXTRA): $(VENV)/.ready-draw-$(EXTRA)
-	$(if $(and $(TORCH_INDEX),$(filter cpu,$(EXTRA))),$(torch-for-cpus))
-	$(call install,export,train and export,--group export)
+	$(call install,export,train and export,--group export,$(if $(and $(TORCH_INDEX),$(filter cpu,$(EXTRA))),$(torch-for-cpus)))
 
 $(VENV)/.ready-serve-$(EXTRA): $(VENV)/.ready-draw-$(EXTRA)
 	$(call install,serve,serve,--group serve)
@@ -64,14 +70,6 @@ $(VENV)/.ready-demo-$(EXTRA): $(VENV)/.ready-draw-$(EXTRA)
 
 $(VENV)/.ready-dev-$(EXTRA): $(foreach set,export serve demo,$(VENV)/.ready-$(set)-$(EXTRA))
 	$(call install,dev,tests and benchmarks,--group dev)
-
-# Elsewhere PyTorch brings CUDA. Where the index does not answer within seconds, the usual one serves.
-define torch-for-cpus
-	@if $(PY) -c 'import signal, sys, urllib.request as u; signal.alarm(4); u.urlopen(sys.argv[1], timeout=3)' \
-	    $(TORCH_INDEX)/torch/ >/dev/null 2>&1; \
-	  then echo "PyTorch for CPUs comes from $(TORCH_INDEX)" && $(LOCKED) --no-deps --index-url $(TORCH_INDEX) torch; \
-	  else echo "$(TORCH_INDEX) does not answer: PyTorch comes from the usual index"; fi
-endef
 
 # TensorRT's and CUDA's Python bindings without their gigabytes of libraries, both majors side by side: tests check our calls
 # against them on machines that have no GPU. And Triton's server itself, which NVIDIA ships inside of pytriton with its Python backend
