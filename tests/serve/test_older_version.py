@@ -91,9 +91,9 @@ def test_an_interrupted_tar_is_resumed_to_the_same_bytes(stored: Path) -> None:
 
 
 def test_a_finished_tar_is_not_drawn_again(stored: Path) -> None:
-    """Either recognised as complete, or refused by name: it is never replaced."""
     whole = (stored / "pictures.tar").read_bytes()
     (stored / "pictures.tar.part.json").unlink()
-    run = resume(stored, "pictures.tar")
-    assert run.returncode == 0 or (run.returncode == 5 and "pictures.tar exists" in run.stderr)
+    run = resume(stored, "--json", "pictures.tar")
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["drawn"] == 0
     assert (stored / "pictures.tar").read_bytes() == whole
