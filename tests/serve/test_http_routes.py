@@ -17,6 +17,7 @@ from gansample.http.app import create_app
 from gansample.http.models import Models
 from gansample.http.settings import Settings
 from gansample.outputs.metadata import read_metadata
+from gansample.sampling.options import EngineOptions
 from gansample.types import Images
 from tests.support.processes import Command
 from tests.support.run_service import ENGINES, Service, code_of, running_service
@@ -148,7 +149,7 @@ def test_the_reason_for_an_engine_changes_neither_bytes_nor_etag(tiny_bundle: Pa
     """The engine is the same whether it was chosen or named."""
 
     async def fetched(backend: str) -> tuple[str, list[tuple[str, bytes]]]:
-        settings = Settings(backend=backend)
+        settings = Settings(engine=EngineOptions(backend=backend))
         models = Models({"tiny": open_bundle(tiny_bundle)}, settings)
         transport = httpx.ASGITransport(create_app(models, settings))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -208,6 +209,13 @@ def test_errors(client: httpx.Client, method: str, path: str, body: object, stat
     answer = client.request(method, path, **({} if body is None else {"json": body}))  # type: ignore[arg-type]
     assert (answer.status_code, code_of(answer)) == (status, code), answer.text
     assert answer.json()["error"]["param"] == param
+
+
+@pytest.mark.parametrize("query", ["model=tiny&class=ant", "seeds=0-8&grid=2x2", "seeds=3-1"])
+def test_messages_name_parameters_and_not_command_line_options(client: httpx.Client, query: str) -> None:
+    message = client.get(f"/v1/images?{query}").json()["error"]["message"]
+    assert "--" not in message
+    assert query.rpartition("&")[2].partition("=")[0] in message
 
 
 def test_an_accept_header_that_nothing_satisfies(client: httpx.Client) -> None:

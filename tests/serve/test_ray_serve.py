@@ -27,6 +27,7 @@ from gansample.latents import latents
 from gansample.ray.engine import open_on_worker
 from gansample.ray.replica import Replica
 from gansample.ray.serving import batch_size
+from gansample.sampling.options import EngineOptions
 from tests.support.make_tiny_bundle import LATENT, make_tiny_bundle
 from tests.support.run_service import Service, etag, free_port, replace_under_load, running_service
 
@@ -177,7 +178,7 @@ def test_two_services_share_an_external_cluster(tiny_bundle: Path, tmp_path: Pat
 def test_another_machines_bundle_must_be_the_same(tiny_bundle: Path, tmp_path: Path) -> None:
     other = make_tiny_bundle(tmp_path / "tiny", channels=1)
     with pytest.raises(ArtefactError, match="put the same bundle at the same path on every machine"):
-        open_on_worker(str(other), open_bundle(tiny_bundle).sha256, {})
+        open_on_worker(EngineOptions(bundle=other), open_bundle(tiny_bundle).sha256)
 
 
 def test_a_message_that_cannot_be_drawn_fails_alone(tiny_classes_bundle: Path) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import time
-from typing import Any
+from dataclasses import replace
 
 from gansample.cli.draw_report import DrawReport
 from gansample.errors import UsageError
 from gansample.outputs.options import DrawOptions
+from gansample.sampling.options import EngineOptions
 
 SHARD = 10_000  # pictures; some 30 MB of DCGAN-64 as PNG
 
@@ -31,7 +32,7 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     wanted, output, kind = options.engine, options.output, options.form
     assert output.out is not None, "checked first"
     bundle = open_bundle(wanted.bundle)
-    threads, size = wanted.threads or 1, output.shard or SHARD
+    size = output.shard or SHARD
     selection = selection_from_options(options.selection, bundle.spec)
     check_unique_names(selection)
 
@@ -42,33 +43,22 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     record = job_record(job_of(nobody), size, kind)
     existing = check_resumable(Store(output.out), record, force=output.force, resume=output.resume)
     resumed = existing["identity"] if existing is not None and output.resume else {}
-    ray = connect(cpus=max(os.cpu_count() or 1, (wanted.workers or 1) * threads))
+    ray = connect(cpus=max(os.cpu_count() or 1, (wanted.workers or 1) * (wanted.threads or 1)))
     from gansample.ray.bulk import write_shards
-    from gansample.ray.engine import actor_resources, choose_engine
+    from gansample.ray.engine import choose_engine, worker_options
 
-    backend = wanted.backend
-    if backend == "auto":
-        backend = BACKEND_OF.get(resumed.get("backend", ""), backend)
-    resources = actor_resources(backend, threads)
-    wishes: dict[str, Any] = {
-        "backend": backend,
-        "threads": threads,
-        "precision": wanted.precision,
-        "pictures": len(selection),
-    }
-    engine = choose_engine(ray, bundle, resources, {**wishes, "variant": resumed.get("variant")})
+    if wanted.backend == "auto":
+        wanted = replace(wanted, backend=BACKEND_OF.get(resumed.get("backend", ""), "auto"))
+    options = replace(options, engine=worker_options(wanted, bundle))
+    engine = choose_engine(ray, bundle.sha256, options.engine, variant=resumed.get("variant"), pictures=len(selection))
     job = job_of(engine)
-    room = int(min(ray.cluster_resources().get(name, 0) // amount for name, amount in _cluster_names(resources).items()))
+    room = int(min(ray.cluster_resources().get(name, 0) // amount for name, amount in _needed(options.engine).items()))
     if wanted.workers is not None and wanted.workers > room:
         raise UsageError(f"--workers {wanted.workers} is more than the cluster has room for, {room}", "see: ray status")
     workers = wanted.workers or max(1, room)
     opened = time.perf_counter()
     with Progress(len(job), quiet) as progress:
-        drawn = write_shards(
-            output.out, job, bundle, {"backend": backend, "threads": threads, "variant": engine.variant},
-            kind=kind, size=size, workers=workers, batch=wanted.batch, force=output.force, resume=output.resume,
-            on_progress=progress.done,
-        )  # fmt: skip
+        drawn = write_shards(options, job, bundle.sha256, engine.variant, size=size, workers=workers, on_progress=progress.done)
     ended = time.perf_counter()
     return DrawReport(
         out=output.out,
@@ -86,6 +76,8 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     )
 
 
-def _cluster_names(resources: dict[str, Any]) -> dict[str, float]:
-    """By the names of Ray's cluster resources."""
-    return {{"num_cpus": "CPU", "num_gpus": "GPU"}[name]: amount for name, amount in resources.items()}
+def _needed(options: EngineOptions) -> dict[str, float]:
+    """The resources of one engine, by their names in a cluster."""
+    from gansample.ray.engine import actor_resources
+
+    return {{"num_cpus": "CPU", "num_gpus": "GPU"}[name]: amount for name, amount in actor_resources(options).items()}

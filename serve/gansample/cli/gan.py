@@ -226,11 +226,19 @@ def serve(
 
     Documentation is at /docs. Ctrl-C or SIGTERM answers what was accepted and ends.
     """
-    from gansample.cli.serve import parse_replicas, run_service
+    from gansample.cli.serve import parse_replicas, read_token, run_service
+    from gansample.http.settings import Settings
+    from gansample.sampling.options import EngineOptions
 
-    engines = parse_replicas(replicas) if ray else None
-    limits = {"max_waiting": max_waiting, "max_pictures": max_pictures, "per_client": per_client, "deadline": deadline}
-    run_service(bundle or [], host, port, token_file, engines, backend=backend, precision=precision, threads=threads, **limits)
+    settings = Settings(
+        engine=EngineOptions(backend=backend, precision=precision, threads=threads),
+        token=read_token(token_file),
+        max_waiting=max_waiting,
+        max_pictures=max_pictures,
+        per_client=per_client,
+        deadline=deadline,
+    )
+    run_service(bundle or [], settings, host=host, port=port, replicas=parse_replicas(replicas) if ray else None)
 
 
 @app.command()

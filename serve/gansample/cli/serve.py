@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.cli.log import log_to_stderr
@@ -13,13 +13,12 @@ from gansample.system.token_file import read_token_file
 
 if TYPE_CHECKING:
     from gansample.http.models import ModelLoader
+    from gansample.http.settings import Settings
 
 TOKEN = "GAN_SERVE_TOKEN"
 
 
-def run_service(
-    bundles: Sequence[Path], host: str, port: int, token_file: Path | None, replicas: range | None = None, **wishes: Any
-) -> None:
+def run_service(bundles: Sequence[Path], settings: "Settings", *, host: str, port: int, replicas: range | None = None) -> None:
     """Open and verify the bundles, listen, and serve until a signal ends it.
 
     replicas  how many engines Ray may run for each bundle; None draws in this process.
@@ -28,21 +27,23 @@ def run_service(
         from gansample.http.app import create_app
         from gansample.http.models import Models, load_in_process
         from gansample.http.server import listen, serve
-        from gansample.http.settings import Settings
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"{error.name} is not installed", "pip install 'gansample[serve]'") from None
     log_to_stderr("serve")
-    token = read_token_file(token_file, "the token") if token_file is not None else os.environ.get(TOKEN) or None
-    settings = Settings(token=token, **wishes)
     listener = listen(host, port)  # before anything slow, so that a taken port is reported at once
     named = _named([open_bundle(path) for path in bundles] or [open_bundle()])
-    load = load_in_process if replicas is None else _on_cluster(replicas, len(named) * (settings.threads or 1))
+    load = load_in_process if replicas is None else _on_cluster(replicas, len(named) * (settings.engine.threads or 1))
     models = Models(named, settings, load)
     app = create_app(models, settings)
     names = ", ".join(model.name for model in models)
     say = f"serving {names} at http://{_shown(host)}:{listener.getsockname()[1]}, documentation at /docs (Ctrl-C ends it)"
     print(say, file=sys.stderr, flush=True)
     serve(app, listener, settings)
+
+
+def read_token(file: Path | None) -> str | None:
+    """The token that requests must send: from `file`, else from GAN_SERVE_TOKEN, else none."""
+    return read_token_file(file, "the token") if file is not None else os.environ.get(TOKEN) or None
 
 
 def parse_replicas(text: str) -> range:

@@ -1,38 +1,39 @@
 """What one request asks for, checked against its model and the limits before anything is drawn."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
 
-from gansample.errors import UsageError
-from gansample.http.errors import ApiError
+from gansample.http.errors import ApiError, invalid_parameter
 from gansample.http.models import Model
 from gansample.http.settings import Settings
-from gansample.outputs.base import Job
-from gansample.sampling.classes import parse_classes
-from gansample.sampling.selection import Seeds
+from gansample.outputs.job import job_from_options
+from gansample.outputs.options import DrawOptions
+from gansample.sampling.options import SelectionOptions, TooManyPictures
 from gansample.types import Images, Labels, Latents
 
 INLINE = 16  # pictures: the latents of so few are made sooner than a thread takes over
 
 
 class DrawRequest:
-    """Pictures of seeds from one model: the same job as on the command line, so the same pictures."""
+    """Pictures of one model: the same job as on the command line, so the same pictures. Raises ApiError 413 or 422."""
 
-    def __init__(
-        self, model: Model, spans: Sequence[range], settings: Settings, *, of_class: str | None, truncation: float | None
-    ) -> None:
+    def __init__(self, model: Model, options: SelectionOptions, settings: Settings) -> None:
         self.model, spec = model, model.spec
-        count = sum(map(len, spans))
+        with invalid_parameter("truncation"):
+            space = spec.latent_space(options.truncation)
+        with invalid_parameter("seeds" if options.seeds is not None else "n"):
+            try:
+                selection = options.selection(space)
+            except TooManyPictures:
+                raise ApiError(413, f"at most {settings.max_pictures:,} pictures in one request", param="n") from None
+        count = len(selection)
         if count > settings.max_pictures:
             raise ApiError(413, f"{count:,} pictures in one request, at most {settings.max_pictures:,}", param="n")
         if (pixels := count * spec.height * spec.width) > settings.max_pixels:
             raise ApiError(413, f"{pixels:,} pixels in one request, at most {settings.max_pixels:,}", param="n")
-        space = _checked("truncation", lambda: spec.latent_space(truncation))
-        wanted = _checked("class", lambda: parse_classes(of_class, spec.classes)) if of_class is not None else None
-        self.job = Job(Seeds(spans, space), spec, wanted, 1, model.about(truncation))
+        with invalid_parameter("class"):
+            self.job = job_from_options(DrawOptions(selection=options), model.bundle, model.engine, selection=selection)
         self.positions = range(count)
-        self._slow_latents = truncation is not None  # redraws components, hundreds of times where the truncation is small
+        self._slow_latents = options.truncation is not None  # redraws components, hundreds of times for a small truncation
         self.labels: Labels | None = self.job.labels(self.positions)
 
     @property
@@ -58,10 +59,3 @@ class DrawRequest:
 
     def _latents(self) -> Latents:
         return self.job.selection.latents(self.positions)
-
-
-def _checked(param: str, make: Any) -> Any:
-    try:
-        return make()
-    except UsageError as error:
-        raise ApiError(422, str(error), param=param) from None

@@ -2,7 +2,9 @@
 
 import logging
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -48,6 +50,20 @@ def shutting_down() -> ApiError:
     return ApiError(503, "this model is shutting down, try again", headers={"Retry-After": "1"})
 
 
+@contextmanager
+def invalid_parameter(name: str) -> Iterator[None]:
+    """Turn a UsageError into ApiError 422 for this parameter."""
+    try:
+        yield
+    except UsageError as error:
+        raise ApiError(422, _without_dashes(error), param=name) from None
+
+
+def _without_dashes(error: UsageError) -> str:
+    """The library names options as the command line does, `--seeds`; here they are `seeds`."""
+    return re.sub(r"(?<!\S)--(?=[a-z])", "", str(error))
+
+
 def error_response(error: ApiError, request_id: str) -> JSONResponse:
     body = {
         "code": _CODES.get(error.status, "error"),
@@ -64,7 +80,7 @@ def from_library(error: GansampleError) -> ApiError:
     The messages of the latter may name folders of this machine, so they go to the log only.
     """
     if isinstance(error, UsageError):
-        return ApiError(422, str(error))
+        return ApiError(422, _without_dashes(error))
     logger.error("%s", error)
     if isinstance(error, BackendUnavailable | ArtefactError):
         return ApiError(503, "this model is unavailable at the moment; the service's log has the reason")

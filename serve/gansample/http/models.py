@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from gansample.bundle.open import MANIFEST, Bundle, open_bundle
 from gansample.bundle.spec import Spec
@@ -20,7 +19,6 @@ from gansample.http.batcher import Batcher
 from gansample.http.errors import ApiError
 from gansample.http.inference_engine import InferenceEngine
 from gansample.http.settings import Settings
-from gansample.outputs.metadata import picture_metadata
 from gansample.sampling.open_verified import open_verified
 from gansample.sampling.sampler import Engine
 
@@ -45,10 +43,6 @@ class Model:
     def spec(self) -> Spec:
         return self.bundle.spec
 
-    def about(self, truncation: float | None) -> dict[str, Any]:
-        """The metadata of its pictures, without their seeds."""
-        return picture_metadata(self.bundle, self.engine, {"truncation": truncation})
-
 
 ModelLoader = Callable[[str, Path, Settings], Model]
 """Opens and verifies the bundle at a path. Raises ArtefactError, BackendUnavailable or ParityError."""
@@ -56,9 +50,9 @@ ModelLoader = Callable[[str, Path, Settings], Model]
 
 def load_in_process(name: str, path: Path, settings: Settings) -> Model:
     """A ModelLoader: the engine runs in this process."""
-    sampler = open_verified(open_bundle(path), settings.backend, settings.threads, precision=settings.precision)
+    sampler = open_verified(open_bundle(path), settings.engine)
     batcher = Batcher(
-        sampler.runner.run, batch=settings.batch, max_waiting=settings.max_waiting, deadline=settings.deadline, name=name
+        sampler.runner.run, batch=settings.engine.batch, max_waiting=settings.max_waiting, deadline=settings.deadline, name=name
     )
     closing = contextlib.ExitStack()
     closing.callback(sampler.close)

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
+from gansample.sampling.options import EngineOptions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    backend: str = "auto"
-    precision: str = "exact"
-    threads: int | None = None
-
-    batch: int = 64
-    """Pictures per run of the engine, at most."""
+    engine: EngineOptions = EngineOptions()
+    """Of every model; `engine.bundle` is not used."""
     max_waiting: int = 2048
     """Pictures in the queue; further requests are refused with 429."""
     deadline: float = 30.0

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gansample.bundle.open import Bundle
 from gansample.errors import GansampleError
 from gansample.outputs.base import Job
+from gansample.outputs.options import DrawOptions
 from gansample.outputs.pipeline import draw_into
 from gansample.ray.engine import actor_resources, open_on_worker
 from gansample.ray.resumable_job import check_resumable, job_record
@@ -23,12 +23,10 @@ from gansample.ray.store import Store
 class ShardWriter:
     """Runs in each of Ray Data's workers, with an engine of its own."""
 
-    def __init__(
-        self, path: str, sha256: str, wishes: dict[str, Any], job: Job, kind: str, size: int, address: str, batch: int
-    ) -> None:
-        self._sampler = open_on_worker(path, sha256, wishes)
-        self._job, self._kind, self._size, self._batch = job, kind, size, batch
-        self._store = Store(address)
+    def __init__(self, options: DrawOptions, sha256: str, variant: str, job: Job, size: int) -> None:
+        self._sampler = open_on_worker(options.engine, sha256, variant)
+        self._options, self._job, self._size = options, job, size
+        self._store = Store(_address(options))
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
         numbers = [int(number) for number in rows["item"]]
@@ -38,9 +36,14 @@ class ShardWriter:
         """Draw a shard, unless it is there: Ray Data may run a task twice."""
         if (known := self._store.digest(number)) is not None:
             return known
-        shard = open_shard(self._kind, shard_positions(number, self._size, len(self._job)))
-        draw_into(shard, self._job, self._sampler, batch=self._batch)
+        shard = open_shard(self._options.form, shard_positions(number, self._size, len(self._job)))
+        draw_into(shard, self._job, self._sampler, batch=self._options.engine.batch)
         return self._store.put(number, shard.data)
+
+
+def _address(options: DrawOptions) -> str:
+    assert options.output.out is not None, "checked first"
+    return options.output.out
 
 
 def shard_positions(number: int, size: int, total: int) -> range:
@@ -48,27 +51,20 @@ def shard_positions(number: int, size: int, total: int) -> range:
 
 
 def write_shards(
-    address: str,
-    job: Job,
-    bundle: Bundle,
-    wishes: dict[str, Any],
-    *,
-    kind: str,
-    size: int,
-    workers: int,
-    batch: int,
-    force: bool,
-    resume: bool,
-    on_progress: Callable[[int], None],
+    options: DrawOptions, job: Job, sha256: str, variant: str, *, size: int, workers: int, on_progress: Callable[[int], None]
 ) -> int:
     """Draw the missing shards, and return how many pictures they have.
 
-    wishes  how every worker opens the bundle: backend, variant and threads, the same on all of them.
-    drawn   called with the number of pictures written so far.
+    options      with the engine as every worker opens it (`engine.worker_options`).
+    sha256       of the bundle.
+    variant      of the bundle, the same on all workers.
+    size         pictures in each shard.
+    on_progress  called with the number of pictures written so far.
 
     Raises OutputError before anything is drawn if another job is there, and later if a worker cannot write.
     """
-    store = Store(address)
+    store, kind = Store(_address(options)), options.form
+    force, resume = options.output.force, options.output.resume
     numbers = range(-(-len(job) // size))
     done: dict[int, str] = {}
     if (existing := check_resumable(store, job_record(job, size, kind), force=force, resume=resume)) is not None:
@@ -83,10 +79,11 @@ def write_shards(
     before = count = sum(len(shard_positions(number, size, len(job))) for number in done)
     on_progress(count)
     if missing:
-        arguments = (str(bundle.path.resolve()), bundle.sha256, wishes, job, kind, size, address, batch)
+        arguments = (options, sha256, variant, job, size)
+        resources = actor_resources(options.engine)
         try:
-            for number, sha256 in _run_workers(missing, arguments, wishes, min(workers, len(missing))):
-                done[number] = sha256
+            for number, digest in _run_workers(missing, arguments, resources, min(workers, len(missing))):
+                done[number] = digest
                 count += len(shard_positions(number, size, len(job)))
                 on_progress(count)
         except BaseException as error:
@@ -99,7 +96,7 @@ def write_shards(
 
 
 def _run_workers(
-    missing: list[int], arguments: tuple[Any, ...], wishes: dict[str, Any], workers: int
+    missing: list[int], arguments: tuple[Any, ...], resources: dict[str, Any], workers: int
 ) -> Iterator[tuple[int, str]]:
     """Each shard's number and digest, in the order in which they are finished."""
     from ray import data
@@ -112,7 +109,7 @@ def _run_workers(
         fn_constructor_args=arguments,
         batch_size=1,
         compute=data.ActorPoolStrategy(size=workers),
-        **actor_resources(wishes["backend"], wishes["threads"]),
+        **resources,
     )
     try:
         for row in shards.iter_rows():

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from ray import serve
 
 from gansample.ray.engine import open_on_worker
+from gansample.sampling.options import EngineOptions
 from gansample.types import Images, Labels, Latents
 
 Inputs = tuple[Latents, Labels | None]
@@ -22,8 +22,8 @@ def count_pictures(messages: Sequence[Inputs]) -> int:
 class Replica:
     """Ray Serve makes one in each of its processes; if this raises, the replica is not used and its status has the reason."""
 
-    def __init__(self, path: str, sha256: str, wishes: dict[str, Any], batch: int) -> None:
-        self._sampler = open_on_worker(path, sha256, wishes)
+    def __init__(self, options: EngineOptions, sha256: str, variant: str, batch: int) -> None:
+        self._sampler = open_on_worker(options, sha256, variant)
         self.infer.set_max_batch_size(batch)
 
     # No batching delay: while the engine runs one batch, the next one fills.

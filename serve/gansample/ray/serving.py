@@ -17,7 +17,7 @@ from gansample.errors import BackendUnavailable
 from gansample.http.models import Model
 from gansample.http.settings import Settings
 from gansample.ray.connect import is_external_cluster
-from gansample.ray.engine import START_TIMEOUT, actor_resources, choose_engine
+from gansample.ray.engine import START_TIMEOUT, actor_resources, choose_engine, worker_options
 from gansample.ray.inference_engine import RayInferenceEngine
 from gansample.ray.replica import Replica
 
@@ -50,16 +50,13 @@ class Cluster:
     def load(self, name: str, path: Path, settings: Settings) -> Model:
         """A ModelLoader. Raises ArtefactError, BackendUnavailable or ParityError; an older application keeps serving."""
         bundle = open_bundle(path)
-        threads = settings.threads or 1
-        resources = actor_resources(settings.backend, threads)
-        wishes = {"backend": settings.backend, "threads": threads, "precision": settings.precision}
-        engine = choose_engine(self._ray, bundle, resources, wishes)
-        wishes = {"backend": settings.backend, "threads": threads, "variant": engine.variant}
+        options = worker_options(settings.engine, bundle)
+        engine = choose_engine(self._ray, bundle.sha256, options)
         batch = min(batch_size(bundle.variant(engine.variant)), settings.max_waiting)
         deployment = self._serve.deployment(
             Replica,
             name="replica",
-            ray_actor_options=resources,
+            ray_actor_options=actor_resources(options),
             max_ongoing_requests=4 * batch,
             max_queued_requests=settings.max_waiting,
             autoscaling_config={
@@ -75,7 +72,7 @@ class Cluster:
             graceful_shutdown_timeout_s=settings.deadline,
         )
         application = f"{name}-{bundle.sha256[:12]}"
-        bound = deployment.bind(str(bundle.path.resolve()), bundle.sha256, wishes, batch)
+        bound = deployment.bind(options, bundle.sha256, engine.variant, batch)
         target = self._serve.RunTarget(bound, name=application, route_prefix=None)
         (handle,) = self._serve.run_many([target], wait_for_applications_running=False)
         self._wait_until_running(application)

@@ -2,25 +2,22 @@
 
 from gansample.bundle.goldens import check_goldens, read_goldens
 from gansample.bundle.open import Bundle
+from gansample.sampling.options import EngineOptions
 from gansample.sampling.sampler import Sampler, open_sampler
 from gansample.sampling.verify import check_digests
 
 
 def open_verified(
-    bundle: Bundle,
-    backend: str = "auto",
-    threads: int | None = None,
-    *,
-    variant: str | None = None,
-    precision: str = "exact",
-    pictures: int | None = None,
+    bundle: Bundle, options: EngineOptions = EngineOptions(), *, variant: str | None = None, pictures: int | None = None
 ) -> Sampler:
     """As `open_sampler`, after checking the digest of every file and drawing the goldens.
 
     Raises ArtefactError, BackendUnavailable or ParityError.
     """
     check_digests(bundle)
-    sampler = open_sampler(bundle, backend, threads, variant=variant, precision=precision, pictures=pictures)
+    sampler = open_sampler(
+        bundle, options.backend, options.threads, variant=variant, precision=options.precision, pictures=pictures
+    )
     try:
         check_goldens(sampler.runner, read_goldens(bundle), bundle.variant(sampler.runner.variant).precision)
     except BaseException:

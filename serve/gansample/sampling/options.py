@@ -24,6 +24,10 @@ DEFAULT_N, DEFAULT_FRAMES, DEFAULT_RADIUS = 64, 60, 0.3
 MAX_PICTURES = 1_000_000_000  # in one run; a larger number is more likely a typo
 
 
+class TooManyPictures(UsageError):
+    """More pictures than one run may draw."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """How one field of the options below appears to a user."""
@@ -166,7 +170,7 @@ class SelectionOptions(OptionGroup):
         else:
             made = Seeds([self._consecutive()], space)
         if len(made) > MAX_PICTURES:
-            raise UsageError(f"{len(made):,} pictures are more than {MAX_PICTURES:,}", "split them over several runs")
+            raise TooManyPictures(f"{len(made):,} pictures are more than {MAX_PICTURES:,}", "split them over several runs")
         return made
 
     def _consecutive(self) -> range:

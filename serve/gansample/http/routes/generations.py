@@ -10,14 +10,14 @@ from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.responses import JSONResponse, Response
 
-from gansample.errors import UsageError
 from gansample.http import encode
 from gansample.http.draw_request import DrawRequest
-from gansample.http.errors import ApiError
+from gansample.http.errors import ApiError, invalid_parameter
 from gansample.http.models import Models
 from gansample.http.routes.images import negotiate_format
 from gansample.http.settings import Settings
-from gansample.latents import MIN_TRUNCATION, SEED_END, parse_seeds
+from gansample.latents import MIN_TRUNCATION, SEED_END
+from gansample.sampling.options import SelectionOptions
 from gansample.types import Images
 
 EXAMPLE: dict[str, JsonValue] = {"model": "fashion", "n": 4, "seed": 42, "class": "sneaker"}
@@ -59,8 +59,7 @@ def router(models: Models, settings: Settings) -> APIRouter:
         """
         model = models.get(body.model)
         _check_size(body.size, f"{model.spec.width}x{model.spec.height}")
-        of_class = str(body.of_class) if body.of_class is not None else None
-        drawing = DrawRequest(model, _spans(body), settings, of_class=of_class, truncation=body.truncation)
+        drawing = DrawRequest(model, _selection(body), settings)
         images = await drawing.run()
         request.scope["pictures"] = len(images)
         accept = request.headers.get("accept", "*/*")
@@ -78,23 +77,17 @@ def router(models: Models, settings: Settings) -> APIRouter:
     return routes
 
 
-def _spans(body: Generation) -> list[range]:
-    """The seeds, as ranges. Raises ApiError 422 for contradictory fields, and for seeds past the last one."""
-    if body.seeds is not None:
-        if body.seed is not None or "n" in body.model_fields_set:
-            raise ApiError(422, "seeds names every picture already: leave out n and seed", param="seeds")
-        if isinstance(body.seeds, str):
-            try:
-                return parse_seeds(body.seeds, "seeds")
-            except UsageError as error:
-                raise ApiError(422, str(error), param="seeds") from None
-        if not body.seeds:
-            raise ApiError(422, "seeds is empty: name at least one", param="seeds")
-        return [range(seed, seed + 1) for seed in body.seeds]
-    first = body.seed if body.seed is not None else secrets.randbelow(max(1, SEED_END - body.n))
-    if first + body.n > SEED_END:
-        raise ApiError(422, f"{body.n:,} pictures from seed {first} run past the last seed, {SEED_END - 1}", param="n")
-    return [range(first, first + body.n)]
+def _selection(body: Generation) -> SelectionOptions:
+    """What the body asks for; without seeds from a random one on. Raises ApiError 422 for contradictory fields."""
+    seed, n = body.seed, body.n if body.seeds is None or "n" in body.model_fields_set else None
+    seeds = ",".join(map(str, body.seeds)) if isinstance(body.seeds, list) else body.seeds
+    if body.seeds == []:
+        raise ApiError(422, "seeds is empty: name at least one", param="seeds")
+    if seeds is None and seed is None:
+        seed = secrets.randbelow(max(1, SEED_END - body.n))
+    of_class = str(body.of_class) if body.of_class is not None else None
+    with invalid_parameter("seeds"):
+        return SelectionOptions(n=n, seed=seed, seeds=seeds, of_class=of_class, truncation=body.truncation)
 
 
 def _check_size(requested: str | None, drawn: str) -> None:

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 import gansample
-from gansample.errors import UsageError
 from gansample.http import encode
 from gansample.http.draw_request import DrawRequest
 from gansample.http.errors import ApiError
 from gansample.http.models import Models
 from gansample.http.settings import Settings
-from gansample.latents import MIN_TRUNCATION, parse_seeds
+from gansample.latents import MIN_TRUNCATION
+from gansample.sampling.options import SelectionOptions
 
 MAX_AGE = 3600  # seconds: a name may lead to another bundle tomorrow, and then the ETag changes
 
@@ -77,11 +77,8 @@ def negotiate_format(request: Request) -> str:
 def _request_for(
     models: Models, settings: Settings, model: str | None, seeds: str, of_class: str | None, truncation: float | None
 ) -> DrawRequest:
-    try:
-        spans = parse_seeds(seeds, "seeds")
-    except UsageError as error:
-        raise ApiError(422, str(error), param="seeds") from None
-    return DrawRequest(models.get(model), spans, settings, of_class=of_class, truncation=truncation)
+    options = SelectionOptions(seeds=seeds, of_class=of_class, truncation=truncation)
+    return DrawRequest(models.get(model), options, settings)
 
 
 def _etag(drawing: DrawRequest, *form: str) -> str:
