@@ -1,4 +1,4 @@
-"""From a generator to a verified bundle: export, draw with both sides, judge, and write only what passed."""
+"""From a generator to a verified bundle: export, check every variant's parity, and write only what passed."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from export.bundle_writer.report import CheckedVariant, ExcludedVariant, model_c
 from export.bundle_writer.write import npz_bytes, write_bundle
 from export.export_model import ExportModel
 from export.graph.compact import compact_weights, store_as_half
-from export.graph.passes.measure import optimise
+from export.graph.passes.measure import PassReport, optimise
 from export.graph.to_onnx import export_graph
 from export.parity.features import Features
 from export.parity.graph_tensors import tensors_of
@@ -54,10 +54,10 @@ def build_bundle(
 ) -> ExportResult:
     """Export `generator` into a bundle at `out` and return what became of every variant. Only what passes enters.
 
-    builders  variant name -> builder; the first gives the reference.
-    features  what distributions are compared in (default: a fixed random network).
-    compact   round the weights to half precision first, and store them so.
-    decisions   what another export decided by its stopwatch, and this one takes over.
+    builders   variant name -> builder; the first one builds the reference.
+    features   what distributions are compared in (default: a fixed random network).
+    compact    round the weights to half precision first, and store them so.
+    decisions  what another export decided by timing, to be repeated here.
 
     Raises ParityError, and writes only a report, where the reference does not draw the pictures of PyTorch;
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
@@ -65,12 +65,12 @@ def build_bundle(
     generator = compact_weights(generator) if compact else generator
     logger.info("drawing the reference in PyTorch float64")
     reference = render_reference(generator, features=features)
-    check_pictures(reference)  # before the export: what draws nothing may not even have a graph
+    check_reference(reference)  # before the export, whose tracer may fail on a generator that has collapsed
     logger.info("exporting to ONNX")
     graph, passes = optimise(export_graph(generator), generator.spec, decisions=decisions.passes)
     shipped = store_as_half(graph, generator.spec) if compact else graph
     variants: list[Variant] = []
-    judged: list[CheckedVariant] = []
+    checked: list[CheckedVariant] = []
     left_out: list[ExcludedVariant] = []
     files: dict[str, bytes] = {GOLDENS: golden_bytes(reference)}
     for name, build in builders.items():
@@ -82,45 +82,52 @@ def build_bundle(
             left_out.append(ExcludedVariant(name=name, verdict="NOT RUN", reasons=(str(reason),)))
             continue
         logger.info(f"{name}: checking parity")
-        with built.open() as runner:
-            report = check_parity(
-                runner.run,
-                built.unrounded,
-                reference,
-                variant=name,
-                precision=built.precision,
-                tensors=tensors_of(built.runtime, built.precision, built.files),
-            )
-            speed = measured_speed(runner, generator.spec) if built.measured_here else {}
-            runtime = f"{built.runtime} {version(built.runtime)}"
-            if not built.measured_here:
-                runtime = f"{runner.backend} ({runtime})"
-        judged.append(CheckedVariant(report=report, speed=speed, runtime=runtime, bytes=sum(map(len, built.files.values()))))
-        if report.verdict == "FAIL":
+        variant = check_variant(built, reference)
+        checked.append(variant)
+        if variant.report.verdict == "FAIL":
             if not variants:
-                refuse(generator.spec, judged[0], reference, out)
-            logger.info(f"{name}: FAIL, left out ({'; '.join(report.failures)})")
-            left_out.append(ExcludedVariant(name=name, verdict="FAIL", reasons=report.failures))
+                refuse(generator.spec, variant, reference, out)
+            logger.info(f"{name}: FAIL, left out ({'; '.join(variant.report.failures)})")
+            left_out.append(ExcludedVariant(name=name, verdict="FAIL", reasons=variant.report.failures))
             continue
-        variants.append(variant_row(built, report, speed, runtime, passes if name == next(iter(builders)) else []))
+        variants.append(variant_row(built, variant, passes if name == next(iter(builders)) else []))
         files |= built.files
     logger.info("writing the bundle")
     spec = with_tools(generator.spec)
-    files["report.html"] = report_html(spec, judged, left_out, reference).encode()
+    files["report.html"] = report_html(spec, checked, left_out, reference).encode()
     files["README.md"] = model_card(spec, variants).encode()
     files[BOM] = bom_bytes(spec, variants, files)
     write_bundle(out, spec, variants, files, [asdict(entry) for entry in left_out])
-    return ExportResult(
-        reports=tuple(entry.report for entry in judged if entry.report.verdict == "PASS"), left_out=tuple(left_out)
-    )
+    passed = tuple(variant.report for variant in checked if variant.report.verdict == "PASS")
+    return ExportResult(reports=passed, left_out=tuple(left_out))
 
 
-def refuse(spec: Spec, judged: CheckedVariant, reference: Reference, out: Path) -> NoReturn:
-    """Write the failed reference's report beside the bundle that does not come to be, and raise ParityError."""
+def check_variant(built: BuiltVariant, reference: Reference) -> CheckedVariant:
+    """Parity of the very files that would ship, and their speed where this machine runs them as they are."""
+    with built.open() as runner:
+        report = check_parity(
+            runner.run,
+            built.unrounded,
+            reference,
+            variant=built.name,
+            precision=built.precision,
+            tensors=tensors_of(built.runtime, built.precision, built.files),
+        )
+        runtime = f"{built.runtime} {version(built.runtime)}"
+        return CheckedVariant(
+            report=report,
+            speed=measured_speed(runner, reference.generator.spec) if built.measured_here else None,
+            runtime=runtime if built.measured_here else f"{runner.backend} ({runtime})",
+            bytes=sum(map(len, built.files.values())),
+        )
+
+
+def refuse(spec: Spec, variant: CheckedVariant, reference: Reference, out: Path) -> NoReturn:
+    """Write the failed reference's report beside where the bundle would be, and raise ParityError."""
     page = out.with_name(f"{out.name}.failed.html")
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(page, report_html(spec, [judged], [], reference).encode())
-    report = judged.report
+    write_atomic(page, report_html(spec, [variant], [], reference).encode())
+    report = variant.report
     where = f"; first at {report.divergence.first}" if report.divergence else ""
     raise ParityError(
         f"the exported model does not draw PyTorch's pictures ({'; '.join(report.failures)}{where})",
@@ -128,23 +135,21 @@ def refuse(spec: Spec, judged: CheckedVariant, reference: Reference, out: Path) 
     )
 
 
-def variant_row(
-    built: BuiltVariant, report: ParityReport, speed: Mapping[str, Any], runtime: str, passes: Sequence[Mapping[str, Any]]
-) -> Variant:
+def variant_row(built: BuiltVariant, checked: CheckedVariant, passes: Sequence[PassReport]) -> Variant:
     """The variant's row in bundle.json, with the receipt of the check that let it in."""
     return Variant(
         name=built.name,
         runtime=built.runtime,
         precision=built.precision,
         files=tuple(built.files),
-        parity={**report.to_dict(), "runtime": runtime},
-        speed=speed,
-        notes={**built.notes, **({"passes": list(passes)} if passes else {})},
+        parity={**checked.report.to_dict(), "runtime": checked.runtime},
+        speed=checked.speed.to_dict() if checked.speed is not None else {},
+        notes={**built.notes, **({"passes": [entry.to_dict() for entry in passes]} if passes else {})},
     )
 
 
-def check_pictures(reference: Reference) -> None:
-    """Raise ArtefactError for a generator whose pictures cannot be meant: NaN, or one picture for every latent."""
+def check_reference(reference: Reference) -> None:
+    """Raise ArtefactError for a generator that draws NaN, or one picture for every latent."""
     if not np.isfinite(reference.pictures.unrounded).all():
         raise ArtefactError("the generator draws NaN", "its weights are damaged or it diverged, use an earlier checkpoint")
     if (reference.pictures.images == reference.pictures.images[:1]).all():

@@ -59,7 +59,7 @@ class ExportModel(nn.Module):
         return unrounded.round().to(torch.uint8), unrounded
 
     def in_precision(self, dtype: torch.dtype) -> "ExportModel":
-        """A copy that computes in `dtype`; float64 is the reference that everything else is judged by."""
+        """A copy that computes in `dtype`; float64 is the reference that everything else is compared with."""
         return ExportModel(copy.deepcopy(self.network).to(dtype), self.spec)
 
 

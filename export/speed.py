@@ -3,6 +3,8 @@
 import os
 import platform
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,26 @@ from gansample.runtimes.base import images_per_second
 from gansample.types import Runner
 
 
-def measured_speed(runner: Runner, spec: Spec, seconds: float = 0.4) -> dict[str, Any]:
-    """Pictures per second, median over runs, for batches of 1 and 64; with the processor they were measured on."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredSpeed:
+    """How fast a variant draws, and where that was measured."""
+
+    images_per_second: Mapping[int, float]
+    """Batch size -> pictures per second, median over runs."""
+    processor: str
+    cores: int
+
+    def to_dict(self) -> dict[str, Any]:
+        rates = {str(batch): round(rate, 1) for batch, rate in self.images_per_second.items()}
+        return {"images_per_second": rates, "processor": self.processor, "cores": self.cores}
+
+
+def measured_speed(runner: Runner, spec: Spec, seconds: float = 0.4) -> MeasuredSpeed:
+    """Speed on this machine, for batches of 1 and 64, each over `seconds`."""
     rates = {}
     for batch in (1, 64):
-        z, label = spec.latents(range(batch)), cycled_labels(spec, batch)
-        rates[str(batch)] = round(images_per_second(runner.run, z, label, seconds), 1)
-    return {
-        "images_per_second": rates,
-        "processor": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-    }
+        rates[batch] = images_per_second(runner.run, spec.latents(range(batch)), cycled_labels(spec, batch), seconds)
+    return MeasuredSpeed(images_per_second=rates, processor=processor_name(), cores=len(os.sched_getaffinity(0)))
 
 
 def speedup(before: Runner, after: Runner, spec: Spec, batch: int = 64, seconds: float = 1.0) -> float:

@@ -1,6 +1,6 @@
 """The bundle's bill of materials: CycloneDX 1.6 with the model, its card, its data and what exported it (an ML-BOM).
 
-It names nothing that a stopwatch or a clock decided, so that the same checkpoint exported with the same lock gives the same
+It holds nothing that was timed, and no date, so that the same checkpoint exported with the same lock gives the same
 bytes. Specification: https://cyclonedx.org/docs/1.6/json/ (a test checks ours against the schema that is published there).
 """
 
@@ -77,7 +77,7 @@ def _model(spec: Spec, variants: Sequence[Variant], reference: bytes) -> dict[st
 
 
 def _scores(spec: Spec) -> list[dict[str, str]]:
-    """How good the pictures are, as the training run judged them; [] where nobody did."""
+    """The training run's own scores of its pictures; [] where it has none."""
     scores = spec.provenance.get("metrics", {}).get("scores", {})
     return [
         {"type": f"{name} (docs/scores.md)", "value": str(scores[name])}

@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from PIL import Image
 from export.parity.distribution import Shift
 from export.parity.reference import Reference
 from export.parity.verdict import ParityReport
+from export.speed import MeasuredSpeed
 from gansample.bundle.fidelity import GATES, Fidelity
 from gansample.bundle.spec import Spec, Variant
 from gansample.outputs.grid import grid_shape, make_grid
@@ -30,7 +31,8 @@ class CheckedVariant:
     """A variant that ran here, and its verdict; in the bundle or not."""
 
     report: ParityReport
-    speed: Mapping[str, Any]
+    speed: MeasuredSpeed | None
+    """None for a variant that was only emulated here."""
     runtime: str
     """With its version: `onnxruntime 1.24.1`."""
     bytes: int
@@ -39,7 +41,7 @@ class CheckedVariant:
     @property
     def images_per_second(self) -> float | None:
         """At batch 64; None for a variant that was only emulated here."""
-        return float(self.speed["images_per_second"]["64"]) if self.speed else None
+        return self.speed.images_per_second[64] if self.speed is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +54,18 @@ class ExcludedVariant:
     reasons: tuple[str, ...]
 
 
-def report_html(spec: Spec, judged: Sequence[CheckedVariant], left_out: Sequence[ExcludedVariant], reference: Reference) -> str:
+def report_html(
+    spec: Spec, checked: Sequence[CheckedVariant], left_out: Sequence[ExcludedVariant], reference: Reference
+) -> str:
     """One self-contained page: verdict, fidelity, size and speed of all variants, and each one's pictures beside PyTorch's."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["db"] = decibels
     template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text())
-    passed = sum(entry.report.verdict == "PASS" for entry in judged)
+    passed = sum(entry.report.verdict == "PASS" for entry in checked)
     return template.render(
         spec=spec,
-        verdict="PASS" if judged and judged[0].report.verdict == "PASS" else "FAIL",
-        headline=f"{passed} of {len(judged)} variants draw PyTorch's pictures",
+        verdict="PASS" if checked and checked[0].report.verdict == "PASS" else "FAIL",
+        headline=f"{passed} of {len(checked)} variants draw PyTorch's pictures",
         summary=[
             _summary_row("PyTorch float32", "noise floor", reference.float32_images_per_second, reference.float32, ""),
             *(
@@ -72,13 +76,13 @@ def report_html(spec: Spec, judged: Sequence[CheckedVariant], left_out: Sequence
                     entry.report.overall,
                     f"{entry.bytes / MIB:.2f} MiB",
                 )
-                for entry in judged
+                for entry in checked
             ),
         ],
         summary_columns=SUMMARY,
         floor=_shift_cells(reference.distribution.floor),
         features=reference.distribution.features.name,
-        variants=[_section(entry, reference) for entry in judged],
+        variants=[_section(entry, reference) for entry in checked],
         not_run=[entry for entry in left_out if entry.verdict == "NOT RUN"],
         columns=COLUMNS,
         latents=len(reference.z),

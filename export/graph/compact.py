@@ -1,7 +1,7 @@
 """Half the size: weights that fit half precision, and a file that stores them so. Not one picture differs between the two.
 
-The weights are rounded *before* anything is judged, so the rounded network is the one that every variant is held to; how far it
-is from the trained one is measured first, and it is held to the gate of a half-precision variant. In the file every large
+The weights are rounded *before* the reference is drawn, so every variant is compared with the rounded network; how far that one
+is from the trained network is measured first, by the gate of a half-precision variant. In the file every large
 tensor is float16 behind a Cast, which runtimes undo once, when they load it.
 """
 

@@ -12,8 +12,16 @@ from torch import Tensor, nn
 from export.importers.match import Mismatch, compare, fitted, shapes_of
 from gansample.errors import UsageError
 
-# Arguments that say where to run: they are in no tensor, and here there is one answer.
-PLACES: Mapping[str, Any] = {"ngpu": 0, "n_gpu": 0, "num_gpu": 0, "ngpus": 0, "device": "cpu", "gpu_ids": [], "use_cuda": False}
+# Arguments about the device to run on: no tensor tells them, and an export always runs on the CPU.
+DEVICE_ARGUMENTS: Mapping[str, Any] = {
+    "ngpu": 0,
+    "n_gpu": 0,
+    "num_gpu": 0,
+    "ngpus": 0,
+    "device": "cpu",
+    "gpu_ids": [],
+    "use_cuda": False,
+}
 ROUNDS = 4
 MOST_CANDIDATES = 48
 HOPELESS = 10**6
@@ -48,14 +56,14 @@ def infer_kwargs(
     for key, parameter in free.items():
         if key in values:
             kwargs[key] = values[key]
-        elif key in PLACES and parameter.default is parameter.empty:
-            kwargs[key] = PLACES[key]
+        elif key in DEVICE_ARGUMENTS and parameter.default is parameter.empty:
+            kwargs[key] = DEVICE_ARGUMENTS[key]
     demanded = [key for key, p in free.items() if p.default is p.empty and key not in kwargs]
     trial = Trials(build, tensors)
     candidates = _candidates(tensors)
     for key in demanded:
         kwargs[key] = _first_guess(key, tensors)
-    open_keys = [key for key, p in free.items() if key not in PLACES and (key in demanded or _is_size(p.default))]
+    open_keys = [key for key, p in free.items() if key not in DEVICE_ARGUMENTS and (key in demanded or _is_size(p.default))]
     best = trial.count(kwargs)
     for _ in range(ROUNDS):
         before = best
@@ -89,13 +97,13 @@ class Trials:
         """How many tensors do not fit; HOPELESS where it cannot even be built."""
         try:
             return self.mismatch(kwargs).count
-        except Exception as error:  # a stranger's constructor may raise anything for a wrong size
+        except Exception as error:  # a foreign constructor may raise anything for a wrong size
             self.error = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
             return HOPELESS
 
     def shapes(self, kwargs: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         with torch.device("meta"), torch.random.fork_rng(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a wrong size does to a stranger's layers
+            warnings.simplefilter("ignore")  # of what a wrong size does to foreign layers
             return shapes_of(self.build(**kwargs).state_dict())
 
     def mismatch(self, kwargs: Mapping[str, Any]) -> Mismatch:

@@ -35,7 +35,7 @@ def free_batch(adapter: GeneratorAdapter) -> GeneratorAdapter:
             traced = program.module(check_guards=False)
             free = GeneratorAdapter(_rewritten(traced, batch), replace(signature, batch=None))
         proven = all(_same(adapter, free, n) for n in (*PROVEN_AT, batch, batch + 1))
-    except Exception as error:  # tracing and running a stranger's graph can raise anything
+    except Exception as error:  # tracing and running a foreign graph can raise anything
         raise ArtefactError(
             f"the generator takes batches of {batch} only ({' '.join(str(error).split())[:120]})",
             "write -1 or z.shape[0] instead of the batch size in its forward",

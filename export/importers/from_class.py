@@ -1,4 +1,4 @@
-"""A class in the user's own file, built, and filled with the weights. The file's code runs: that is what was asked for."""
+"""A class in the user's own file, built, and filled with the weights. The file's code runs, as --generator says."""
 
 import importlib.util
 import sys
@@ -29,14 +29,14 @@ def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any]
     built_with = ", ".join(f"{key}={value}" for key, value in construction.kwargs.items())
     if construction.mismatch.count:
         raise ArtefactError(
-            f"the weights do not fit {name}({built_with}): {construction.mismatch.words()}",
+            f"the weights do not fit {name}({built_with}): {construction.mismatch.describe()}",
             "pass the arguments it was trained with as --kwargs, or the class it was trained as",
         )
     with torch.random.fork_rng():
         try:
             module = build(**construction.kwargs)
-        except Exception as error:  # whatever a stranger's constructor raises
-            raise UsageError(f"{name}({built_with}) raises {_words(error)}", "fix it, or pass --kwargs") from error
+        except Exception as error:  # a foreign constructor may raise anything
+            raise UsageError(f"{name}({built_with}) raises {_format_error(error)}", "fix it, or pass --kwargs") from error
     tensors = fitted(weights.tensors, shapes_of(module.state_dict()))
     module.load_state_dict(tensors, strict=False)
     left = compare(shapes_of(tensors), shapes_of(module.state_dict()))
@@ -68,9 +68,9 @@ def _imported(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent.resolve()))  # its own neighbours, as when it is run
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # a stranger's file may raise anything, or parse its own command line
+    except (Exception, SystemExit) as error:  # a foreign file may raise anything, or parse its own command line
         raise UsageError(
-            f"importing {path.name} raises {_words(error)}", "it must import without training or arguments"
+            f"importing {path.name} raises {_format_error(error)}", "it must import without training or arguments"
         ) from error
     finally:
         sys.path.pop(0)
@@ -104,6 +104,6 @@ def _class(module: ModuleType, name: str | None, path: Path) -> Callable[..., nn
     return build
 
 
-def _words(error: BaseException) -> str:
+def _format_error(error: BaseException) -> str:
     text = " ".join(str(error).split())[:160]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

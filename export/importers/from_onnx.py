@@ -2,7 +2,7 @@
 
 So everything downstream is the same as for any other generator: the reference is this module in float64, which computes what
 the graph says as precisely as anything can, and the bundle's graph is exported anew from it. That the module *is* the graph is
-proven on the spot: it must draw what ONNX Runtime draws with the untouched file.
+checked at once: it must draw what ONNX Runtime draws with the untouched file.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class ForeignGraph:
 
 
 def network_from_onnx(path: Path) -> ForeignGraph:
-    """The graph in `path` as a module that was proven to draw the same.
+    """The graph in `path` as a module that draws the same.
 
     Raises ArtefactError for external data, unknown domains or operations, damage, or inputs that are no latent [and label].
     """
@@ -45,7 +45,7 @@ def network_from_onnx(path: Path) -> ForeignGraph:
         raise ArtefactError(f"{path.name} is no ONNX file but {kind}", "pass it without --onnx")
     model = _checked(data, path.name)
     network = OnnxNetwork(model, path.name)
-    _prove(network, data, path.name)
+    _check_against_onnxruntime(network, data, path.name)
     return ForeignGraph(network, digest(data), {"latent_shape": network.latent, "n_classes": network.n_classes})
 
 
@@ -151,7 +151,7 @@ def _dims(value: onnx.ValueInfoProto) -> list[int | None]:
 
 
 @torch.no_grad()
-def _prove(network: OnnxNetwork, data: bytes, name: str) -> None:
+def _check_against_onnxruntime(network: OnnxNetwork, data: bytes, name: str) -> None:
     """Raise ArtefactError unless the module draws what ONNX Runtime draws with the file itself."""
     stream = np.random.RandomState(0)
     feed = {}

@@ -1,4 +1,4 @@
-"""What was found out about a stranger's generator, in the order it was found: printed, and kept in the bundle's provenance."""
+"""What was found out about an imported generator, in that order: logged, and kept in the bundle's provenance as `findings`."""
 
 import logging
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Kind = Literal["picked", "assumed", "measured", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class ImportNote:
-    """picked: one of several the file offered; assumed: not decidable from the file; measured: seen; warning: read this."""
+    """picked: one of several in the file; assumed: the file does not tell; measured: observed; warning: may be wrong."""
 
     kind: Kind
     text: str
@@ -22,9 +22,9 @@ class ImportNote:
 
 @dataclass(slots=True)
 class ImportLog:
-    """A growing list of log; each is logged as it is made."""
+    """The notes so far; each is logged as it is made."""
 
-    items: list[ImportNote] = field(default_factory=list)
+    notes: list[ImportNote] = field(default_factory=list)
 
     def picked(self, text: str) -> None:
         self._add("picked", text)
@@ -39,11 +39,12 @@ class ImportLog:
         self._add("warning", text)
 
     def texts(self, kind: Kind) -> list[str]:
-        return [item.text for item in self.items if item.kind == kind]
+        return [note.text for note in self.notes if note.kind == kind]
 
     def to_list(self) -> list[str]:
-        return [str(item) for item in self.items]
+        return [str(note) for note in self.notes]
 
     def _add(self, kind: Kind, text: str) -> None:
-        self.items.append(ImportNote(kind, text))
-        logger.info(str(self.items[-1]))
+        note = ImportNote(kind, text)
+        self.notes.append(note)
+        logger.info(str(note))

@@ -25,7 +25,7 @@ from gansample.bundle.spec import Distribution, Spec, ValueRange
 from gansample.errors import UsageError
 from gansample.latents import latents
 
-PROBES = 256  # latents that the pictures are judged by
+PROBES = 256  # latents whose pictures are checked
 RECALIBRATION = 4096
 IMAGE_NAMES = ("img_shape", "image_shape", "img_size", "image_size")
 

@@ -1,4 +1,4 @@
-"""Tensors against the names and shapes that a module has: prefixes tried, and what does not fit told as a diff."""
+"""Tensors against the names and shapes that a module has: prefixes are tried, and what does not fit is listed as a diff."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Mismatch:
     def count(self) -> int:
         return len(self.missing) + len(self.unexpected) + len(self.reshaped)
 
-    def words(self, most: int = 3) -> str:
+    def describe(self, most: int = 3) -> str:
         """Each kind with its number and its first few names, and the nearest guess for a missing one."""
         parts = []
         if self.reshaped:

@@ -157,7 +157,7 @@ def _try_call(module: nn.Module, signature: CallSignature, errors: list[str]) ->
     with torch.random.fork_rng():  # a forward that draws noise must not move the caller's stream
         try:
             return first_tensor(module(*inputs(signature, z, label)))
-        except Exception as error:  # whatever a stranger's forward raises means: not like that
+        except Exception as error:  # whatever forward raises, it does not take this
             errors.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
             return None
 

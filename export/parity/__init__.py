@@ -1,1 +1,1 @@
-"""The judge: does the exported model draw what PyTorch draws?"""
+"""Parity: does the exported model draw what PyTorch draws?"""

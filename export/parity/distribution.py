@@ -47,7 +47,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistributionTest:
-    """The reference pictures in features, and the floor that shifts are judged by."""
+    """The reference pictures in features, and the floor that shifts are compared with."""
 
     features: Features
     reference: Float64
@@ -60,7 +60,7 @@ class DistributionTest:
     def from_pictures(
         cls, features: Features, images: npt.NDArray[np.uint8], other_images: npt.NDArray[np.uint8]
     ) -> "DistributionTest":
-        """images: what PyTorch draws for the judged latents; other_images: for as many other latents."""
+        """images: what PyTorch draws for the compared latents; other_images: for as many other latents."""
         if len(images) < FEWEST:
             raise ValueError(f"{len(images)} pictures make no distribution, at least {FEWEST} do")
         raw = features.extract(images)

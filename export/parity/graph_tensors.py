@@ -1,7 +1,7 @@
 """Everything a variant's graph computes between latents and pictures, for finding the layer where it goes wrong.
 
-Keeping every tensor forbids the runtime to fuse layers. `images` is among the tensors, so that whoever looks can tell
-whether looking has changed the pictures.
+Keeping every tensor forbids the runtime to fuse layers. `images` is among the tensors, so that a caller can tell
+whether the extra outputs have changed the pictures.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _ONNX_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, Te
 
 
 def tensors_of(runtime: str, precision: str, files: Mapping[str, bytes]) -> Tensors:
-    """What gives every float tensor of a variant, computed by its own runtime in its own precision."""
+    """A function that gives every float tensor of a variant, computed by its own runtime in its own precision."""
     model, *rest = files.values()
     if runtime == "openvino":
         return partial(openvino_tensors, model, rest[0] if rest else None, "bf16" if precision == "bf16" else "f32")

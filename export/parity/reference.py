@@ -1,4 +1,4 @@
-"""What PyTorch draws: the truth (float64) that every variant is judged by, and the noise (float32) beside it."""
+"""What PyTorch draws: the reference in float64 that every variant is compared with, and the noise of float32 beside it."""
 
 import time
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Reference:
     """Latents and what PyTorch float64 draws for them. The plain seeds come first, then the stress conditions."""
 
     generator: ExportModel
-    """In float64, for whoever needs more pictures, or the layers between."""
+    """In float64, for further pictures and for the layers in between."""
     seeds: range
     z: npt.NDArray[np.float32]
     label: npt.NDArray[np.int64] | None
@@ -48,12 +48,12 @@ class Reference:
 def render_reference(generator: ExportModel, seeds: range = range(SEEDS), features: Features | None = None) -> Reference:
     """Draw the reference pictures; a conditional generator cycles through all its classes.
 
-    features  what the distributions are compared in (default: the fixed random network of `export.features`).
+    features  what the distributions are compared in (default: the fixed random network of `export.parity.features`).
 
     Raises ArtefactError where the network does not draw in float64.
     """
     spec = generator.spec
-    z, conditions = judged_latents(spec, seeds)
+    z, conditions = parity_latents(spec, seeds)
     label = cycled_labels(spec, len(z))
     generator64, generator32 = generator.in_precision(torch.float64), generator.in_precision(torch.float32)
     try:
@@ -61,7 +61,7 @@ def render_reference(generator: ExportModel, seeds: range = range(SEEDS), featur
     except RuntimeError as error:  # what PyTorch raises where precisions meet
         reason = " ".join(str(error).split())[:120]
         raise ArtefactError(
-            f"the generator does not draw in float64, which it is judged by ({reason})", "create tensors with dtype=z.dtype"
+            f"the generator does not draw in float64, which is the reference ({reason})", "create tensors with dtype=z.dtype"
         ) from error
     started = time.perf_counter()
     # The floor needs other latents, and float32 is the torch that people compare with.
@@ -85,7 +85,7 @@ def render_reference(generator: ExportModel, seeds: range = range(SEEDS), featur
     )
 
 
-def judged_latents(spec: Spec, seeds: range) -> tuple[npt.NDArray[np.float32], dict[str, slice]]:
+def parity_latents(spec: Spec, seeds: range) -> tuple[npt.NDArray[np.float32], dict[str, slice]]:
     """The latents of every condition, stacked, and which rows belong to which.
 
     seeds         what people draw.

@@ -20,10 +20,10 @@ PARENTS, CHILDREN, ROUNDS = 4, 4, 6  # 96 pictures in all: a second or two of Py
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorstLatent:
-    """The picture that is farthest off, among the judged seeds and after the search."""
+    """The picture that is farthest off, among the compared seeds and after the search."""
 
     seed: int
-    """The worst of the judged seeds."""
+    """The worst of the compared seeds."""
     seed_psnr_db: float
     psnr_db: float
     """What the search made of it; never better than the seed's."""
@@ -64,7 +64,7 @@ def search_worst_latent(
 ) -> WorstLatent:
     """Search from the worst of `drawn`, the variant's pictures for the reference's seeds, (N, H, W, C).
 
-    Fixed streams of random numbers: the same variant always gives the same answer.
+    Fixed streams of random numbers: the same variant always has the same worst latent.
     """
     expected = reference.pictures.images[: len(drawn)]
     errors = mean_square_steps(drawn, expected)

@@ -1,4 +1,4 @@
-"""The forms of a generator that some runtime draws faster. Each builder is one file; `build.py` judges what it brings."""
+"""The forms of a generator that some runtime draws faster. Each builder is one file; `build.py` checks what it builds."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""What a variant's builder hands over to be judged."""
+"""What a variant's builder returns, before its parity is checked."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from gansample.bundle.spec import Precision, Runtime
 from gansample.runtimes.base import Run
 from gansample.types import Runner
 
-# Latents a builder may calibrate or tune on: far from the seeds that judge it, and from those that people draw first.
+# Latents a builder may calibrate or tune on: far from the seeds of the parity check, and from those that people draw first.
 CALIBRATION_SEEDS = range(3_000_000_000, 3_000_010_000)
 
 
@@ -20,13 +20,13 @@ class VariantUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltVariant:
-    """One form of the generator, ready to be opened and judged, not yet trusted."""
+    """One form of the generator, ready to be opened, its parity not yet checked."""
 
     name: str
     """For example openvino-int8."""
     runtime: Runtime
     precision: Precision
-    """Chooses the gate that it is judged by."""
+    """Chooses the gate that it must pass."""
     files: Mapping[str, bytes]
     """Path inside the bundle -> bytes, the one to open first first."""
     open: Callable[[], Runner]

@@ -22,7 +22,7 @@ from export.graph.passes.equalise import equalise_channels
 from export.graph.passes.latent_matmul import latent_matmul
 from export.graph.passes.rewrite import apply
 from export.graph.to_onnx import ExportedGraph
-from export.parity.reference import judged_latents
+from export.parity.reference import parity_latents
 from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, VariantUnavailable
 from export.variants.timing_decisions import KEEP_FLOAT
@@ -86,7 +86,7 @@ def tune(
     from export.variants.int8.with_nncf import without_idle_quantisers
 
     # Tails take part, so that ranges reach as far as they do.
-    z, conditions = judged_latents(generator.spec, CALIBRATION_SEEDS[:CALIBRATED_ON])
+    z, conditions = parity_latents(generator.spec, CALIBRATION_SEEDS[:CALIBRATED_ON])
     z, label = z[: conditions["tails"].stop], None
     tested = generator.spec.latents(CALIBRATION_SEEDS[-64:])
     if generator.spec.classes is not None:
@@ -100,7 +100,7 @@ def tune(
     model = _plain(float_model, z, label)
     if not list(quantised_layers(model)):
         raise VariantUnavailable("NNCF quantises none of this generator's layers")
-    tails, conditions = judged_latents(generator.spec, CALIBRATION_SEEDS[-64:])
+    tails, conditions = parity_latents(generator.spec, CALIBRATION_SEEDS[-64:])
     tails = tails[conditions["tails"]]
     tails_label = cycled_labels(generator.spec, len(tails))
     wanted_tails = infer_unrounded(float_model, tails, tails_label, "f32")

@@ -1,6 +1,6 @@
-"""What an export left to the stopwatch, so that another machine's export can decide alike: `python -m export --like BUNDLE`.
+"""What an export decided by timing, so that another one can repeat it: `python -m export --like BUNDLE`.
 
-Three things depend on how fast this machine happens to run something: which variants it can execute at all, which graph passes
+Three things depend on this machine: which variants it can run at all, which graph passes
 pay, and which layers of the int8 variant stay in float. A bundle's manifest records all three.
 """
 
@@ -16,7 +16,7 @@ KEEP_FLOAT = "keep float"  # the int8 variant's step of that name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimingDecisions:
-    """Whatever is None is decided by measuring."""
+    """What is None is decided by timing."""
 
     variants: tuple[str, ...] | None = None
     passes: Mapping[str, bool] | None = None
@@ -26,7 +26,7 @@ class TimingDecisions:
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Self:
-        """Those that made `bundle`."""
+        """The decisions of the export that made `bundle`."""
         layers = [step.get("layers", []) for variant in bundle.variants for step in _steps(variant)]  # [] if dropped
         return cls(
             variants=tuple(variant.name for variant in bundle.variants),

@@ -16,7 +16,7 @@ _FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT1
 _NUMBERS = _FLOATS | {TensorProto.INT32, TensorProto.INT64}
 _ANY = _NUMBERS | {TensorProto.BOOL}
 
-# Operators that a generator can register_constant, by the types the table gives them.
+# Operators that a generator can hold, by the types the table gives them.
 _ON_FLOATS = """
     Acos Acosh Asin Asinh Atan Atanh AveragePool BatchNormalization Ceil Celu Clip Conv ConvTranspose Cos Cosh CumSum Einsum
     Elu Erf Exp Floor Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool GroupNormalization HardSigmoid HardSwish

@@ -11,10 +11,11 @@ from export.bundle_writer.report import CheckedVariant, ExcludedVariant, amplifi
 from export.export_model import ExportModel, render
 from export.parity.reference import Reference, render_reference
 from export.parity.verdict import ParityReport, check_parity
+from export.speed import MeasuredSpeed
 from gansample.bundle.spec import Spec
 
 SPEC = Spec(name="a <b> name", latent_size=4, height=8, width=8, channels=1, classes=("zero", "one", "two"))
-SPEED = {"images_per_second": {"1": 100.0, "64": 900.0}, "processor": "a processor", "cores": 2}
+SPEED = MeasuredSpeed(images_per_second={1: 100.0, 64: 900.0}, processor="a processor", cores=2)
 
 
 @pytest.mark.parametrize(("step", "factor"), [(0, 64), (1, 64), (3, 64), (4, 32), (60, 4), (200, 1)])

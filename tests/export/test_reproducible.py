@@ -105,8 +105,8 @@ def test_a_pass_is_kept_as_it_was_decided_whatever_the_stopwatch_says(kept: bool
     graph = export_graph(ExportModel(nn.Sequential(first, nn.ConvTranspose2d(8, 1, 4, 2, 1), nn.Tanh()), GREY))
     monkeypatch.setattr("export.graph.passes.measure.speedup", lambda *_: 0.1 if kept else 9.0)
     decisions = dict.fromkeys(PASSES, kept)
-    optimal, notes = optimise(graph, GREY, decisions=decisions)
-    assert {note["pass"]: note["kept"] for note in notes} == {note["pass"]: kept for note in notes}
-    assert notes, "one of the passes applies to this generator"
+    optimal, reports = optimise(graph, GREY, decisions=decisions)
+    assert {report.name: report.kept for report in reports} == {report.name: kept for report in reports}
+    assert reports, "one of the passes applies to this generator"
     assert (optimal.model != graph.model) == kept
     onnx.checker.check_model(onnx.load_from_string(optimal.model))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import onnx
@@ -24,17 +25,38 @@ EXACT = 1e-12  # relative, in float64: rounding of a few thousand products leave
 COSTS = 0.95
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassReport:
+    """What one pass did to a graph."""
+
+    name: str
+    places: int
+    float64_difference: float
+    """Largest difference of a rewritten place, relative to its largest output."""
+    speedup: float
+    kept: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "pass": self.name,
+            "places": self.places,
+            "float64_difference": self.float64_difference,
+            "speedup": round(self.speedup, 3),
+            "kept": self.kept,
+        }
+
+
 def optimise(
     graph: ExportedGraph,
     spec: Spec,
     passes: Mapping[str, Pass] = PASSES,
     decisions: Mapping[str, bool] | None = None,
-) -> tuple[ExportedGraph, list[dict[str, Any]]]:
-    """The graph after every pass that pays, and a note per pass that applied anywhere: places, difference, speed-up, kept.
+) -> tuple[ExportedGraph, list[PassReport]]:
+    """The graph after every pass that pays, and a report of each pass that applied anywhere.
 
-    decisions  pass -> whether it is kept, whatever the stopwatch says; those that are not named are measured.
+    decisions  pass -> whether it is kept, whatever timing says; passes that are not named are timed.
     """
-    notes = []
+    reports = []
     for name, find in passes.items():
         debug_graph = onnx.load_from_string(graph.debug_graph)
         if not (rewrites := find(debug_graph)):
@@ -45,11 +67,9 @@ def optimise(
             gain = speedup(before, after, spec)
         kept = (decisions or {}).get(name, gain >= COSTS)
         logger.info(f"pass {name}: {gain:.2f}× as fast, {'kept' if kept else 'dropped'}")
-        notes.append(
-            {"pass": name, "places": len(rewrites), "float64_difference": error, "speedup": round(gain, 3), "kept": kept}
-        )
+        reports.append(PassReport(name=name, places=len(rewrites), float64_difference=error, speedup=gain, kept=kept))
         graph = candidate if kept else graph
-    return graph, notes
+    return graph, reports
 
 
 def check_exact(name: str, model: onnx.ModelProto, rewrites: Sequence[Rewrite]) -> float:

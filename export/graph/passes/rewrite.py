@@ -1,4 +1,4 @@
-"""One rewrite of an ONNX graph: which nodes go, which come, and the proof that both compute the same."""
+"""One rewrite of an ONNX graph: the nodes removed, the nodes added, and the check that both compute the same."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
