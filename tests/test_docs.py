@@ -71,6 +71,17 @@ def test_the_chinese_page_has_the_same_headings_and_commands(page: str) -> None:
         assert f"]({other})" in text.split("\n\n")[1], "the other language is a link at the top"
 
 
+def test_the_glossary_names_the_file_where_each_term_lives() -> None:
+    rows = re.findall(r"^\| \*\*(.+?)\*\* \| .+ \| (.+) \|$", (ROOT / "docs/glossary.md").read_text(), re.M)
+    kept = {"bundle", "spec", "variant", "reference", "parity", "gate", "verdict", "receipt", "golden", "seal", "pass"}
+    assert kept <= {term for term, _ in rows}
+    for term, places in rows:
+        files = re.findall(r"\[`(.+?)`\]\(\.\./(.+?)\)", places)
+        assert files, term
+        assert all(shown == target for shown, target in files)
+        assert any(re.search(term, (ROOT / target).read_text(), re.I) for _, target in files), f"no file explains {term}"
+
+
 def test_no_path_of_a_machine_is_committed() -> None:
     guilty = []
     for name in tracked_files() - {"", "tests/test_docs.py"}:
