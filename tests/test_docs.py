@@ -1,6 +1,7 @@
 """The README is true: its tree exists, its commands are real, its links lead somewhere."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -22,18 +23,20 @@ def tracked_files() -> set[str]:
 def test_the_tree_is_the_repository() -> None:
     (tree,) = [block for _, block in BLOCKS if block.startswith(".\n")]
     listed: list[str] = []
+    parent = ""
     for line in tree.splitlines()[1:]:
-        indent, name = re.match(r"([│ ]*)[├└]── (\S+)", line).groups()  # type: ignore[union-attr]
-        listed.append(("serve/" if indent else "") + name.rstrip("/"))
+        inside, name = re.match(r"(│   )?[├└]── (\S+)/ ", line).groups()  # type: ignore[union-attr]
+        parent = parent if inside else name
+        listed.append(f"{parent}/{name}" if inside else name)
     assert not [name for name in listed if not (ROOT / name).exists()]
     folders = {path.split("/")[0] for path in tracked_files() if "/" in path and not path.startswith(".")}
-    assert folders <= set(listed), "every top-level folder is in the tree"
+    assert folders <= {name.split("/")[0] for name in listed}, "every top-level folder is in the tree"
 
 
 @pytest.mark.parametrize("line", [line for line in SHELL if line.startswith("make ")])
 def test_make_commands_exist(line: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target in line.split()[1:]:
+    for target in shlex.split(line)[1:]:
         assert "=" in target or re.search(rf"^{target}:.*## ", makefile, re.M), f"no target {target}"
 
 
