@@ -118,7 +118,7 @@ def test_kserves_published_api_accepts_the_service(kserve: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", ["Containerfile.cpu", "Containerfile.gpu"])
-def test_the_image_is_pinned_nobodys_and_without_an_installer(name: str) -> None:
+def test_the_image_is_pinned_unprivileged_and_without_an_installer(name: str) -> None:
     """hadolint (make check) reads the rest of it."""
     text = (DEPLOY / name).read_text()
     bases = re.findall(r"^FROM (\S+)", text, re.M)

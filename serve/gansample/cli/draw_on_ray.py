@@ -39,8 +39,8 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     def job_of(engine: Engine) -> Job:
         return job_from_options(options, bundle, engine, selection=selection, upscale=output.upscale or 1)
 
-    nobody = Engine("", "", "")
-    record = job_record(job_of(nobody), size, kind)
+    unknown = Engine("", "", "")  # chosen later: the record is compared without it
+    record = job_record(job_of(unknown), size, kind)
     existing = check_resumable(Store(output.out), record, force=output.force, resume=output.resume)
     resumed = existing["identity"] if existing is not None and output.resume else {}
     ray = connect(cpus=max(os.cpu_count() or 1, (wanted.workers or 1) * (wanted.threads or 1)))
