@@ -42,6 +42,10 @@ class Buckets:
         self._rate, self._clock = rate, clock
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()  # client: tokens, and when they were counted
 
+    def __len__(self) -> int:
+        """The number of clients remembered."""
+        return len(self._levels)
+
     def take(self, client: str) -> float:
         """Take a token. Returns 0 if the request may pass, else the seconds until one may."""
         now = self._clock()

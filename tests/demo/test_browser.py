@@ -1,4 +1,4 @@
-"""The page in a real Chromium: it draws by itself, obeys its controls, fits a phone, and talks to nobody but its server."""
+"""The page in a real Chromium: it draws at once, follows its controls, fits a phone, and sends requests to its server only."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,18 +23,19 @@ def demo(tiny_bundle: Path, tiny_classes_bundle: Path) -> Iterator[Demo]:
 
 @pytest.fixture
 def visit(browser: Any, demo: Demo) -> Iterator[Any]:
-    """visit(width=…, dark=…) opens the page; afterwards, nothing may have gone wrong or gone elsewhere."""
-    contexts, strangers, troubles = [], [], []
+    """visit(width=…, dark=…) opens the page; afterwards, there may be no error and no request to another host."""
+    contexts, foreign_requests, errors = [], [], []
 
     def open_page(width: int = 1280, height: int = 900, dark: bool = False) -> Any:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
         contexts.append(context)
         page = context.new_page()
         page.on(
-            "request", lambda request: request.url.startswith((demo.url, "data:", "blob:")) or strangers.append(request.url)
+            "request",
+            lambda request: request.url.startswith((demo.url, "data:", "blob:")) or foreign_requests.append(request.url),
         )
-        page.on("response", lambda answer: answer.status < 400 or troubles.append(f"{answer.status} {answer.url}"))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("response", lambda answer: answer.status < 400 or errors.append(f"{answer.status} {answer.url}"))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(demo.url)
         page.wait_for_selector(THUMBNAIL)
         return page
@@ -42,7 +43,7 @@ def visit(browser: Any, demo: Demo) -> Iterator[Any]:
     yield open_page
     for context in contexts:
         context.close()
-    assert (strangers, troubles) == ([], [])
+    assert (foreign_requests, errors) == ([], [])
 
 
 def captions(page: Any) -> list[str]:
@@ -176,7 +177,7 @@ def test_it_speaks_chinese(browser: Any, demo: Demo) -> None:
     context.close()
 
 
-def test_it_is_used_with_the_keyboard_alone(visit: Any) -> None:
+def test_it_works_with_the_keyboard_alone(visit: Any) -> None:
     page = visit()
 
     def focus_on(wanted: str) -> None:
@@ -210,7 +211,7 @@ def test_it_is_used_with_the_keyboard_alone(visit: Any) -> None:
     wait_for_captions(page, "#neighbours", "± 0.3 · 10")
 
 
-def test_every_picture_is_named_for_those_who_do_not_see_it(visit: Any) -> None:
+def test_every_picture_has_alternative_text(visit: Any) -> None:
     page = visit()
     alt = page.eval_on_selector_all(THUMBNAIL, "images => images.map(image => image.alt)")
     assert alt == captions(page)
@@ -251,7 +252,7 @@ def test_a_visitor_who_is_too_fast_is_told_to_wait(browser: Any, tiny_bundle: Pa
         page.close()
 
 
-def test_a_full_queue_is_said_so(browser: Any, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_is_reported(browser: Any, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("demo.app.WAITING", 0)
     with serve_demo([tiny_bundle]) as demo:
         page = browser.new_page()

@@ -1,4 +1,4 @@
-"""What goes wrong while the page is open is said on the page, and the page goes on: a full disk, a bundle that is damaged."""
+"""A full disk or a damaged bundle is reported on the page, and the page keeps working."""
 
 import resource
 import shutil
@@ -27,14 +27,14 @@ def generate(client: Any, bundle: str = "tiny", precision: str = "exact") -> lis
 
 
 @pytest.fixture
-def worn(tmp_path: Path) -> Path:
+def fragile(tmp_path: Path) -> Path:
     """A bundle that may be damaged."""
-    return make_tiny_bundle(tmp_path / "worn", name="worn")
+    return make_tiny_bundle(tmp_path / "fragile", name="fragile")
 
 
 @pytest.fixture
-def demo(worn: Path, tiny_bundle: Path) -> Iterator[Demo]:
-    with serve_demo([worn, tiny_bundle]) as demo:
+def demo(fragile: Path, tiny_bundle: Path) -> Iterator[Demo]:
+    with serve_demo([fragile, tiny_bundle]) as demo:
         yield demo
 
 
@@ -44,33 +44,35 @@ def damage(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_a_bundle_damaged_while_it_is_served_stops_nobody_else(
-    demo: Demo, worn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_bundle_damaged_while_it_is_served_affects_no_other(
+    demo: Demo, fragile: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = connect(demo.url, tmp_path)
-    assert generate(client, "worn") == ["seed 7", "seed 8", "seed 9"]
-    damage(worn / "generator.onnx")
-    damage(worn / "golden.npz")
-    assert generate(client, "worn") == ["seed 7", "seed 8", "seed 9"], "what is open goes on: it was whole when it was read"
+    assert generate(client, "fragile") == ["seed 7", "seed 8", "seed 9"]
+    damage(fragile / "generator.onnx")
+    damage(fragile / "golden.npz")
+    assert generate(client, "fragile") == ["seed 7", "seed 8", "seed 9"], (
+        "an open engine keeps drawing: its file was intact when it was read"
+    )
     with pytest.raises(gradio_client.exceptions.AppError, match=UNAVAILABLE):
-        generate(client, "worn", "fast")  # opened only now
+        generate(client, "fragile", "fast")  # opened only now
     with pytest.raises(gradio_client.exceptions.AppError, match=UNAVAILABLE):
-        client.predict("worn", api_name="/check")
+        client.predict("fragile", api_name="/check")
     assert "golden.npz" in caplog.text, "the log says which file"
     assert generate(client, "tiny") == ["seed 7", "seed 8", "seed 9"]
 
 
-def test_a_bundle_that_vanishes_before_its_first_picture_is_said_so(demo: Demo, worn: Path, tmp_path: Path) -> None:
-    shutil.rmtree(worn)
+def test_a_bundle_that_vanishes_before_its_first_picture_is_reported(demo: Demo, fragile: Path, tmp_path: Path) -> None:
+    shutil.rmtree(fragile)
     client = connect(demo.url, tmp_path)
     with pytest.raises(gradio_client.exceptions.AppError, match=UNAVAILABLE):
-        generate(client, "worn")
+        generate(client, "fragile")
     assert generate(client, "tiny") == ["seed 7", "seed 8", "seed 9"]
 
 
 @pytest.mark.browser
-def test_a_page_whose_first_bundle_is_damaged_opens_and_another_can_be_chosen(browser: Any, worn: Path, demo: Demo) -> None:
-    damage(worn / "generator.onnx")
+def test_a_page_whose_first_bundle_is_damaged_opens_and_another_can_be_chosen(browser: Any, fragile: Path, demo: Demo) -> None:
+    damage(fragile / "generator.onnx")
     page = browser.new_page()
     page.goto(demo.url)
     page.get_by_text(UNAVAILABLE).first.wait_for()
@@ -85,7 +87,7 @@ def space_left(process: "subprocess.Popen[str]", size: int) -> None:
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def test_a_full_disk_is_said_so_and_drawing_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_drawing_works_again_when_there_is_room(tmp_path: Path) -> None:
     make_tiny_bundle(tmp_path / "tiny")
     with demo_command(tmp_path, "--bundle", "tiny") as process:
         client = connect(read_until(process, r"tiny at (http://\S+)")[1], tmp_path)

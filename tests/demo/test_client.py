@@ -35,9 +35,9 @@ def client(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return gradio_client.Client(demo.url, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
 
 
-def generate(client: Any, **wish: Any) -> tuple[list[Path], list[str], str]:
-    """Downloaded files, captions, and the sentence about them."""
-    gallery, report = client.predict(api_name="/generate", **{"bundle": "tiny", "label": "each in turn", "seed": 0, **wish})
+def generate(client: Any, **settings: Any) -> tuple[list[Path], list[str], str]:
+    """Downloaded files, captions, and the report line."""
+    gallery, report = client.predict(api_name="/generate", **{"bundle": "tiny", "label": "each in turn", "seed": 0, **settings})
     return [Path(item["image"]) for item in gallery["value"]], [item["caption"] for item in gallery["value"]], report
 
 
@@ -124,7 +124,7 @@ def shown(gallery: Any) -> list[str]:
     return [item["caption"] for item in gallery["value"]]
 
 
-def test_neighbours_know_whose_they_are(client: Any, tiny_bundle: Path) -> None:
+def test_neighbours_remember_their_centre(client: Any, tiny_bundle: Path) -> None:
     gallery, _ = client.predict("tiny", 7, 0.2, api_name="/neighbours")
     assert len(gallery["value"]) == 11
     about = read_metadata(Path(gallery["value"][3]["image"]))
@@ -207,7 +207,7 @@ def test_every_engine_of_a_bundle_is_judged_or_says_why_not(client: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("wish", "message"),
+    ("settings", "message"),
     [
         ({"seed": -1}, "less than minimum value 0"),
         ({"seed": 2**32}, "greater than maximum value 4294967295"),
@@ -224,9 +224,9 @@ def test_every_engine_of_a_bundle_is_judged_or_says_why_not(client: Any) -> None
         ({"bundle": "damaged"}, "this generator cannot draw just now"),
     ],
 )
-def test_a_senseless_wish_is_refused_with_a_reason(client: Any, wish: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused_with_a_reason(client: Any, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(gradio_client.exceptions.AppError, match=message):
-        generate(client, **{"count": 1, **wish})
+        generate(client, **{"count": 1, **settings})
 
 
 def test_an_error_says_nothing_about_this_machine(client: Any, demo: Demo, caplog: pytest.LogCaptureFixture) -> None:

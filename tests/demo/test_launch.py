@@ -98,7 +98,7 @@ def test_the_environment_opens_nothing(tiny_bundle: Path, monkeypatch: pytest.Mo
             assert getattr(page, "_static_worker_pool", None) is None
 
 
-def test_a_taken_port_is_said_so(tiny_bundle: Path) -> None:
+def test_a_taken_port_is_reported(tiny_bundle: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, private_image_store() as image_store, collected_event_loops():
         page = build_page(BundleStore([open_bundle(tiny_bundle)]), image_store)
         port = taken.getsockname()[1]
@@ -120,7 +120,7 @@ def test_bundles_are_found_newest_first_and_a_damaged_one_is_left_out(tmp_path: 
         find_bundles((tmp_path / "nothing",))
 
 
-def test_the_album_stays_under_its_quota_and_is_private() -> None:
+def test_the_image_store_stays_under_its_quota_and_is_private() -> None:
     with private_image_store() as image_store:
         assert image_store.folder.parent.stat().st_mode & 0o077 == 0
         small = ImageStore(image_store.folder, quota_bytes=250)

@@ -14,7 +14,7 @@ import pytest
 from demo.limits import REMEMBERED, Buckets, Limits, Rate
 from tests.support.run_demo import PLENTY, Demo, serve_demo
 
-WISH = json.dumps({"data": ["tiny", "each in turn", 1, 64, 0, "exact"]}).encode()
+REQUEST = json.dumps({"data": ["tiny", "each in turn", 1, 64, 0, "exact"]}).encode()
 STRICT = Limits(
     draws=Rate(burst=20, per_second=0.01),
     all_draws=Rate(burst=30, per_second=0.01),
@@ -36,7 +36,7 @@ def post(demo: Demo, path: str, body: bytes, client: str = "203.0.113.1", kind: 
 
 
 def draw(demo: Demo, client: str = "203.0.113.1") -> int:
-    return post(demo, "/gradio_api/call/generate", WISH, client)[0]
+    return post(demo, "/gradio_api/call/generate", REQUEST, client)[0]
 
 
 def is_alive(demo: Demo) -> bool:
@@ -68,16 +68,16 @@ def test_a_bucket_fills_with_time_and_forgets_the_silent() -> None:
     assert [buckets.take("a") for _ in range(3)] == [0, 0, 2], "no more than the burst, however long it was silent"
     for stranger in range(REMEMBERED + 5):
         buckets.take(f"stranger {stranger}")
-    assert len(buckets._levels) == REMEMBERED
+    assert len(buckets) == REMEMBERED
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(waiting=1000)], ids=["as shipped", "the rate alone"])
 def test_200_parallel_calls_are_answered_or_told_to_wait(tiny_bundle: Path, limits: Limits) -> None:
     with serve_demo([tiny_bundle], limits=limits) as demo:
-        begun = time.monotonic()
+        started = time.monotonic()
         with ThreadPoolExecutor(200) as crowd:
             statuses = Counter(crowd.map(lambda _: draw(demo), range(200)))
-        refilled = limits.draws.per_second * (time.monotonic() - begun)
+        refilled = limits.draws.per_second * (time.monotonic() - started)
         assert set(statuses) <= {200, 429}, statuses
         assert 1 <= statuses[200] <= min(40, limits.draws.burst + refilled), statuses
         assert is_alive(demo)
@@ -105,7 +105,7 @@ def test_each_client_has_its_own_rate_below_the_one_of_all(strict: Demo) -> None
     assert mine == [200] * 8 + [429] * 4
     theirs = Counter(draw(strict, f"198.51.100.{k}") for k in range(30))
     assert theirs == {200: 10, 429: 20}, "20 were mine, all together may have 30"
-    status, seconds = post(strict, "/gradio_api/call/generate", WISH)
+    status, seconds = post(strict, "/gradio_api/call/generate", REQUEST)
     assert (status, seconds) == (429, "100")
     assert is_alive(strict)
 

@@ -1,4 +1,4 @@
-"""The previews of a training are shown beside the bundle that came out of it, and beside no other."""
+"""The previews of a training are shown beside the bundle of its run, and beside no other."""
 
 import json
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def test_the_slider_shows_the_nearest(about: About, runs: Path, share: int, seen
     assert not kept.is_relative_to(runs), "runs are not served"
 
 
-def test_a_preview_that_cannot_be_read_is_said_so(about: About, runs: Path) -> None:
+def test_an_unreadable_preview_is_reported(about: About, runs: Path) -> None:
     for path in (runs / "0001-own" / "previews").glob("*.png"):
         path.unlink()
         path.mkdir()

@@ -79,7 +79,7 @@ def test_a_server_of_ones_own_is_dialled_and_nobody_else_is_asked(
 
 
 @pytest.mark.parametrize("server", ["tunnel.test", "http://tunnel.test:7000", "a b:1", ":7000", "tunnel.test:port"])
-def test_an_address_that_is_none_is_refused_before_anything_is_run(server: str) -> None:
+def test_an_invalid_server_address_is_refused_before_anything_is_run(server: str) -> None:
     with pytest.raises(UsageError, match="write it like"):
         open_link(7861, server=server)
 
@@ -144,7 +144,7 @@ def test_a_refused_download_names_host_and_code(tunnel: Script, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("part", ["BINARY_URL", "GRADIO_API_SERVER"])
-def test_no_network_is_told_with_the_host(tunnel: Script, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+def test_no_network_is_reported_with_the_host(tunnel: Script, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     program = tunnel("exit 0")
     nowhere = "http://127.0.0.1:9/frpc"
     if part == "BINARY_URL":
@@ -156,6 +156,6 @@ def test_no_network_is_told_with_the_host(tunnel: Script, monkeypatch: pytest.Mo
     assert program.exists() is (part == "GRADIO_API_SERVER")
 
 
-def test_a_machine_without_a_tunnel_program_is_told(tunnel: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_tunnel_program_is_reported(tunnel: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tunneling, "CHECKSUMS", {})
     assert "no tunnel program for this kind of machine" in refusal()

@@ -1,4 +1,4 @@
-"""The static page draws in the browser what gansample draws, says whether it does, and asks nobody but its own folder."""
+"""The static page draws in the browser what gansample draws, says whether it does, and loads nothing from elsewhere."""
 
 import base64
 import io
@@ -60,16 +60,16 @@ def url(site: Path) -> Iterator[str]:
 
 @pytest.fixture
 def visit(browser: Any, url: str) -> Iterator[Any]:
-    """visit("?seed=7", width=…, locale=…) opens the page; afterwards nothing may have gone wrong or gone elsewhere."""
-    contexts, strangers, troubles = [], [], []
+    """visit("?seed=7", width=…, locale=…) opens the page; afterwards there may be no error and no request to another host."""
+    contexts, foreign_requests, errors = [], [], []
 
     def open_page(query: str = "", width: int = 1280, locale: str = "en-GB", expect: str = "Verified here") -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, locale=locale)
         contexts.append(context)
         page = context.new_page()
-        page.on("request", lambda asked: asked.url.startswith((url, "blob:")) or strangers.append(asked.url))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda line: line.type == "error" and troubles.append(line.text))  # CSP violations land here
+        page.on("request", lambda asked: asked.url.startswith((url, "blob:")) or foreign_requests.append(asked.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: line.type == "error" and errors.append(line.text))  # CSP violations land here
         page.goto(f"{url}/{query}")
         page.get_by_text(expect).wait_for(timeout=30_000)
         return page
@@ -77,7 +77,7 @@ def visit(browser: Any, url: str) -> Iterator[Any]:
     yield open_page
     for context in contexts:
         context.close()
-    assert (strangers, troubles) == ([], [])
+    assert (foreign_requests, errors) == ([], [])
 
 
 def shown(page: Any, index: int) -> np.ndarray:
@@ -168,7 +168,7 @@ def test_a_download_remembers_its_seed(visit: Any) -> None:
 
 
 @pytest.mark.browser
-def test_a_way_between_two(visit: Any) -> None:
+def test_interpolation_between_two(visit: Any) -> None:
     page = visit("?bundle=pets&seed=0&n=4")
     assert page.locator("#morph").is_hidden()
     for index in (0, 3):
