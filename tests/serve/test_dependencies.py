@@ -41,8 +41,9 @@ def test_the_public_face_is_pinned() -> None:
     import gansample
 
     assert sorted(gansample.__all__) == [
-        "ArtefactError", "BackendUnavailable", "Bundle", "GansampleError", "OutputError", "ParityError", "Sampler", "Spec",
-        "UsageError", "__version__", "open_bundle", "open_sampler",
+        "ArtefactError", "BackendUnavailable", "Bundle", "DrawOptions", "DrawReport", "EngineOptions", "GansampleError",
+        "OutputError", "OutputOptions", "ParityError", "Sampler", "SelectionOptions", "Spec", "UsageError", "__version__", "draw",
+        "open_bundle", "open_sampler",
     ]  # fmt: skip
     assert all(getattr(gansample, name) is not None for name in gansample.__all__)
     with pytest.raises(AttributeError, match="nonsense"):

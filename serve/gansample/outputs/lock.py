@@ -1,4 +1,4 @@
-"""One writer at a time, for as long as its process lives: the operating system lets go of the lock even after kill -9."""
+"""One writer at a time, for as long as its process lives: the operating system releases the lock even after kill -9."""
 
 from pathlib import Path
 from typing import IO

@@ -85,7 +85,7 @@ class WholeFile(ABC):
 
 
 def open_stdout() -> IO[bytes]:
-    """stdout, buffered whatever PYTHONUNBUFFERED says: without a buffer `write` may take a part and call it done."""
+    """stdout, buffered whatever PYTHONUNBUFFERED says: without a buffer `write` may write a part only."""
     return os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
 
 
