@@ -25,8 +25,8 @@ from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS
 from export.variants.int8.keep_float import infer_unrounded
 from export.variants.int8.layers import quantised_layers
+from export.variants.int8.tune import CALIBRATED_ON, Step, tune
 from export.variants.int8.with_nncf import quantise
-from export.variants.openvino_int8 import CALIBRATED_ON, tune
 from gansample.bundle.fidelity import psnr_db
 from gansample.cli.log import log_to_stderr
 from gansample.latents import latents
@@ -45,7 +45,7 @@ def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
     z = latents(JUDGED, 100)
     float_model = openvino_model.read(graph.debug_graph)
     started = time.perf_counter()
-    ours, steps = tune(generator, graph)
+    ours, steps = tune(generator.spec, graph)
     seconds = time.perf_counter() - started
     calibration = latents(CALIBRATION_SEEDS[:CALIBRATED_ON], 100)
     models = {
@@ -77,12 +77,12 @@ def measure(weights: Path | None, others: list[Path]) -> dict[str, Any]:
     }
 
 
-def _steps(name: str, generator: ExportModel, model: Any = None, steps: Any = None) -> dict[str, Any]:
+def _steps(name: str, generator: ExportModel, model: Any = None, steps: list[Step] | None = None) -> dict[str, Any]:
     """What each step brought to one generator, and what remains with its activations unquantised."""
     logging.getLogger("export").info(name)
     graph = export_graph(generator)
-    if model is None:
-        model, steps = tune(generator, graph)
+    if model is None or steps is None:
+        model, steps = tune(generator.spec, graph)
     spec = generator.spec
     z, label = spec.latents(JUDGED), cycled_labels(spec, len(JUDGED))
     wanted = infer_unrounded(openvino_model.read(graph.debug_graph), z, label, "f32")
@@ -95,7 +95,12 @@ def _steps(name: str, generator: ExportModel, model: Any = None, steps: Any = No
         for quantiser in layer.quantisers:
             quantiser.output(0).replace(quantiser.input_value(0))
     weights_only.validate_nodes_and_infer_types()
-    return {"name": name, "steps": steps, "psnr_db": decibels(model), "only_weights_psnr_db": decibels(weights_only)}
+    return {
+        "name": name,
+        "steps": [step.to_dict() for step in steps or []],
+        "psnr_db": decibels(model),
+        "only_weights_psnr_db": decibels(weights_only),
+    }
 
 
 def images_per_second(models: Mapping[str, Any], batch: int = 64, rounds: int = 30) -> dict[str, float]:
