@@ -42,8 +42,8 @@ def test_the_public_face_is_pinned() -> None:
 
     assert sorted(gansample.__all__) == [
         "ArtefactError", "BackendUnavailable", "Bundle", "DrawOptions", "DrawReport", "EngineOptions", "GansampleError",
-        "OutputError", "OutputOptions", "ParityError", "Sampler", "SelectionOptions", "Spec", "UsageError", "__version__", "draw",
-        "open_bundle", "open_sampler",
+        "OutputError", "OutputOptions", "ParityError", "Sampler", "SelectionOptions", "Spec", "UsageError", "__version__",
+        "draw", "open_bundle", "open_sampler",
     ]  # fmt: skip
     assert all(getattr(gansample, name) is not None for name in gansample.__all__)
     with pytest.raises(AttributeError, match="nonsense"):

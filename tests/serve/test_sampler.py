@@ -111,6 +111,10 @@ def test_metadata_names_everything_that_redraws_the_picture(tiny_bundle: Path) -
 def test_pictures_without_metadata_say_so(tmp_path: Path) -> None:
     plain = tmp_path / "plain.png"
     Image.new("L", (2, 2)).save(plain)
-    for path, words in [(plain, "no metadata of gansample"), (tmp_path / "none.png", "missing"), (Path(__file__), "no readable")]:
+    for path, words in [
+        (plain, "no metadata of gansample"),
+        (tmp_path / "none.png", "missing"),
+        (Path(__file__), "no readable"),
+    ]:
         with pytest.raises(ArtefactError, match=words):
             read_metadata(path)
