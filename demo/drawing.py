@@ -10,8 +10,7 @@ from demo.bundle_store import BundleStore
 from demo.image_store import ImageStore
 from gansample.errors import UsageError
 from gansample.latents import SEED_END
-from gansample.outputs.base import Job
-from gansample.outputs.job import job_from_options
+from gansample.outputs.job import Job, job_from_options
 from gansample.outputs.options import DrawOptions
 from gansample.outputs.png import encode_png_text
 from gansample.sampling.classes import format_class

@@ -22,7 +22,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from gansample import open_sampler
-from gansample.outputs.base import Job
+from gansample.outputs.job import Job
 from gansample.outputs.metadata import picture_metadata
 from gansample.outputs.pipeline import draw_into
 from gansample.ray.shards import ParquetShard

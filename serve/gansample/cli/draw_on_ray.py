@@ -19,8 +19,7 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     """
     from gansample.bundle.open import open_bundle
     from gansample.cli.progress import Progress
-    from gansample.outputs.base import Job
-    from gansample.outputs.job import job_from_options, selection_from_options
+    from gansample.outputs.job import Job, job_from_options, selection_from_options
     from gansample.ray.connect import connect
     from gansample.ray.resumable_job import check_resumable, job_record
     from gansample.ray.store import Store

@@ -31,4 +31,4 @@ class DrawReport:
         noun = "picture" if self.n == 1 else "pictures"
         present = f", {self.n - self.drawn:,} were there" if self.drawn < self.n else ""
         seconds = sum(self.seconds.values())
-        return f"{self.n:,} {noun} of {self.model} in {self.out} ({engine}, {seconds:.2f} s{present})"
+        return f"{self.n:,} {noun} of {self.model} in {self.out} ({engine}, {seconds:.2f} s{present}; {self.why})"

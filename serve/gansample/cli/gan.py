@@ -90,7 +90,7 @@ def verify(
     else:
         by = f", signed by the holder of {signed}" if signed is not None else ""
         print(f"{opened.spec.name}: {files} files as they were exported{by} ({opened.path}, {seconds:.1f} s)")
-        print("\n".join(dict.fromkeys(_check_words(check) for check in checks)))  # all that no GPU runs is one line
+        print("\n".join(dict.fromkeys(_format_check(check) for check in checks)))  # all that no GPU runs is one line
     if failed:
         names = ", ".join(check.variant.name for check in failed)
         hint = "gan doctor" if report is None else str(report)
@@ -122,14 +122,14 @@ def _checks(bundle: "Bundle", threads: int | None, report: Path | None) -> "Iter
     yield from (row.check for row in rows)
 
 
-def _check_words(check: "Check") -> str:
+def _format_check(check: "Check") -> str:
     if check.backend in GPU_BACKENDS and check.verdict == "NOT RUN":
         return f"  {check.backend:16} NOT RUN  {'; '.join(check.reasons)}"
-    words = f"  {check.variant.name:16} {check.verdict:8}"
+    line = f"  {check.variant.name:16} {check.verdict:8}"
     if (seen := check.worst) is not None:
         decibels = "identical" if seen.identical == 1 else f"{seen.psnr_db:.1f} dB"
-        words += f"{check.backend}: {decibels}, max {seen.max_step:.0f} steps, {seen.identical:.3%} of the pixels identical"
-    return words + "".join(f"\n{'':27}{reason}" for reason in check.reasons)
+        line += f"{check.backend}: {decibels}, max {seen.max_step:.0f} steps, {seen.identical:.3%} of the pixels identical"
+    return line + "".join(f"\n{'':27}{reason}" for reason in check.reasons)
 
 
 @app.command()
@@ -173,11 +173,11 @@ def info(
         from gansample.outputs.metadata import read_metadata
 
         facts = about.describe_picture(read_metadata(path), path)
-        words = about.picture_words(facts)
+        text = about.format_picture(facts)
     else:
         facts = about.describe_bundle(open_bundle(path))
-        words = about.bundle_words(facts)
-    print(json.dumps(facts) if as_json else words)
+        text = about.format_bundle(facts)
+    print(json.dumps(facts) if as_json else text)
 
 
 @app.command()

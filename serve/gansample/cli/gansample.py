@@ -50,7 +50,7 @@ def _sample(**values: Any) -> None:
     \b
     gansample --n 64 out.png                       an 8 x 8 grid of seeds 0 to 63
     gansample --seeds 7,42,1000-1004 few.webp      these seeds, in this order
-    gansample --n 50000 pictures.tar               WebDataset; --resume goes on after an interruption
+    gansample --n 50000 pictures.tar               WebDataset; --resume completes it after an interruption
     gansample --walk 1,7,42 --loop walk.mp4        a way through three seeds and back
     gansample --around 7 --n 16 like-seven.png     sixteen variations of one picture
     gansample --n 4 - | display                    a PNG on stdout

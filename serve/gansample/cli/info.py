@@ -1,4 +1,4 @@
-"""What a bundle, or a picture drawn from one, says about itself."""
+"""What a bundle, or a picture drawn from one, contains: as plain data, and formatted for people."""
 
 import json
 import shlex
@@ -35,7 +35,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def bundle_words(about: Mapping[str, Any]) -> str:
+def format_bundle(about: Mapping[str, Any]) -> str:
     """`describe_bundle` for people."""
     image, latent, classes = about["image"], about["latent"], about["classes"]
     lines = [
@@ -46,13 +46,13 @@ def bundle_words(about: Mapping[str, Any]) -> str:
         f"  model     {REFERENCE} sha256 {about['sha256']}",
         "  variants",
     ]
-    lines += [f"    {_variant_words(variant)}" for variant in about["variants"]]
+    lines += [f"    {_format_variant(variant)}" for variant in about["variants"]]
     lines += [f"    {entry['name']:16} {entry['verdict']}: {'; '.join(entry['reasons'])}" for entry in about["left_out"]]
     provenance = json.dumps(about["provenance"], indent=2, ensure_ascii=False).splitlines()
     return "\n".join([*lines, "  provenance", *(f"    {line}" for line in provenance)])
 
 
-def _variant_words(variant: Mapping[str, Any]) -> str:
+def _format_variant(variant: Mapping[str, Any]) -> str:
     parity, speed = variant["parity"], variant["speed"].get("images_per_second", {})
     rows = parity.get("rows", [])
     most = max(rows, key=lambda row: row["images"]) if rows else None
@@ -66,21 +66,21 @@ def _variant_words(variant: Mapping[str, Any]) -> str:
 
 
 def describe_picture(metadata: Mapping[str, Any], source: Path, artifacts: Path = ARTIFACTS) -> dict[str, Any]:
-    """What `source` remembers, and the command that draws it again.
+    """The metadata of `source`, and the command that draws it again.
 
     The bundle is named where one under `artifacts` has the picture's model digest.
-    Raises ArtefactError where what was drawn is missing, or is nothing that can be drawn.
+    Raises ArtefactError where the metadata does not say what was drawn, or says nothing that can be drawn.
     """
-    way = next((way for way in SELECTIONS if way in metadata), "seeds")
+    kind = next((kind for kind in SELECTIONS if kind in metadata), "seeds")
     try:
-        _check_way(way, metadata.get(way))
+        _check_selection(kind, metadata.get(kind))
     except UsageError:
         raise ArtefactError(
-            f"{source} remembers the {way} {metadata.get(way)!r}, which is none", "it was changed after drawing"
+            f"{source} has the {kind} {metadata.get(kind)!r} in its metadata, which is not one", "it was changed after drawing"
         ) from None
     bundle = _bundle_of(metadata.get("model_sha256"), artifacts)
     command = ["gansample", *(["--bundle", str(bundle)] if bundle is not None else [])]
-    for option in (way, *SELECTIONS[way], "class", "truncation", "grid", "pad", "fps", "upscale"):
+    for option in (kind, *SELECTIONS[kind], "class", "truncation", "grid", "pad", "fps", "upscale"):
         if option in metadata:
             command += [f"--{option}"] if metadata[option] is True else [f"--{option}", str(metadata[option])]
     command += [*_engine_options(metadata), _again(metadata, source)]
@@ -92,16 +92,16 @@ def describe_picture(metadata: Mapping[str, Any], source: Path, artifacts: Path 
     }
 
 
-def _check_way(way: str, value: Any) -> None:
-    """Raise UsageError for a value that the option would refuse, so that no command is made of what anybody wrote there."""
-    if way in ("seeds", "walk"):
-        parse_seeds(str(value), f"--{way}")
-    elif way == "around":
+def _check_selection(kind: str, value: Any) -> None:
+    """Raise UsageError for a value that the option would refuse, so that no command is made of arbitrary text."""
+    if kind in ("seeds", "walk"):
+        parse_seeds(str(value), f"--{kind}")
+    elif kind == "around":
         check_seed(value if isinstance(value, int) else -1)
-    elif way == "mix":
+    elif kind == "mix":
         Mix.parse(str(value), LatentSpace(1))
     elif not isinstance(value, str) or value.startswith("-"):
-        raise UsageError(f"--{way} is {value!r}", "it is a file's name")
+        raise UsageError(f"--{kind} is {value!r}", "it is a file's name")
 
 
 def _engine_options(metadata: Mapping[str, Any]) -> list[str]:
@@ -116,7 +116,7 @@ def _again(metadata: Mapping[str, Any], source: Path) -> str:
     return f"again{source.suffix}" if {"grid", "fps"} & metadata.keys() else "again"
 
 
-def picture_words(about: Mapping[str, Any]) -> str:
+def format_picture(about: Mapping[str, Any]) -> str:
     """`describe_picture` for people: the facts, and last the command."""
     facts = "\n".join(f"  {key:13} {value}" for key, value in about["metadata"].items())
     missing = "" if about["bundle"] else "\n  its bundle is not under artifacts/: add --bundle FOLDER"
@@ -124,7 +124,7 @@ def picture_words(about: Mapping[str, Any]) -> str:
 
 
 def _bundle_of(sha256: Any, artifacts: Path) -> Path | None:
-    """The folder under `artifacts` whose model has that digest; damaged neighbours are passed over."""
+    """The folder under `artifacts` whose model has that digest; damaged ones are skipped."""
     for manifest in sorted(artifacts.glob(f"*/{MANIFEST}")):
         try:
             bundle = open_bundle(manifest)

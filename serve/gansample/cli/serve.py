@@ -36,8 +36,8 @@ def run_service(bundles: Sequence[Path], settings: "Settings", *, host: str, por
     models = Models(named, settings, load)
     app = create_app(models, settings)
     names = ", ".join(model.name for model in models)
-    say = f"serving {names} at http://{_shown(host)}:{listener.getsockname()[1]}, documentation at /docs (Ctrl-C ends it)"
-    print(say, file=sys.stderr, flush=True)
+    message = f"serving {names} at http://{_shown(host)}:{listener.getsockname()[1]}, documentation at /docs (Ctrl-C ends it)"
+    print(message, file=sys.stderr, flush=True)
     serve(app, listener, settings)
 
 

@@ -10,8 +10,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from gansample.outputs.base import Batch, Job
 from gansample.outputs.forms import STDOUT
+from gansample.outputs.job import Batch, Job
 from gansample.outputs.target import WholeFile
 from gansample.types import Images
 

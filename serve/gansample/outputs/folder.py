@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gansample.errors import OutputError
-from gansample.outputs.base import Batch, Job
+from gansample.outputs.job import Batch, Job
 from gansample.outputs.lock import lock_file
 from gansample.outputs.png import END
 from gansample.outputs.png_files import PngFiles, png_files

@@ -31,7 +31,7 @@ class OutputOptions(OptionGroup):
     fps: int | None = option("Frames a second of a video (30).", minimum=1, maximum=120, forms=VIDEOS)
     shard: int | None = option("Pictures per .tar: OUT-000000.tar, OUT-000001.tar …", minimum=1, forms=("tar", "parquet"))
     force: bool = option("Replace what exists.", "--force", "-f", default=False)
-    resume: bool = option("Go on with an interrupted folder or .tar.", default=False)
+    resume: bool = option("Complete an interrupted folder or .tar.", default=False)
     no_metadata: bool = option("Leave seeds and model out of the files.", default=False)
 
     @property
@@ -63,9 +63,9 @@ class DrawOptions:
     def __post_init__(self) -> None:
         for each in self.output.given():
             if each.forms and self.form not in each.forms:
-                raise UsageError(f"{each.flag} cannot apply to {_form_in_words(self.form)}", self._remedy(each))
+                raise UsageError(f"{each.flag} cannot apply to {_format_form(self.form)}", self._remedy(each))
         if self.output.resume and self.form not in (*RESUMABLE, *CLUSTER_FORMS):
-            raise UsageError("--resume goes on with a folder or a .tar", f"a {self.form} is written whole or not at all")
+            raise UsageError("--resume completes a folder or a .tar", f"a {self.form} is written whole or not at all")
         if self.output.shard is not None and self.output.out is not None and self.output.path == STDOUT:
             raise UsageError("--shard divides a .tar file", "name one, or leave it out")
 
@@ -83,5 +83,5 @@ def _own(group: type[OptionGroup], values: Mapping[str, Any]) -> dict[str, Any]:
     return {each.name: values[each.name] for each in fields(group) if each.name in values}
 
 
-def _form_in_words(form: str) -> str:
+def _format_form(form: str) -> str:
     return {"folder": "a folder of pictures", "rgb24": "raw frames"}.get(form, f"a .{form}")

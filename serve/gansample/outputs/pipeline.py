@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gansample.errors import OutputError
-from gansample.outputs.base import Batch, Job, Output
+from gansample.outputs.base import Output
 from gansample.outputs.forms import STDOUT
+from gansample.outputs.job import Batch, Job
 from gansample.outputs.target import stdout_error
 from gansample.system.atomic import cannot_write
 from gansample.system.signals import delayed_signals, raise_pending

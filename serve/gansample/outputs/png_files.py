@@ -1,6 +1,6 @@
 """Single PNG files by name: what a folder and a .zip hold."""
 
-from gansample.outputs.base import Batch, Job
+from gansample.outputs.job import Batch, Job
 from gansample.outputs.png import encode_pngs
 
 PngFiles = list[tuple[str, bytes]]

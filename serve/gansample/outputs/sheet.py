@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from gansample.errors import UsageError
-from gansample.outputs.base import Batch, Job
 from gansample.outputs.grid import check_grid_size, empty_grid, grid_shape, place
+from gansample.outputs.job import Batch, Job
 from gansample.outputs.metadata import EXIF_DESCRIPTION
 from gansample.outputs.png import encode_png_text
 from gansample.outputs.target import WholeFile

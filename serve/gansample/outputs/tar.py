@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from gansample.errors import ArtefactError, OutputError
-from gansample.outputs.base import Batch, Job
 from gansample.outputs.forms import STDOUT
+from gansample.outputs.job import Batch, Job
 from gansample.outputs.lock import lock_file
 from gansample.outputs.png import encode_pngs
 from gansample.outputs.target import open_stdout

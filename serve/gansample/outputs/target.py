@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from gansample.errors import OutputError
-from gansample.outputs.base import Batch, Job
 from gansample.outputs.forms import STDOUT
+from gansample.outputs.job import Batch, Job
 from gansample.system.atomic import publish, temporary_name
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gansample.errors import BackendUnavailable, UsageError
 from gansample.outputs.arrays import rgb
-from gansample.outputs.base import Batch, Job
+from gansample.outputs.job import Batch, Job
 from gansample.outputs.target import WholeFile
 from gansample.types import Images
 

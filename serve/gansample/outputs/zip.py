@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Sequence
 
 from gansample.outputs.arrays import EPOCH
-from gansample.outputs.base import Batch, Job
+from gansample.outputs.job import Batch, Job
 from gansample.outputs.png_files import PngFiles, png_files
 from gansample.outputs.target import WholeFile
 from gansample.sampling.selection import check_unique_names

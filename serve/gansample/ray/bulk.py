@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gansample.errors import GansampleError
-from gansample.outputs.base import Job
+from gansample.outputs.job import Job
 from gansample.outputs.options import DrawOptions
 from gansample.outputs.pipeline import draw_into
 from gansample.ray.engine import actor_resources, open_on_worker

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gansample.errors import OutputError
-from gansample.outputs.base import Job
+from gansample.outputs.job import Job
 from gansample.ray.store import Store
 
 ENGINE = ("backend", "variant", "why")  # the parts of a job's identity that a resumed run takes over instead of comparing

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gansample.outputs import tar
-from gansample.outputs.base import Batch, Job
+from gansample.outputs.job import Batch, Job
 from gansample.outputs.png import encode_pngs
 from gansample.sampling.selection import Seeds
 
