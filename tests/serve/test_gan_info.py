@@ -85,7 +85,7 @@ def test_metadata_cannot_smuggle_a_shell_command(workplace: Path, capsys, monkey
         (
             "noseeds.png",
             lambda path: path.write_bytes(encode_png(np.zeros((4, 4, 1), np.uint8), {"seeds": "x; reboot"})),
-            "which is none",
+            "which is not one",
         ),
         ("nowhere", lambda path: None, "no bundle at"),
     ],
