@@ -68,12 +68,8 @@ def _expected(generator: ExportModel, z: np.ndarray) -> Rendered:
     return render(generator.in_precision(torch.float64), z)
 
 
-def _silent(message: str) -> None:
-    pass
-
-
 def test_the_variant_passes_its_gate_and_its_file_has_the_same_generator(small: tuple[ExportModel, ExportedGraph]) -> None:
-    built = onnx_fp16.build(*small, _silent)
+    built = onnx_fp16.build(*small)
     z = latents(range(256), SPEC.latent_size)
     with built.open() as runner:
         seen = compare(runner.run(z, None), _expected(small[0], z).images)
@@ -84,7 +80,7 @@ def test_the_variant_passes_its_gate_and_its_file_has_the_same_generator(small: 
 
 
 def test_convolutions_compute_in_half_and_the_head_in_float32(small: tuple[ExportModel, ExportedGraph]) -> None:
-    model = onnx.load_from_string(onnx_fp16.build(*small, _silent).files[onnx_fp16.FILE])
+    model = onnx.load_from_string(onnx_fp16.build(*small).files[onnx_fp16.FILE])
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
     types = {v.name: v.type.tensor_type.elem_type for v in [*inferred.value_info, *inferred.input, *inferred.output]}
     types |= {weight.name: weight.data_type for weight in inferred.initializer}
@@ -143,14 +139,16 @@ def test_the_peak_of_every_layer_is_recorded_under_its_own_name(small: tuple[Exp
     assert peaks["first"].headroom == pytest.approx(65_504 / float(first), rel=1e-4)
 
 
-def test_layers_that_leave_the_range_keep_float32(loud: tuple[ExportModel, ExportedGraph]) -> None:
-    said: list[str] = []
+def test_layers_that_leave_the_range_keep_float32(
+    loud: tuple[ExportModel, ExportedGraph], caplog: pytest.LogCaptureFixture
+) -> None:
     generator, graph = loud
-    built = onnx_fp16.build(generator, graph, said.append)
+    caplog.set_level("INFO", "export")
+    built = onnx_fp16.build(generator, graph)
     kept = built.notes["kept_float32"]
     assert {"second", "third"} <= set(kept)
     assert "first" not in kept
-    assert f"{len(kept)} of {len(built.notes['peaks'])} nodes keep float32" in said[0]
+    assert f"{len(kept)} of {len(built.notes['peaks'])} nodes keep float32" in caplog.messages[0]
     z = latents(range(64), SPEC.latent_size)
     with built.open() as runner:
         assert not GATES["fp16"].failures(compare(runner.run(z, None), _expected(generator, z).images))
@@ -173,11 +171,11 @@ def test_a_generator_without_anything_to_gain_is_not_run(small: tuple[ExportMode
 
     generator = ExportModel(Waves(), SPEC)
     with pytest.raises(VariantUnavailable, match="no layer of this generator gains from half precision"):
-        onnx_fp16.build(generator, export_graph(generator), _silent)
+        onnx_fp16.build(generator, export_graph(generator))
 
 
 def test_the_receipt_says_what_was_executed(small: tuple[ExportModel, ExportedGraph]) -> None:
-    notes = onnx_fp16.build(*small, _silent).notes
+    notes = onnx_fp16.build(*small).notes
     assert notes["executed"]["gpu"].startswith("NOT RUN")
     assert "computes it in float32" in notes["executed"]["file"]
     assert [peak["headroom"] for peak in notes["peaks"]] == sorted(peak["headroom"] for peak in notes["peaks"])
