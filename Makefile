@@ -13,7 +13,11 @@ EXTRA       := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 PY     := $(if $(strip $(VENV)),$(VENV)/bin/python,$(PYTHON))
 PIP     = $(PY) -m pip install $$(test -t 2 || echo -qq) --disable-pip-version-check --no-compile
 LOCKED  = $(PIP) -c requirements.lock
-COMPILE = $(PY) -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true  # pip would use one core, and compile their tests as well
+
+# Python compiles what a verb imports when it runs for the first time, also where the environment forbids it: pip would compile
+# four times as much, on one core. Only what starts often, gansample and the tests, is compiled in advance.
+unexport PYTHONDONTWRITEBYTECODE
+COMPILE = $(PY) -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
 
 N     ?= 64
 OUT   ?= out.png
@@ -45,7 +49,7 @@ $(VENV)/.ready-pip:
 # $(call install,SET,WHAT IT IS FOR,ARGUMENTS OF PIP,COMMAND BEFORE): says how much is coming, by `make lock`, and how long it took.
 define install
 	@echo "Setting up $(2): up to $$(sed -n 's/^# $(1): //p' requirements.lock)$(if $(filter gpu,$(EXTRA)), and CUDA)"
-	@start=$$(date +%s); $(4) $(LOCKED) $(3) && { $(COMPILE); echo "Set up $(2) in $$(($$(date +%s) - start)) s"; }
+	@start=$$(date +%s); $(4) $(LOCKED) $(3) && { $(if $(filter draw dev,$(1)),$(COMPILE);) echo "Set up $(2) in $$(($$(date +%s) - start)) s"; }
 	@touch $@
 endef
 
