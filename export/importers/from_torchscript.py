@@ -2,6 +2,8 @@
 
 TorchScript itself keeps its weights as constants of one precision and cannot be exported; its operations are PyTorch's own, so
 calling them one by one gives the same pictures. The program's code is TorchScript, which has no access to the machine.
+
+Devices in the code mean the CPU: a program traced on a GPU keeps `cuda:0` wherever it creates a tensor.
 """
 
 import io
@@ -36,6 +38,7 @@ OF_ANYTHING: dict[str, Callable[..., Any]] = {
     "aten::__isnot__": operator.is_not,
     "aten::__contains__": operator.contains,
     "aten::list": list,
+    "aten::device": lambda name: torch.device("cpu"),
     "prim::DictConstruct": lambda *items: dict(zip(items[::2], items[1::2], strict=True)),
 }
 OF_TENSORS: dict[str, Callable[..., Any]] = {
@@ -48,6 +51,8 @@ OF_TENSORS: dict[str, Callable[..., Any]] = {
     "prim::unchecked_cast": lambda x: x,
     "prim::dtype": lambda x: x.dtype,
     "prim::device": lambda x: x.device,
+    "prim::is_cuda": lambda x: False,
+    "aten::cuda": lambda x: x,
     "prim::Uninitialized": lambda: None,
 }
 
@@ -61,11 +66,21 @@ def network_from_torchscript(path: Path) -> tuple[nn.Module, str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated; programs out there are not gone
             program = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            _move_to_cpu(program)  # before freezing, which runs what it can
             frozen = torch.jit.freeze(program, optimize_numerics=False)
     except Exception as error:  # the loader raises RuntimeError for damage, and more
         reason = " ".join(str(error).split())[:120]
         raise ArtefactError(f"{path.name} cannot be loaded as TorchScript ({reason})", "save it again") from error
     return ScriptNetwork(frozen.graph, path.name, _defaults(program)), digest(data)
+
+
+def _move_to_cpu(program: Any) -> None:
+    """Every device in the code of the program and of its parts becomes the CPU; `map_location` moves the weights alone."""
+    for part in program.modules():
+        for name in part._c._method_names():
+            for constant in part._c._get_method(name).graph.findAllNodes("prim::Constant", recurse=True):
+                if constant.output().type().kind() == "DeviceObjType":
+                    constant.s_("value", "cpu")
 
 
 def _defaults(program: Any) -> dict[str, Any]:

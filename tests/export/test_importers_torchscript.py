@@ -117,6 +117,16 @@ class FixedPrecision(Blocks):
         return torch.tanh(self.last(self.blocks[0](self.blocks[1](x.to(torch.float32).view(-1, 16, 4, 4)))))
 
 
+class OnGpu(Blocks):
+    """Devices as a GPU leaves them in a program: where tensors are created, also such as freezing computes at once."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        z = z + torch.zeros([z.size(0), 32], device=torch.device("cuda:0")) + torch.zeros([32], device="cuda").cuda()
+        if z.is_cuda:
+            z = z.to("cuda:1")
+        return torch.tanh(self.last(self.blocks[0](self.blocks[1](self.first(z.to("cuda")).view(-1, 16, 4, 4)))))
+
+
 def scripted(network: nn.Module, folder: Path) -> Path:
     torch.manual_seed(0)
     for layer in network.modules():
@@ -144,6 +154,15 @@ def test_a_scripted_program_draws_what_its_class_draws(kind: type[nn.Module], tm
         drawn = network(torch.from_numpy(z)) if label is None else network(torch.from_numpy(z), torch.from_numpy(label))
     picture = drawn["image"] if isinstance(drawn, dict) else drawn
     np.testing.assert_allclose(unrounded, generator.head(picture).numpy(), atol=1e-3)
+
+
+def test_devices_in_a_program_mean_the_cpu(tmp_path: Path) -> None:
+    network, plain = OnGpu(), Blocks()
+    generator = load_generator(ImportRequest(torchscript=scripted(network, tmp_path))).generator
+    plain.load_state_dict(network.state_dict())
+    z = torch.from_numpy(latents(range(16), 32))
+    with torch.no_grad():
+        torch.testing.assert_close(generator.network(z), plain.eval()(z), atol=1e-5, rtol=0)
 
 
 def test_a_file_of_halves_is_called_with_floats(tmp_path: Path) -> None:
