@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gansample.latents import latents
+from gansample.runtimes.onnxruntime_module import import_onnxruntime
 
 Draw = Callable[[], object]
 PEERS = ("pytorch-eager-fp32", "torch-compile-fp32", "pytorch-bf16-channels-last", "onnxruntime-plain-export")
@@ -49,8 +50,7 @@ def _torch(name: str, weights: Path | None, batch: int, threads: int) -> Draw:
 
 def _plain_export(model: Path, batch: int, threads: int) -> Draw:
     """What everybody writes: torch.onnx.export, InferenceSession, run. Float pictures, as the network gives them."""
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from gansample.system.telemetry import disable_telemetry
 from tests.support.chromium import open_chromium
 from tests.support.make_tiny_bundle import make_tiny_bundle
 from tests.support.processes import Command
+
+disable_telemetry()  # tests import ONNX Runtime themselves
 
 
 @pytest.fixture(autouse=True)

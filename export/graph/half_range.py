@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import NodeProto, numpy_helper
 
 from export.export_model import cycled_labels
 from export.graph.half import COMPUTES, MAX_HALF, half_nodes, weights_of
 from gansample.bundle.spec import Spec
+from gansample.runtimes.onnxruntime_module import import_onnxruntime
 
 MAX_WEIGHT_LOSS = 2.0**-10  # rounding to 11 bits alone loses up to 2⁻¹¹ of a weight; more means that weights underflow
 MIN_HEADROOM = 4.0  # a factor; the latents measured here are not the worst there are
@@ -57,7 +57,7 @@ def measure_peaks(model: onnx.ModelProto, spec: Spec, seeds: range) -> list[Peak
     outputs = [node.output[0] for node in nodes]
     existing = {value.name for value in probed.graph.output}
     probed.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in outputs if name not in existing)
-    session = onnxruntime.InferenceSession(probed.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(probed.SerializeToString(), providers=["CPUExecutionProvider"])
     z = _with_tails(spec.latents(seeds))
     label = cycled_labels(spec, len(z))
     peaks = np.zeros(len(nodes))

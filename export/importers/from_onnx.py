@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
@@ -22,6 +21,7 @@ from export.importers.from_torchscript import register_constant
 from export.importers.onnx_operations import OPERATIONS, Plain
 from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError
+from gansample.runtimes.onnxruntime_module import import_onnxruntime
 
 OLDEST_OPSET = 9
 AGREE = 1e-3  # of the picture's span: two float32 computations of a deep network differ by less
@@ -160,6 +160,7 @@ def _check_against_onnxruntime(network: OnnxNetwork, data: bytes, name: str) -> 
         dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
         feed[key] = stream.standard_normal(shape).astype(dtype) if dtype.kind == "f" else np.zeros(shape, dtype)
     try:
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

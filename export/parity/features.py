@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from gansample.bundle.open import read_file
 from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError
+from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.types import Images
 
 WIDTHS = (16, 32, 64)  # channels of the three convolutions; the means of all three are the features
@@ -39,7 +39,7 @@ class Features:
 
 def random_features(channels: int) -> Features:
     """The fixed network for pictures of that many channels."""
-    session = onnxruntime.InferenceSession(random_network(channels), providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(random_network(channels), providers=["CPUExecutionProvider"])
     return Features(f"random-conv-{sum(WIDTHS)}", lambda images: _first(session, {"images": images}))
 
 
@@ -98,7 +98,7 @@ def features_from_file(path: Path) -> Features:
     """
     data = read_file(path)
     try:
-        session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+        session = import_onnxruntime().InferenceSession(data, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         raise ArtefactError(f"ONNX Runtime refuses {path} ({error})", "--features needs an ONNX file") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()

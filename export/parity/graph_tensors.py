@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import TensorProto
 
 from export.parity.first_divergence import Tensors
+from gansample.runtimes.onnxruntime_module import import_onnxruntime
 
 _ONNX_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
@@ -31,7 +31,7 @@ def onnx_tensors(model: bytes, z: npt.NDArray[np.float32], label: npt.NDArray[np
     """Name -> tensor of an ONNX graph, in graph order."""
     marked = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
     marked.graph.output.extend(value for value in marked.graph.value_info if value.type.tensor_type.elem_type in _ONNX_FLOATS)
-    session = onnxruntime.InferenceSession(marked.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(marked.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
     return dict(zip(names, session.run(names, feed), strict=True))

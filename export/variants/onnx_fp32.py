@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
@@ -12,6 +11,7 @@ from export.variants.base import BuiltVariant
 from gansample.bundle.open import REFERENCE
 from gansample.runtimes.base import Run
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
+from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.types import Labels, Latents
 
 NAME = "onnx-fp32"
@@ -30,7 +30,7 @@ def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
 
 def open_unrounded(debug_graph: bytes) -> Run[Any]:
     """A function that gives the pictures before rounding, float (N, H, W, C), at the optimisation level that ships."""
-    session = onnxruntime.InferenceSession(debug_graph, providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(debug_graph, providers=["CPUExecutionProvider"])
 
     def unrounded(z: Latents, label: Labels | None) -> npt.NDArray[np.float32]:
         feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}

@@ -7,7 +7,6 @@ picture), on latents that a float layer reads, before a BatchNorm. `without_idle
 import contextlib
 import io
 import logging
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +24,6 @@ def quantise(model: Any, z: Latents, label: Labels | None, *, bias_correction: b
 
     bias_correction  NNCF's own; off where round_weights.refit corrects the bias afterwards.
     """
-    os.environ.setdefault("NNCF_CI", "1")  # NNCF reports each use to its makers unless told that this is a test machine
     import nncf
 
     nncf.set_log_level(logging.ERROR)

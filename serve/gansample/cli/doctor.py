@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import Any, Literal
 
+from gansample.system.telemetry import disable_telemetry
+
 ONNX_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-qnn")
 IMPORTS = {"numpy": "numpy", "pillow": "PIL", "onnxruntime": "onnxruntime", "openvino": "openvino"}  # package -> module
 
@@ -182,6 +184,7 @@ def _named(machine: Machine, names: Sequence[str]) -> list[str]:
 
 
 def _import_error(module: str) -> str | None:
+    disable_telemetry()
     try:
         loaded = import_module(module)
     except Exception as error:  # a broken native package may raise anything

@@ -12,6 +12,7 @@ import threading
 from typing import Any
 
 from gansample.errors import BackendUnavailable
+from gansample.system.telemetry import disable_telemetry
 
 LOOPBACK = "127.0.0.1"
 OBJECT_STORE = 256 << 20  # bytes of shared memory for messages between processes: latents and pictures are small
@@ -22,8 +23,8 @@ def connect(cpus: int | None = None) -> Any:
 
     Raises BackendUnavailable if Ray is not installed, or no cluster answers at RAY_ADDRESS, or it requires another token.
     """
+    disable_telemetry()
     os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or Ray says at every start that it will change
     address = os.environ.get("RAY_ADDRESS")
     if not address and "RAY_AUTH_TOKEN" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:

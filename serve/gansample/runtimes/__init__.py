@@ -3,6 +3,7 @@
 backends          their names
 open              a variant of a bundle on a backend
 base              what the runners share
+onnxruntime_module  the one import of ONNX Runtime
 onnxruntime_cpu   ONNX Runtime on the CPU, the reference
 onnxruntime_cuda  ONNX Runtime on a GPU
 openvino_cpu      OpenVINO on the CPU: int8 and bf16

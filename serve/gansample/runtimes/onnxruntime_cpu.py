@@ -5,8 +5,8 @@ from typing import Any
 import numpy.typing as npt
 
 from gansample.bundle.spec import Spec
-from gansample.errors import BackendUnavailable
 from gansample.runtimes.base import ClosingRunner, Port, check_io, runtime_errors
+from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.types import Images, Labels, Latents
 
 _NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
@@ -20,10 +20,7 @@ class OnnxRuntimeRunner(ClosingRunner):
     def __init__(
         self, model: bytes, spec: Spec, *, threads: int | None = None, source: str = "the model", variant: str = "onnx-fp32"
     ) -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise BackendUnavailable("onnxruntime is not installed", "pip install 'gansample[cpu]'") from None
+        onnxruntime = import_onnxruntime()
         self.variant = variant
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: ONNX Runtime's warnings are not for people who draw pictures

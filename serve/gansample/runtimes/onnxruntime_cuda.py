@@ -12,6 +12,7 @@ from gansample.errors import BackendUnavailable, GansampleError
 from gansample.runtimes.base import ClosingRunner, check_io
 from gansample.runtimes.cuda_graphs import check_recording, run_padded
 from gansample.runtimes.onnxruntime_cpu import ports_of
+from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.types import Images, Labels, Latents
 
 PROVIDER = "CUDAExecutionProvider"
@@ -32,10 +33,7 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
     backend = "onnxruntime-cuda"
 
     def __init__(self, model: bytes, spec: Spec, *, source: str = "the model", variant: str = "onnx-fp32") -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise BackendUnavailable("onnxruntime is not installed", "pip install 'gansample[gpu]'") from None
+        onnxruntime = import_onnxruntime("gpu")
         if PROVIDER not in onnxruntime.get_available_providers():
             raise BackendUnavailable(f"the onnxruntime {onnxruntime.__version__} installed here has no CUDA", REPLACE)
         self.variant, self._spec, self._runtime = variant, spec, onnxruntime
