@@ -108,7 +108,7 @@ class Trials:
 
     def mismatch(self, kwargs: Mapping[str, Any]) -> Mismatch:
         want = self.shapes(kwargs)
-        return compare(shapes_of(fitted(self.tensors, want)), want)
+        return compare(shapes_of(fitted(self.tensors, want).tensors), want)
 
 
 def _parameters(build: Callable[..., nn.Module], name: str) -> dict[str, inspect.Parameter]:

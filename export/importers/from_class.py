@@ -8,9 +8,9 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from export.importers.constructor import infer_kwargs
+from export.importers.constructor import Construction, infer_kwargs
 from export.importers.import_log import ImportLog
 from export.importers.match import compare, fitted, nearest, shapes_of
 from export.importers.state_dict import StateDict
@@ -25,7 +25,7 @@ def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any]
     path, class_name = split_source(source)
     build = _class(_imported(path), class_name, path)
     name = f"{path.name}:{build.__name__}"
-    construction = infer_kwargs(build, kwargs, weights.tensors, weights.values, name)
+    construction, tensors = _constructed(build, kwargs, weights, name)
     built_with = ", ".join(f"{key}={value}" for key, value in construction.kwargs.items())
     if construction.mismatch.count:
         raise ArtefactError(
@@ -37,7 +37,12 @@ def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any]
             module = build(**construction.kwargs)
         except Exception as error:  # a foreign constructor may raise anything
             raise UsageError(f"{name}({built_with}) raises {_format_error(error)}", "fix it, or pass --kwargs") from error
-    tensors = fitted(weights.tensors, shapes_of(module.state_dict()))
+    under = fitted(tensors, shapes_of(module.state_dict()))
+    if under.rivals:
+        log.picked(f"the weights under {under.prefix!r} (those under {', '.join(map(repr, under.rivals))} would fit as well)")
+    tensors = under.tensors
+    if weights.average is not None:
+        tensors = weights.average.named(_averaged(module, len(weights.average.parameters)), tensors, weights.file)
     module.load_state_dict(tensors, strict=False)
     left = compare(shapes_of(tensors), shapes_of(module.state_dict()))
     assert left.count == 0, left
@@ -45,6 +50,28 @@ def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any]
         f"{name}({built_with})" + (f", {', '.join(construction.inferred)} from the shapes" if construction.inferred else "")
     )
     return module.eval()
+
+
+def _constructed(
+    build: Callable[..., nn.Module], kwargs: Mapping[str, Any], weights: StateDict, name: str
+) -> tuple[Construction, Mapping[str, Tensor]]:
+    """The constructor's arguments, and the tensors that fit: the generator's, else those of a class that holds more."""
+    if weights.whole is None:
+        return infer_kwargs(build, kwargs, weights.tensors, weights.values, name), weights.tensors
+    try:
+        part = infer_kwargs(build, kwargs, weights.tensors, weights.values, name)
+        if part.mismatch.count == 0:
+            return part, weights.tensors
+        whole = infer_kwargs(build, kwargs, weights.whole, weights.values, name)
+    except UsageError:
+        return infer_kwargs(build, kwargs, weights.whole, weights.values, name), weights.whole
+    return (whole, weights.whole) if whole.mismatch.count == 0 else (part, weights.tensors)
+
+
+def _averaged(module: nn.Module, n: int) -> list[str]:
+    """The module's parameters that an average of `n` tensors is of: all of them, or those that are trained."""
+    every = list(module.named_parameters())
+    return [name for name, parameter in every if len(every) == n or parameter.requires_grad]
 
 
 def split_source(source: str) -> tuple[Path, str | None]:

@@ -104,7 +104,10 @@ def _load(request: ImportRequest, log: ImportLog) -> LoadedModule:
 
 def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> LoadedModule:
     """A generator without a class: the chain that the user wrote, or the one that the tensors tell."""
+    weights = weights.averaged()
     layers = layers_of(weights.tensors)
+    if not weights.order_told and request.chain is None:
+        log.assumed(f"{weights.file} does not keep the order of its layers, it is taken from their names")
     if request.chain is not None:
         return LoadedModule(
             Chain(request.chain, layers), weights.sha256, weights.values, "chain and weights", None, _ends_in(request.chain)

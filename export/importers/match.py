@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from export.importers.dictionary_names import is_loose, is_other, rank
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -45,18 +47,41 @@ def compare(have: Shapes, want: Shapes) -> Mismatch:
     )
 
 
-def fitted(tensors: Mapping[str, Tensor], want: Shapes) -> dict[str, Tensor]:
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Tensors under a module's names."""
+
+    tensors: dict[str, Tensor]
+    prefix: str
+    """What stood before their names in the file."""
+    rivals: tuple[str, ...]
+    """Other prefixes under which tensors fit as well."""
+
+
+def fitted(tensors: Mapping[str, Tensor], want: Shapes) -> Fitted:
     """The tensors under the module's names: common prefixes removed, or added, whichever fits best.
 
-    Tensors of other networks in the same file fall away where a prefix separates them.
+    Tensors of other networks in the same file fall away where a prefix separates them. Of several prefixes that fit equally, an
+    average goes first and a discriminator last.
     """
-    candidates = [dict(tensors)]
-    for prefix in dict.fromkeys(name[: i + 1] for name in tensors for i, letter in enumerate(name) if letter == "."):
-        under = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        candidates.append(under)
-    for prefix in dict.fromkeys(name.partition(".")[0] + "." for name in want if "." in name):
-        candidates.append({prefix + name: tensor for name, tensor in tensors.items()})
-    return min(candidates, key=lambda candidate: compare(shapes_of(candidate), want).count)
+    kept = {name: tensor for name, tensor in tensors.items() if name in want or not is_loose(name)}
+    candidates = {"": kept}
+    for prefix in dict.fromkeys(name[: i + 1] for name in kept for i, letter in enumerate(name) if letter == "."):
+        candidates[prefix] = {name.removeprefix(prefix): tensor for name, tensor in kept.items() if name.startswith(prefix)}
+    counts = {prefix: compare(shapes_of(candidate), want).count for prefix, candidate in candidates.items()}
+    least = min(counts.values())
+    added = dict.fromkeys(name.partition(".")[0] + "." for name in want if "." in name)
+    longer = [{prefix + name: tensor for name, tensor in kept.items()} for prefix in added]
+    best = min(longer, key=lambda candidate: compare(shapes_of(candidate), want).count, default=None)
+    if best is not None and compare(shapes_of(best), want).count < least:
+        return Fitted(best, "", ())
+    first, *rivals = sorted((prefix for prefix in counts if counts[prefix] == least), key=_preference)
+    return Fitted(candidates[first], first, tuple(rivals))
+
+
+def _preference(prefix: str) -> tuple[bool, bool, tuple[int, int]]:
+    name = prefix.removesuffix(".")
+    return bool(name), is_other(name), rank(name)
 
 
 def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

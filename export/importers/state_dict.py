@@ -1,34 +1,23 @@
 """Which of a file's dictionaries is the generator's state dict, and its names without the prefixes that wrappers left."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from export.importers.average import Average, averages_in, parameter_names
+from export.importers.dictionary_names import is_loose, is_named, is_other, rank
 from export.importers.import_log import ImportLog
+from export.importers.name_order import in_order
 from export.importers.weights import WeightsFile
 from gansample.errors import ArtefactError, UsageError
 
-# Best first. An average of the weights draws the better pictures (Yazıcı et al. 2019), so it goes before the raw generator.
-# fmt: off
-EMA = {
-    "g_ema", "ema", "ema_model", "generator_ema", "gen_ema", "netg_ema", "ema_generator", "ema_g", "model_ema", "gs",
-    "averaged",
-}
-GENERATOR = {
-    "generator", "g", "netg", "gen", "generator_state", "generator_state_dict", "g_state_dict", "g_state",
-    "gen_state_dict", "netg_state_dict", "net_g", "model_g", "generator_model", "g_model", "decoder", "online_model",
-}
-NEUTRAL = {
-    "state_dict", "model", "model_state_dict", "model_state", "params", "weights", "net", "network", "module",
-}
-OTHERS = {
-    "discriminator", "disc", "d", "netd", "net_d", "critic", "encoder", "netc", "optim", "opt", "scheduler", "sched",
-}
-# fmt: on
-WRAPPERS = ("module.", "_orig_mod.")
+Found = tuple[dict[str, Tensor], dict[str, Tensor] | None]  # a network's tensors, and the dictionary that it is a part of
+
+# What wrappers put before every name: DataParallel, torch.compile, accelerate, FSDP.
+WRAPPERS = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +30,18 @@ class StateDict:
     values: Mapping[str, Any]
     file: str
     sha256: str
+    average: Average | None = None
+    """An average of these weights that has no names, to be taken in their place."""
+    whole: Mapping[str, Tensor] | None = None
+    """The dictionary of several networks from which these were taken, for a class that holds them all."""
+    order_told: bool = True
+    """Whether the order of the layers is the file's, or told by numbers in their names."""
+
+    def averaged(self) -> "StateDict":
+        """These weights with their average in their place. Raises UsageError where it does not fit their names."""
+        if self.average is None:
+            return self
+        return replace(self, tensors=self.average.named(parameter_names(self.tensors), self.tensors, self.file), average=None)
 
 
 def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -> StateDict:
@@ -49,72 +50,84 @@ def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -
     Raises ArtefactError where there is none or its weights hold NaN; UsageError where `key` is not there or the choice is open.
     """
     found = dict(_state_dicts(file.content))
+    averages = dict(averages_in(file.content))
     if not found:
         raise ArtefactError(
             f"{file.name} holds {_described(file.content)} and no state dict",
             "save one with: torch.save(G.state_dict(), 'gen.pth')",
         )
-    chosen = _chosen(found, file.name, key)
-    others = sorted(name for name in found if name != chosen)
+    if key is not None and key not in found and key not in averages:
+        names = ", ".join(repr(name) for name in (*found, *averages))
+        raise UsageError(f"{file.name} has no state dict {key!r}", f"it has: {names}")
+    chosen = key if key in found else _chosen(found, file.name)
+    average = _average(averages, chosen, key, file.name)
+    others = sorted(name for name in (*found, *averages) if name != chosen)
     if chosen or others:
         beside = f" (beside {', '.join(repr(name) for name in others[:6])})" if others else ""
         log.picked(f"the state dict {chosen!r} of {file.name}{beside}")
-    tensors = _unwrapped(found[chosen])
+    if average is not None:
+        log.picked(f"the average {average.key!r}, in the order of its parameters, and from {chosen!r} what has no average")
+    part, around = found[chosen]
+    tensors = _as_float32(_unwrapped(part), log)
     _check_finite(tensors, file.name)
-    return StateDict(_as_float32(tensors, log), chosen, dict(_plain_values(file.content)), file.name, file.sha256)
+    tensors, order_told = (tensors, True) if file.ordered else in_order(tensors)
+    return StateDict(
+        tensors,
+        key=chosen,
+        values=dict(_plain_values(file.content)),
+        file=file.name,
+        sha256=file.sha256,
+        average=average,
+        whole=_as_float32(around, ImportLog()) if around is not None else None,
+        order_told=order_told,
+    )
 
 
-def _chosen(found: Mapping[str, Mapping[str, Tensor]], file: str, key: str | None) -> str:
+def _average(averages: Mapping[str, tuple[Tensor, ...]], chosen: str, key: str | None, file: str) -> Average | None:
+    """The average without names that is to be taken: the one asked for, or the only one beside raw weights."""
     if key is not None:
-        if key not in found:
-            raise UsageError(f"{file} has no state dict {key!r}", f"it has: {', '.join(repr(name) for name in found)}")
-        return key
-    usable = [name for name in found if not _is_other(name)]
+        return Average(key, averages[key], chosen) if key in averages else None
+    if not averages or rank(chosen)[0] == 0:
+        return None
+    if len(averages) > 1:
+        raise UsageError(f"{file} holds several averages of the weights", f"choose one with --key: {', '.join(averages)}")
+    (name, parameters), *_ = averages.items()
+    return Average(name, parameters, chosen)
+
+
+def _chosen(found: Collection[str], file: str) -> str:
+    usable = [name for name in found if not is_other(name)]
     if not usable:
         raise ArtefactError(
             f"{file} holds only {', '.join(repr(name) for name in found)}, no generator", "pass --key NAME if one of them is it"
         )
-    best = min(_rank(name) for name in usable)
-    first = [name for name in usable if _rank(name) == best]
+    best = min(rank(name) for name in usable)
+    first = [name for name in usable if rank(name) == best]
     if len(first) > 1:
         raise UsageError(f"{file} holds several state dicts", f"choose one with --key: {', '.join(first)}")
     return first[0]
 
 
-def _rank(name: str) -> tuple[int, int]:
-    words = [word.lower() for word in name.split(".")] if name else []
-    for rank, names in enumerate((EMA, GENERATOR)):
-        if any(word in names for word in words):
-            return rank, 0
-    if any("ema" in word.split("_") for word in words):
-        return 0, 1
-    if any(word.startswith(("gen", "g_", "netg")) for word in words):
-        return 1, 1
-    return (2, 0) if not words or words[-1] in NEUTRAL else (3, 0)
-
-
-def _is_other(name: str) -> bool:
-    words = [word.lower() for word in name.split(".")] if name else []
-    return any(
-        word in OTHERS or word.startswith(("disc", "critic", "optim", "netd", "d_", "opt_")) or word.endswith("optimizer")
-        for word in words
-    )
-
-
-def _state_dicts(content: Any, at: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
+def _state_dicts(content: Any, at: str = "") -> Iterator[tuple[str, Found]]:
     """Every dictionary of named tensors; one that holds several networks side by side is given once per network."""
     if not isinstance(content, Mapping):
         return
     tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
-    if any(value.dim() > 0 for value in tensors.values()):
-        networks = _side_by_side(tensors)
+    inner = [
+        found
+        for key, value in content.items()
+        if isinstance(key, str) and key not in ("state", "param_groups")  # those two are an optimizer's
+        for found in _state_dicts(value, f"{at}.{key}" if at else key)
+    ]
+    beside = bool(inner) and not any("." in key for key in tensors)  # fixed noise, random state: no network of their own
+    if any(value.dim() > 0 for value in tensors.values()) and not beside and not all(map(is_loose, tensors)):
+        whole = _unwrapped(tensors)
+        networks = _side_by_side(whole)
         if networks:
-            yield from ((f"{at}.{name}" if at else name, part) for name, part in networks.items())
+            yield from ((f"{at}.{name}" if at else name, (part, whole)) for name, part in networks.items())
         else:
-            yield at, tensors
-    for key, value in content.items():
-        if isinstance(key, str) and key not in ("state", "param_groups"):  # those two are an optimizer's
-            yield from _state_dicts(value, f"{at}.{key}" if at else key)
+            yield at, (tensors, None)
+    yield from inner
 
 
 def _side_by_side(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -124,8 +137,11 @@ def _side_by_side(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]
         first, _, rest = name.partition(".")
         groups.setdefault(first, {})[rest] = tensor
     networks = {name: part for name, part in groups.items() if all(part)}
-    named = [name for name in networks if name.lower() in EMA | GENERATOR or _is_other(name)]
-    return networks if len(networks) > 1 and len(named) == len(networks) else {}
+    if len(networks) == 1 and len(groups) == 1:  # one wrapper around all of them: `model.generator.…`
+        (name, part), *_ = networks.items()
+        return {f"{name}.{inner}": rest for inner, rest in _side_by_side(part).items()}
+    named = all(is_named(name) for name in networks)
+    return networks if len(networks) > 1 and named else {}
 
 
 def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -23,6 +23,8 @@ class WeightsFile:
     name: str
     sha256: str
     content: Any
+    ordered: bool = True
+    """Whether its tensors come in the order in which they were saved; safetensors do not."""
 
 
 def read_weights(path: Path) -> WeightsFile:
@@ -34,7 +36,7 @@ def read_weights(path: Path) -> WeightsFile:
     data, kind = read_identified(path)
     if kind in ("onnx", "torchscript"):
         raise UsageError(f"{path.name} is a whole {_NAMES[kind]} program", f"pass it as: --{kind} {path}")
-    return WeightsFile(path.name, digest(data), _tensors(data, kind, path.name))
+    return WeightsFile(path.name, digest(data), _tensors(data, kind, path.name), ordered=kind != "safetensors")
 
 
 _NAMES = {"onnx": "ONNX", "torchscript": "TorchScript"}

@@ -1,11 +1,11 @@
 """A state dict read as an ordered list of layers, by nothing but names and shapes."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
 from export.importers.from_names.chain import Layer, LayerKind
+from export.importers.name_order import natural
 from gansample.errors import ArtefactError
 
 EMBEDDING_NAMES = ("emb", "label", "class")
@@ -22,7 +22,7 @@ def layers_of(tensors: Mapping[str, Tensor]) -> list[Layer]:
         groups.setdefault(path, {})[last] = tensor
     paths = list(groups)
     if paths == sorted(paths):
-        paths.sort(key=_numbers_as_numbers)
+        paths.sort(key=natural)
     return [Layer(path, groups[path]) for path in paths]
 
 
@@ -80,7 +80,3 @@ def _grows(weighted: Sequence[Layer]) -> bool:
 
 def _named(path: str, words: Sequence[str]) -> bool:
     return any(word in path.lower() for word in words)
-
-
-def _numbers_as_numbers(path: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path)]
