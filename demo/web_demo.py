@@ -17,6 +17,7 @@ import typer
 
 import gansample
 from demo.bundle_store import open_folders
+from gansample.bundle.basis import format_basis
 from gansample.bundle.goldens import read_goldens
 from gansample.bundle.open import EMBEDDED, REFERENCE, Bundle
 from gansample.cli import console
@@ -90,6 +91,8 @@ def _about(bundle: Bundle) -> dict[str, Any]:
         "version": gansample.__version__,
         "sha256": bundle.sha256,
         "latent": {"size": spec.latent_size, "distribution": spec.distribution},
+        "assumed": bool(spec.basis is not None and spec.basis.assumptions),
+        "basis": format_basis(spec.basis),
         "classes": list(spec.classes) if spec.classes is not None else None,
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
         "goldens": {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gansample.cli import console
-from gansample.errors import UsageError
+from gansample.errors import ParityError, UsageError
 
 if TYPE_CHECKING:
     from export.export_model import ExportModel
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from export.parity.verdict import ParityReport
     from export.variants import Builder
     from export.variants.timing_decisions import TimingDecisions
+    from gansample.bundle.spec import Spec
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 logger = logging.getLogger("export")
@@ -67,6 +68,9 @@ def export(
         Path | None,
         typer.Option(metavar="BUNDLE", help="Repeat what that bundle's export decided by timing: the same files again."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 6 and write nothing where a fact had to be assumed.")
+    ] = False,
     features: Annotated[Path | None, typer.Option(help="Feature network (.onnx) to compare distributions in.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
@@ -140,15 +144,19 @@ def export(
     model = _import(request) if request is not None else _import_run(run, name)
     out = out if out is not None else ARTIFACTS / model.spec.name
     check_replaceable(out, force=force)
+    if strict:
+        _refuse_assumptions(model)
     network = features_from_file(features) if features is not None else None
     decisions = _decisions(like, model)
     result = build_bundle(model, out, _builders(variants, decisions), network, compact, decisions)
     logger.info("done")
     if as_json:
         verdicts = {report.variant: report.to_dict() for report in result.reports}
-        print(json.dumps({"out": str(out), "variants": verdicts, "left_out": [asdict(entry) for entry in result.left_out]}))
+        basis = model.spec.basis.to_dict() if model.spec.basis is not None else None
+        left_out = [asdict(entry) for entry in result.left_out]
+        print(json.dumps({"out": str(out), "basis": basis, "variants": verdicts, "left_out": left_out}))
     elif not quiet:
-        _print_verdict(result.reports)
+        _print_verdict(result.reports, model.spec)
         print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
 
 
@@ -213,20 +221,32 @@ def _builders(variants: str | None, decisions: "TimingDecisions") -> "Mapping[st
     return {name: build for name, build in available.items() if name == reference or name in wanted}
 
 
-def _print_verdict(reports: "tuple[ParityReport, ...]") -> None:
+def _refuse_assumptions(model: "ExportModel") -> None:
+    """Raise ParityError where a fact of the export is assumed."""
+    basis = model.spec.basis
+    if basis is not None and basis.assumptions:
+        facts = "; ".join(str(fact) for fact in basis.assumptions)
+        raise ParityError(f"--strict: {len(basis.assumptions)} facts are assumed, nothing was written ({facts})", "tell them")
+
+
+def _print_verdict(reports: "tuple[ParityReport, ...]", spec: "Spec") -> None:
     from rich.console import Console
     from rich.table import Table
 
     from export.bundle_writer.report import decibels
+    from gansample.bundle.basis import format_basis, grade
 
     table = Table(title="Against PyTorch float64", title_justify="left")
     for name in ("variant", "verdict", "max step", "identical", "PSNR", "worst latent"):
         table.add_column(name, justify="right")
     for report in reports:
-        color, seen = "green" if report.verdict == "PASS" else "red", report.overall
+        verdict, seen = grade(report.verdict, spec.basis), report.overall
+        color = "green" if verdict == "PASS" else "yellow" if report.verdict == "PASS" else "red"
         figures = (f"{seen.max_step:.0f}", f"{seen.identical:.3%}", decibels(seen.psnr_db), decibels(report.worst.psnr_db))
-        table.add_row(report.variant, f"[{color}]{report.verdict}[/]", *figures)
-    Console(stderr=True).print(table)
+        table.add_row(report.variant, f"[{color}]{verdict}[/]", *figures)
+    screen = Console(stderr=True)
+    screen.print(table)
+    screen.print("\n".join(format_basis(spec.basis)), markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

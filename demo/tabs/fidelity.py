@@ -9,6 +9,7 @@ import numpy as np
 from demo.drawing import DrawResult
 from demo.texts import localized
 from demo.ui import Ui
+from gansample.bundle.basis import format_basis, grade
 from gansample.bundle.fidelity import GATES
 from gansample.bundle.goldens import Goldens, read_goldens
 from gansample.bundle.open import Bundle
@@ -47,13 +48,14 @@ class FidelityTab:
                 name = variant.name if own_runtime else f"{variant.name} · {backend}"
                 progress((done, len(engines)), desc=name)
                 row, drawn = _check_engine(opened, variant, backend, goldens)
-                exported = variant.parity.get("verdict", "NOT RUN") if own_runtime else "NOT RUN"
+                exported = grade(variant.parity.get("verdict", "NOT RUN"), opened.spec.basis) if own_runtime else "NOT RUN"
                 rows.append(f"| {name} | {exported} | {row} |")
                 if drawn is not None:
                     strips[name] = _strip(drawn)
                     strips[f"{name}, difference × {AMPLIFIED}"] = _strip(_difference(goldens.images[:SHOWN], drawn))
             paths = self._ui.image_store.keep({f"strip{k}.png": strip for k, strip in enumerate(strips.values())})
         pictures = list(zip(paths, strips, strict=True))
+        rows += ["", *(f"- {_table_cell(line)}" for line in format_basis(opened.spec.basis))]
         return "\n".join(rows), self._ui.gallery_value(DrawResult(pictures=pictures, report=""), bundle)
 
 
@@ -87,7 +89,7 @@ def _strip(images: Images) -> bytes:
     return encode_png(np.concatenate(list(images), axis=1))
 
 
-def _table_cell(reason: Exception) -> str:
+def _table_cell(reason: Exception | str) -> str:
     """An error as a table cell, without folder names of this machine."""
     text = re.sub(r"(?<![\w.])/[^\s:;,)]+/", "…/", str(reason))
     return text.replace("|", "/").replace("\n", " ").replace("<", "‹")

@@ -134,7 +134,10 @@ async function open(query = new URLSearchParams()) {
   await draw();
   const verdict = await ask("verify", { name: $("bundle").value });
   const figures = `(${(100 * verdict.share).toFixed(3)} %, max ${verdict.maxStep})`;
-  state(verdict.pass ? "verified" : "differs", figures, verdict.pass ? "pass" : "fail");
+  const basis = about.basis ? `· ${about.basis.join(" · ")}` : "";
+  if (!verdict.pass) state("differs", figures, "fail");
+  else if (about.assumed) state("assumed", `${figures} ${basis}`, "assumed");
+  else state("verified", `${figures} ${basis}`, "pass");
 }
 
 async function start() {

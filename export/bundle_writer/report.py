@@ -16,6 +16,7 @@ from export.parity.distribution import Shift
 from export.parity.reference import Reference
 from export.parity.verdict import ParityReport
 from export.speed import MeasuredSpeed
+from gansample.bundle.basis import format_basis, grade
 from gansample.bundle.fidelity import GATES, Fidelity
 from gansample.bundle.spec import Spec, Variant
 from gansample.outputs.grid import grid_shape, make_grid
@@ -62,9 +63,12 @@ def report_html(
     environment.filters["db"] = decibels
     template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text())
     passed = sum(entry.report.verdict == "PASS" for entry in checked)
+    verdict = "PASS" if checked and checked[0].report.verdict == "PASS" else "FAIL"
     return template.render(
         spec=spec,
-        verdict="PASS" if checked and checked[0].report.verdict == "PASS" else "FAIL",
+        verdict=verdict,
+        grade=grade(verdict, spec.basis),
+        basis=format_basis(spec.basis),
         headline=f"{passed} of {len(checked)} variants draw PyTorch's pictures",
         summary=[
             _summary_row("PyTorch float32", "noise floor", reference.float32_images_per_second, reference.float32, ""),
@@ -159,8 +163,16 @@ def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
 |---|---|---|---|---|
 {rows}
 
+{_card_basis(spec, variants)}
+
 `report.html` shows the pictures side by side. `bundle.json` holds the digests, the receipts and the provenance.
 """
+
+
+def _card_basis(spec: Spec, variants: Sequence[Variant]) -> str:
+    """The verdict's grade and what it rests on, for the model card."""
+    lines = "\n".join(f"- {line}" for line in format_basis(spec.basis))
+    return f"Verdict: **{grade(variants[0].parity['verdict'], spec.basis)}**\n\n{lines}"
 
 
 def _card_row(variant: Variant) -> str:

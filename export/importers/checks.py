@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from export.importers.batch_statistics import batch_mode, batch_norms
 from export.importers.call_signature import GeneratorAdapter
 from export.importers.free_batch import free_batch
 from export.importers.import_log import ImportLog
+from export.importers.operations import operations_of
 from export.importers.probe import smoothness
+from export.importers.value_range import BOUNDS
 from gansample.bundle.fidelity import psnr_db
 from gansample.bundle.spec import ValueRange
 from gansample.errors import ArtefactError
@@ -22,29 +23,15 @@ ALIKE = 0.25  # standard deviation over latents, in 8-bit steps
 RECALIBRATE = "export with --recalibrate-bn to measure them anew"
 
 
-class RandomOperations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the random operations of everything that runs inside."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.names: set[str] = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        if torch.Tag.nondeterministic_seeded in func.tags:
-            self.names.add(func._schema.name.removeprefix("aten::"))
-        return func(*args, **(kwargs or {}))
-
-
 @torch.no_grad()
 def refuse_random(adapter: GeneratorAdapter, z: Tensor, label: Tensor | None) -> None:
     """Raise ArtefactError where the same latent gives another picture each time."""
     with torch.random.fork_rng():
-        with RandomOperations() as watched:
-            once = adapter(z, label)
         again = adapter(z, label)
+        once, seen = operations_of(lambda: adapter(z, label))
     if torch.equal(once, again):
         return
-    cause = f" ({', '.join(sorted(watched.names))} in forward)" if watched.names else ""
+    cause = f" ({', '.join(sorted(seen.random))} in forward)" if seen.random else ""
     raise ArtefactError(
         f"the same latent gives another picture each time{cause}",
         "a picture must follow from its latent: drop the noise or dropout, or make the noise part of the latent",
@@ -101,6 +88,8 @@ def check_batch_statistics(
     apart = (adapter(z, label).clamp(low, high) - batch.clamp(low, high)) * 255 / (high - low)
     apart_db = psnr_db(float(torch.square(apart).mean()))
     log.measured(f"eval mode against batch statistics: {apart_db:.1f} dB")
+    if len(untouched) == len(layers) or apart_db < STALE_DB:
+        log.fact("BatchNorm's statistics", "as in the file", "assumed", f"they do not fit the weights; {RECALIBRATE}")
     if len(untouched) == len(layers):
         log.warn(f"the running statistics of all {len(layers)} BatchNorm layers were never updated: {RECALIBRATE}")
     elif apart_db < STALE_DB:
@@ -134,33 +123,6 @@ def check_pictures(images: Tensor, value_range: ValueRange, log: ImportLog) -> N
     log.measured(f"neighbouring pixels correlate by {smooth:.2f}")
     if smooth < NOISE:
         log.warn(f"the pictures look like noise (neighbouring pixels correlate by {smooth:.2f}): what was assumed may be wrong")
-
-
-BOUNDS: dict[ValueRange, tuple[float, float]] = {"tanh": (-1, 1), "sigmoid": (0, 1), "bytes": (0, 255)}
-
-
-def find_range(images: Tensor, log: ImportLog, wanted: ValueRange | None) -> ValueRange:
-    """The value range of `images`, float (N, C, H, W): measured and shown; `wanted` goes before."""
-    finite = images[torch.isfinite(images)]
-    if finite.numel() == 0:
-        raise ArtefactError("the generator draws NaN or infinity (100% of the pixels)", "use an earlier checkpoint")
-    low, high = float(finite.min()), float(finite.max())
-    seen = f"values lie in {low:.3g}..{high:.3g}"
-    if wanted is None:
-        wanted = _range_of(low, high)
-        bottom, top = BOUNDS[wanted]
-        log.measured(f"{seen}, read as {wanted} ({bottom:g}..{top:g})")
-    bottom, top = BOUNDS[wanted]
-    clipped = float(((finite < bottom - 1e-3 * (top - bottom)) | (finite > top + 1e-3 * (top - bottom))).double().mean())
-    if clipped > 0:
-        log.warn(f"the output is unbounded: {seen}, {clipped:.1%} of the pixels are clipped to {wanted} ({bottom:g}..{top:g})")
-    return wanted
-
-
-def _range_of(low: float, high: float) -> ValueRange:
-    if high > 8 and low > -0.2 * high:
-        return "bytes"
-    return "sigmoid" if low >= -1e-3 and high <= 1.001 else "tanh"
 
 
 def _steps(difference: Tensor, images: Tensor) -> float:

@@ -46,9 +46,8 @@ def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any]
     module.load_state_dict(tensors, strict=False)
     left = compare(shapes_of(tensors), shapes_of(module.state_dict()))
     assert left.count == 0, left
-    log.picked(
-        f"{name}({built_with})" + (f", {', '.join(construction.inferred)} from the shapes" if construction.inferred else "")
-    )
+    inferred = f"{', '.join(construction.inferred)} from the shapes, " if construction.inferred else ""
+    log.fact("layers", f"{name}({built_with})", "told", f"{inferred}the rest as the class says")
     return module.eval()
 
 

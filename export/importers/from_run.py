@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from export.export_model import ExportModel
+from gansample.bundle.basis import Basis, Fact
 from gansample.bundle.spec import Spec
 from train.checkpoint import load_generator, newest_run
 
@@ -28,5 +29,6 @@ def generator_from_run(run: Path | None = None, name: str | None = None) -> Expo
         value_range=info["image"]["range"],
         classes=tuple(info["classes"]) if info["classes"] is not None else None,
         provenance={"checkpoint_sha256": loaded.sha256, **{key: info[key] for key in PROVENANCE if key in info}},
+        basis=Basis(facts=(Fact(name="everything", value="as it was trained", known="told", how="the run's own record"),)),
     )
     return ExportModel(loaded.generator, spec)

@@ -1,17 +1,23 @@
-"""What was found out about an imported generator, in that order: logged, and kept in the bundle's provenance as `findings`."""
+"""What was found out about an imported generator, in that order: logged, kept in the bundle's provenance as `findings`, and, as
+far as it decides pixels, as the facts that the verdict rests on.
+"""
 
 import logging
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gansample.bundle.basis import Basis, Fact, Known
+
 logger = logging.getLogger(__name__)
 
-Kind = Literal["picked", "assumed", "measured", "warning"]
+Kind = Literal["picked", "told", "assumed", "measured", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
 class ImportNote:
-    """picked: one of several in the file; assumed: the file does not tell; measured: observed; warning: may be wrong."""
+    """picked: one of several in the file; told: by the user or the file; assumed: the file does not tell; measured: observed;
+    warning: may be wrong.
+    """
 
     kind: Kind
     text: str
@@ -22,14 +28,17 @@ class ImportNote:
 
 @dataclass(slots=True)
 class ImportLog:
-    """The notes so far; each is logged as it is made."""
+    """The notes and facts so far; each is logged as it is made."""
 
     notes: list[ImportNote] = field(default_factory=list)
+    facts: dict[str, Fact] = field(default_factory=dict)
 
     def picked(self, text: str) -> None:
         self._add("picked", text)
 
     def assumed(self, text: str) -> None:
+        """An assumption without a name of its own; it counts as one."""
+        self.facts[text] = Fact(name=text, value="as usual", known="assumed")
         self._add("assumed", text)
 
     def measured(self, text: str) -> None:
@@ -37,6 +46,18 @@ class ImportLog:
 
     def warn(self, text: str) -> None:
         self._add("warning", text)
+
+    def fact(self, name: str, value: str, known: Known, how: str) -> None:
+        """A fact that decides pixels. A later one of the same name replaces it.
+
+        how  who told it, the margin of the measurement, or for an assumption how to say otherwise.
+        """
+        self.facts[name] = Fact(name=name, value=value, known=known, how=how)
+        self._add(known, str(self.facts[name]))
+
+    @property
+    def basis(self) -> Basis:
+        return Basis(facts=tuple(self.facts.values()))
 
     def texts(self, kind: Kind) -> list[str]:
         return [note.text for note in self.notes if note.kind == kind]

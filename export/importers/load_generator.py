@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from export.export_model import ExportModel
 from export.importers.batch_statistics import batch_norms, recalibrate
-from export.importers.call_signature import CallSignature, GeneratorAdapter
-from export.importers.checks import batch_independent, check_batch_statistics, check_pictures, find_range, refuse_random
+from export.importers.call_signature import CallSignature, GeneratorAdapter, inputs
+from export.importers.checks import batch_independent, check_batch_statistics, check_pictures, refuse_random
+from export.importers.facts import record_classes, record_distribution, record_latent, record_picture
 from export.importers.from_class import module_from_class
 from export.importers.from_names.chain import Chain
 from export.importers.from_names.layers import check_generator, layers_of
@@ -17,9 +18,11 @@ from export.importers.from_names.recognise import recognise
 from export.importers.from_onnx import network_from_onnx
 from export.importers.from_torchscript import network_from_torchscript
 from export.importers.import_log import ImportLog
+from export.importers.operations import operations_of
 from export.importers.probe import Hints, find_signature
 from export.importers.request import ImportRequest
 from export.importers.state_dict import StateDict, pick_state_dict
+from export.importers.value_range import find_range
 from export.importers.weights import read_weights
 from gansample.bundle.spec import Distribution, Spec, ValueRange
 from gansample.errors import UsageError
@@ -38,7 +41,10 @@ class LoadedModule(NamedTuple):
     values: Mapping[str, Any]
     kind: str
     distribution: Distribution | None = None
-    value_range: ValueRange | None = None
+    distribution_margin: str | None = None
+    """By how much the distribution fits better than another; None where nothing measured it."""
+    assumed_range: ValueRange | None = None
+    """Of a last activation that no tensor tells."""
 
 
 class Imported(NamedTuple):
@@ -56,16 +62,19 @@ def load_generator(request: ImportRequest) -> Imported:
     signature = _signature(loaded, request, log)
     adapter = GeneratorAdapter(loaded.module, signature).eval()
     distribution = request.latent or loaded.distribution or "normal"
-    if request.latent is None and loaded.distribution is None:
-        log.assumed("latents are normal (--latent uniform if it was trained on uniform ones)")
+    by_user = "--latent" if request.latent is not None else None
+    record_distribution(distribution, by_user, loaded.distribution_margin, log)
     z, label = _latents(signature, distribution, PROBES)
     refuse_random(adapter, z[:8], label[:8] if label is not None else None)
     if request.recalibrate_bn:
         _recalibrate(adapter, distribution, log)
     adapter = batch_independent(adapter, z[:16], label[:16] if label is not None else None, log)
+    n = signature.batch or 2
     with torch.no_grad():
         images = adapter(z, label)
-    value_range = find_range(images, log, request.value_range or loaded.value_range)
+    told = (request.value_range, "--range") if request.value_range is not None else None
+    _, seen = operations_of(lambda: loaded.module(*inputs(signature, z[:n], label[:n] if label is not None else None)))
+    value_range = find_range(images, log, told, seen.last, loaded.assumed_range)
     check_pictures(images, value_range, log)
     if not request.recalibrate_bn:
         check_batch_statistics(adapter, z[:64], label[:64] if label is not None else None, value_range, log)
@@ -83,6 +92,7 @@ def load_generator(request: ImportRequest) -> Imported:
             "called": signature.describe(),
             "findings": log.to_list(),
         },
+        basis=log.basis,
     )
     return Imported(ExportModel(adapter, spec), log)
 
@@ -90,9 +100,11 @@ def load_generator(request: ImportRequest) -> Imported:
 def _load(request: ImportRequest, log: ImportLog) -> LoadedModule:
     if request.onnx is not None:
         graph = network_from_onnx(request.onnx)
+        log.fact("layers", "the graph", "told", "the ONNX file")
         return LoadedModule(graph.network, graph.sha256, graph.values, "ONNX graph")
     if request.torchscript is not None:
         program, sha256 = network_from_torchscript(request.torchscript)
+        log.fact("layers", "the program", "told", "the TorchScript file")
         return LoadedModule(program, sha256, {}, "TorchScript program")
     assert request.weights is not None
     weights = pick_state_dict(read_weights(request.weights), log, request.key)
@@ -109,34 +121,23 @@ def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> Loaded
     if not weights.order_told and request.chain is None:
         log.assumed(f"{weights.file} does not keep the order of its layers, it is taken from their names")
     if request.chain is not None:
-        return LoadedModule(
-            Chain(request.chain, layers), weights.sha256, weights.values, "chain and weights", None, _ends_in(request.chain)
-        )
+        log.fact("layers", request.chain, "told", "--chain")
+        return LoadedModule(Chain(request.chain, layers), weights.sha256, weights.values, "chain and weights")
     check_generator(layers, weights.file)
     size = request.latent_shape[0] if request.latent_shape is not None else None
     found = recognise(layers, weights.file, request.image or _image_in(weights.values), size)
     text = found.text if request.value_range != "sigmoid" else found.text.removesuffix("tanh") + "sigmoid"
-    log.assumed(f"the layers are: --chain '{text}'")
+    log.fact("layers", text, "assumed", "--chain '…' or --generator says otherwise")
     if found.mismatch is not None:
         log.measured(f"BatchNorm's statistics are {found.mismatch:.2f} from what these layers give (right ones below 0.25)")
         if found.mismatch > 0.4:
             log.warn("these layers do not reproduce BatchNorm's statistics: pass the class, or correct the --chain")
-    if request.value_range is None:
-        log.assumed("the last activation is tanh (--range sigmoid if it was trained on pictures in 0..1)")
     if found.runner_up is not None:
-        log.assumed(f"nearly as plausible: --chain '{found.runner_up}'")
+        log.warn(f"nearly as plausible: --chain '{found.runner_up}'")
     distribution = found.distribution if found.mismatch is not None else None
-    if distribution is not None:
-        log.measured(f"latents are {distribution}, by the first BatchNorm's statistics")
-    value_range: ValueRange = request.value_range or "tanh"
-    return LoadedModule(
-        Chain(text, found.layers), weights.sha256, weights.values, "recognised weights", distribution, value_range
-    )
-
-
-def _ends_in(chain: str) -> ValueRange | None:
-    last = chain.split()[-1] if chain.split() else ""
-    return "tanh" if last == "tanh" else "sigmoid" if last == "sigmoid" else None
+    margin = "by the first BatchNorm's statistics" if distribution is not None else None
+    chain = Chain(text, found.layers)
+    return LoadedModule(chain, weights.sha256, weights.values, "recognised weights", distribution, margin, "tanh")
 
 
 def _signature(loaded: LoadedModule, request: ImportRequest, log: ImportLog) -> CallSignature:
@@ -147,9 +148,10 @@ def _signature(loaded: LoadedModule, request: ImportRequest, log: ImportLog) -> 
         values=loaded.values,
     )
     signature = find_signature(loaded.module, hints, request.source.name)
-    if len(signature.latent) == 3 and signature.latent[1] > 1 and request.latent_shape is None:
-        log.assumed(f"latents are planes of {'×'.join(map(str, signature.latent))} (--latent-shape CxHxW for another size)")
     log.measured(f"called as {signature.describe()}")
+    record_latent(signature, loaded.module, request, loaded.values, log)
+    record_classes(signature, loaded.module, request, loaded.values, log)
+    record_picture(signature, request, hints.image is not None, log)
     return signature
 
 

@@ -187,7 +187,7 @@ def _layouts(shape: tuple[int, ...], out: Tensor, image: Size | None) -> Iterato
         case (h, w) if min(h, w) >= 8:
             yield "HW", (1, h, w)
         case (values,) if image is not None and values == image[0] * image[1] * image[2]:
-            yield _flat_layout(out, image), image
+            yield "flat CHW", image  # as the shape was told
         case (values,) if image is None:
             channels, side = flat_picture(values, None)
             if side:

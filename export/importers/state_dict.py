@@ -67,6 +67,14 @@ def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -
         log.picked(f"the state dict {chosen!r} of {file.name}{beside}")
     if average is not None:
         log.picked(f"the average {average.key!r}, in the order of its parameters, and from {chosen!r} what has no average")
+    rivals = [name for name in others if not is_other(name) and (average is None or name != average.key)]
+    drawn = average.key if average is not None else chosen
+    if key is not None:
+        log.fact("weights", drawn or "the file's", "told", "--key")
+    elif rivals or average is not None:
+        log.fact("weights", drawn, "assumed", f"--key {chosen if average is not None else rivals[0]} says otherwise")
+    else:
+        log.fact("weights", drawn or "the file's", "told", "no other generator is in the file")
     part, around = found[chosen]
     tensors = _as_float32(_unwrapped(part), log)
     _check_finite(tensors, file.name)

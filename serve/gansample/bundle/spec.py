@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from gansample.bundle.basis import Basis
 from gansample.errors import ArtefactError
 from gansample.latents import LatentSpace, latents
 from gansample.types import Latents
@@ -37,6 +38,8 @@ class Spec:
     """Class names, index = label; None for an unconditional generator."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where it came from: checkpoint digest, training configuration, data fingerprint, tool versions."""
+    basis: Basis | None = None
+    """What is told, measured and assumed about it; None in a bundle from before that was recorded."""
 
     def latents(self, seeds: Iterable[int], truncation: float | None = None) -> Latents:
         """The latents of `seeds`, float32 (N, latent_size); errors as `gansample.latents.latents`."""
@@ -59,6 +62,7 @@ class Spec:
             },
             "classes": list(self.classes) if self.classes is not None else None,
             "provenance": dict(self.provenance),
+            **({"basis": self.basis.to_dict()} if self.basis is not None else {}),
         }
 
     @classmethod
@@ -81,6 +85,7 @@ class Spec:
             value_range=read.choice("image.range", ("tanh", "sigmoid", "bytes")),  # type: ignore[arg-type]
             classes=tuple(classes) if classes is not None else None,
             provenance=read.required("provenance", dict),
+            basis=Basis.from_dict(read.optional("basis", dict), source),
         )
 
     @classmethod

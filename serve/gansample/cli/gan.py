@@ -59,6 +59,7 @@ def verify(
     Exit code 3: a file is damaged, or not signed by KEY. 4: nothing could run (with --report: something could not).
     6: a variant draws other pictures.
     """
+    from gansample.bundle.basis import format_basis, grade
     from gansample.bundle.open import open_bundle
     from gansample.sampling.verify import check_digests
 
@@ -81,6 +82,8 @@ def verify(
             "bundle": str(opened.path),
             "model_sha256": opened.sha256,
             "verdict": verdict,
+            "grade": grade(verdict, opened.spec.basis),
+            "basis": opened.spec.basis.to_dict() if opened.spec.basis is not None else None,
             "files": files,
             "signed_by": str(signed) if signed is not None else None,
             "variants": [check.to_dict() for check in checks],
@@ -91,6 +94,7 @@ def verify(
         by = f", signed by the holder of {signed}" if signed is not None else ""
         print(f"{opened.spec.name}: {files} files as they were exported{by} ({opened.path}, {seconds:.1f} s)")
         print("\n".join(dict.fromkeys(_format_check(check) for check in checks)))  # all that no GPU runs is one line
+        print("\n  ".join([f"verdict: {grade(verdict, opened.spec.basis)}", *format_basis(opened.spec.basis)]))
     if failed:
         names = ", ".join(check.variant.name for check in failed)
         hint = "gan doctor" if report is None else str(report)

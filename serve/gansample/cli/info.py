@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gansample.bundle.basis import Basis, format_basis, grade
 from gansample.bundle.open import ARTIFACTS, MANIFEST, REFERENCE, Bundle, open_bundle, read_file
 from gansample.bundle.spec import parse_json
 from gansample.errors import ArtefactError, UsageError
@@ -24,6 +25,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
         manifest = parse_json(read_file(bundle.path / MANIFEST).decode(), str(bundle.path))
     return {
         "path": str(bundle.path),
+        "basis": None,
         **bundle.spec.to_dict(),
         "sha256": bundle.sha256,
         "variants": [
@@ -44,12 +46,21 @@ def format_bundle(about: Mapping[str, Any]) -> str:
         f"  latent    {latent['size']} components, {latent['distribution']}",
         *([f"  classes   {', '.join(classes)}"] if classes else []),
         f"  model     {REFERENCE} sha256 {about['sha256']}",
+        *_format_verdict(about),
         "  variants",
     ]
     lines += [f"    {_format_variant(variant)}" for variant in about["variants"]]
     lines += [f"    {entry['name']:16} {entry['verdict']}: {'; '.join(entry['reasons'])}" for entry in about["left_out"]]
     provenance = json.dumps(about["provenance"], indent=2, ensure_ascii=False).splitlines()
     return "\n".join([*lines, "  provenance", *(f"    {line}" for line in provenance)])
+
+
+def _format_verdict(about: Mapping[str, Any]) -> list[str]:
+    """The reference graph's verdict at export, and what it rests on."""
+    basis = Basis.from_dict(about["basis"], about["path"])
+    verdict = next((variant["parity"].get("verdict", "NOT RUN") for variant in about["variants"]), "NOT RUN")
+    first, *others = format_basis(basis)
+    return [f"  verdict   {grade(verdict, basis)}; {first}", *(f"            {line}" for line in others)]
 
 
 def _format_variant(variant: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gansample.bundle.basis import format_basis
 from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.open import Bundle
 from gansample.errors import BackendUnavailable, GansampleError
@@ -110,6 +111,7 @@ def markdown(bundle: Bundle, rows: list[Measurement]) -> str:
         "Written by `gan verify --report`; every figure was measured in that run. NOT RUN is never a pass.",
         "",
         *(f"- {name}: {value}" for name, value in facts.items()),
+        *(f"- {line}" for line in format_basis(bundle.spec.basis)),
         "",
         f"| backend | variant | verdict | goldens | 1,024 latents | {speeds} | open, s | again, s | memory, MiB |",
         "|---|---|---|---|---|" + "---|" * (len(SPEED_BATCHES) + 3),

@@ -55,4 +55,5 @@ def describe_model(model: Model) -> dict[str, Any]:
         "latent": {"size": spec.latent_size, "distribution": spec.distribution},
         "sha256": model.bundle.sha256,
         "engine": asdict(model.engine),
+        "basis": spec.basis.to_dict() if spec.basis is not None else None,
     }
