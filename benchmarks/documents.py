@@ -14,7 +14,7 @@ Table = Callable[[Document], str]
 
 
 def load(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((RESULTS / name).read_text())
+    document: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
     return document
 
 

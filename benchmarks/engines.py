@@ -4,7 +4,6 @@ python -m benchmarks.engines                       seeded random weights
 python -m benchmarks.engines --weights netG.pth    a trained state dict of the tutorial's generator
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from benchmarks.dcgan64 import export_dcgan64
 from benchmarks.documents import Document
 from benchmarks.machine import machine
 from gansample.cli import console
+from gansample.system.processors import usable_processors
 
 RESULT = "dcgan64-cpu.json"
 REFERENCE = "pytorch-eager-fp32"
@@ -35,7 +35,7 @@ def bench(
     """Measure pictures per second of every contestant, in one run, as ratios to PyTorch eager float32."""
     from benchmarks.contestants import PEERS
 
-    threads = len(os.sched_getaffinity(0))
+    threads = usable_processors()
     with tempfile.TemporaryDirectory() as folder:
         variants = export_dcgan64(Path(folder), weights)
         seconds, not_run = measure([*PEERS, *variants], Path(folder), weights, batch, rounds, threads)

@@ -91,7 +91,7 @@ def _service(form: str, document: Document) -> str:
 
 def _packages(name: str) -> str:
     """What the lock says of a set: "20 packages, 280 MB"."""
-    found = re.search(rf"^# {name}: (.*) on disk$", LOCK.read_text(), re.M)
+    found = re.search(rf"^# {name}: (.*) on disk$", LOCK.read_text(encoding="utf-8"), re.M)
     if found is None:
         raise ValueError(f"{LOCK.name} does not say what {name} brings: make lock")
     return found[1]

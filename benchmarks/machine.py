@@ -10,7 +10,9 @@ from typing import Any
 def machine() -> dict[str, Any]:
     from export.speed import processor_name
 
-    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "").split()
+    flags = next(
+        (line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if line.startswith("flags")), ""
+    ).split()
     wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
     packages = ("torch", "onnxruntime", "openvino", "nncf", "numpy")
     return {

@@ -37,7 +37,7 @@ def tables() -> Mapping[str, Mapping[str, str]]:
 
 def rendered(name: str) -> str:
     """A page with every table anew from its file."""
-    page = (ROOT / name).read_text()
+    page = (ROOT / name).read_text(encoding="utf-8")
     for marker, table in tables()[name].items():
         page = replaced(page, marker, table)
     return page

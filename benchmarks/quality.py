@@ -66,7 +66,7 @@ def _train(data: str, preset: str, seed: int, minutes: float, data_root: Path) -
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise GansampleError(f"{' '.join(command[1:])} ended with exit code {done.returncode}")
-        checkpoint = json.loads((Path(folder) / "run/checkpoint.json").read_text())
+        checkpoint = json.loads((Path(folder) / "run/checkpoint.json").read_text(encoding="utf-8"))
         result: dict[str, Any] = {**json.loads(done.stdout), "trained": checkpoint["trained"]}
         return result
 

@@ -145,7 +145,7 @@ def _gansample(folder: Path, bundle: Path, n: int, form: str, *options: str) -> 
 def _high_water(pid: int) -> int:
     """The most memory that a process has had so far, KiB; 0 once it is gone."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)

@@ -130,7 +130,7 @@ def memory(pid: int) -> float:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if os.getsid(int(folder.name)) == session or _is_ray(folder):
-                lines = (folder / "smaps_rollup").read_text().splitlines()
+                lines = (folder / "smaps_rollup").read_text(encoding="utf-8").splitlines()
                 total += int(next(line for line in lines if line.startswith("Pss:")).split()[1])
         except (OSError, StopIteration):
             continue

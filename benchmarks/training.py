@@ -5,7 +5,6 @@ generated pictures apart and a third time for G, one Adam for each. Both sides h
 image. Steps are taken in turn, so that a busy moment hits everybody.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +20,7 @@ from benchmarks.dcgan64 import Generator
 from benchmarks.documents import Document
 from benchmarks.machine import machine
 from gansample.cli import console
+from gansample.system.processors import usable_processors
 from train.data.dataset import DataSet
 from train.machine import device_for, make_reproducible
 from train.presets import config_for
@@ -55,7 +55,7 @@ def bench(
         "model": "DCGAN-64, width 64",
         "batch": batch,
         "rounds": rounds,
-        "threads": len(os.sched_getaffinity(0)),
+        "threads": usable_processors(),
         "rows": rates.rows(seconds, batch, PEER),
         "machine": machine(),
     }
@@ -98,7 +98,7 @@ def _ours(preset: str, precision: Precision, batch: int, data: DataSet) -> Calla
         g_width=64,
         d_width=64,
         latent_size=100,
-        threads=len(os.sched_getaffinity(0)),
+        threads=usable_processors(),
         augment_target=0.0,
     )
     config = replace(config, device=device_for(config))

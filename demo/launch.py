@@ -56,7 +56,7 @@ def running(
             quiet=True,
             theme=theme(),
             css_paths=[STYLE],
-            js=SCRIPT.read_text(),
+            js=SCRIPT.read_text(encoding="utf-8"),
             i18n=LANGUAGES,
             footer_links=["api"],
             app_kwargs={"middleware": [guard, throttle]},

@@ -88,9 +88,9 @@ def write_space(out: Path, bundles: Sequence[Path], *, force: bool = False) -> N
         for name, found in opened.items():
             shutil.copytree(found.path, folder / "bundles" / name, ignore=_unneeded)
         names = ", ".join(found.spec.name for found in opened.values())
-        (folder / "README.md").write_text(CARD.format(gradio=version("gradio"), bundles=names))
-        (folder / "app.py").write_text(APP)
-        (folder / "requirements.txt").write_text(_requirements())
+        (folder / "README.md").write_text(CARD.format(gradio=version("gradio"), bundles=names), encoding="utf-8")
+        (folder / "app.py").write_text(APP, encoding="utf-8")
+        (folder / "requirements.txt").write_text(_requirements(), encoding="utf-8")
         for package in (demo, gansample):
             root = Path(str(package.__file__)).parent
             shutil.copytree(root, folder / root.name, ignore=_unneeded)

@@ -64,8 +64,8 @@ def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -
         for name, bundle in opened.items():
             (folder / "bundles" / name).mkdir(parents=True)
             (folder / "bundles" / name / REFERENCE).write_bytes(bundle.read(REFERENCE))
-            (folder / "bundles" / name / "about.json").write_text(json.dumps(_about(bundle)))
-        (folder / "bundles.json").write_text(json.dumps(list(opened)))
+            (folder / "bundles" / name / "about.json").write_text(json.dumps(_about(bundle)), encoding="utf-8")
+        (folder / "bundles.json").write_text(json.dumps(list(opened)), encoding="utf-8")
 
 
 def install_node_modules(folder: Path) -> Path:

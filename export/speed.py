@@ -1,6 +1,5 @@
 """How fast a variant draws on this machine: the figure that travels with it in the bundle."""
 
-import os
 import platform
 import time
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any
 from export.export_model import cycled_labels
 from gansample.bundle.spec import Spec
 from gansample.runtimes.base import images_per_second
+from gansample.system.processors import usable_processors
 from gansample.types import Runner
 
 
@@ -33,7 +33,7 @@ def measured_speed(runner: Runner, spec: Spec, seconds: float = 0.4) -> Measured
     rates = {}
     for batch in (1, 64):
         rates[batch] = images_per_second(runner.run, spec.latents(range(batch)), cycled_labels(spec, batch), seconds)
-    return MeasuredSpeed(images_per_second=rates, processor=processor_name(), cores=len(os.sched_getaffinity(0)))
+    return MeasuredSpeed(images_per_second=rates, processor=processor_name(), cores=usable_processors())
 
 
 def speedup(before: Runner, after: Runner, spec: Spec, batch: int = 64, seconds: float = 1.0) -> float:
@@ -56,7 +56,7 @@ def processor_name() -> str:
     """The processor's model name as the operating system gives it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

@@ -141,7 +141,7 @@ def _document(data: DataSet, evaluator: Evaluator, plan: TrainingPlan, out: Path
     }
     if not out.exists():
         return {**about, "rows": []}
-    document: dict[str, Any] = json.loads(out.read_text())
+    document: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     if any(document[name] != about[name] for name in ("data", "images_seen", "classifier")):
         raise UsageError(f"{out} is from another experiment", "give --out another file, or delete it")
     return document

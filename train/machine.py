@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 
 from gansample.errors import BackendUnavailable
+from gansample.system.processors import usable_processors
 from train.config import Config
 from train.data.dataset import DataSet
 from train.distributed import ProcessGroup
@@ -26,7 +27,7 @@ def resolve_config(config: Config, data: DataSet, group: ProcessGroup) -> Config
 
     The first process decides for all. Raises BackendUnavailable where a GPU is required and there is none.
     """
-    config = replace(config, device=device_for(config), threads=config.threads or len(os.sched_getaffinity(0)))
+    config = replace(config, device=device_for(config), threads=config.threads or usable_processors())
     make_reproducible(config)
     if config.precision == "auto":
         config = replace(config, precision=group.broadcast(fastest_precision(config, data) if group.is_main else None))

@@ -12,7 +12,6 @@ runs/0007-digits-modern/
 └── previews/               the same seeds during training, named by images seen
 """
 
-import fcntl
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from typing import Any
 from gansample.bundle.spec import parse_json
 from gansample.errors import ArtefactError, OutputError, UsageError
 from gansample.system.atomic import cannot_write, write_atomic
+from gansample.system.lock import try_lock
 
 RUNS = Path("runs")  # relative to the working directory
 CONFIG = "config.json"
@@ -42,10 +42,8 @@ class RunFolder:
         except OSError as error:
             raise cannot_write(path / ".lock", error) from error
         self._release = weakref.finalize(self, os.close, handle)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released by the system, however the process ends
-        except OSError:
-            raise UsageError(f"another process is training in {path}", "wait for it, or stop it first") from None
+        if not try_lock(handle):
+            raise UsageError(f"another process is training in {path}", "wait for it, or stop it first")
 
     @classmethod
     def create(cls, path: Path | None, name: str) -> "RunFolder":
@@ -75,7 +73,7 @@ class RunFolder:
 
     def config(self) -> Mapping[str, Any]:
         """What config.json says."""
-        document: Mapping[str, Any] = parse_json((self.path / CONFIG).read_text(), str(self.path / CONFIG))
+        document: Mapping[str, Any] = parse_json((self.path / CONFIG).read_text(encoding="utf-8"), str(self.path / CONFIG))
         return document
 
     def write(self, name: str, data: bytes) -> None:
@@ -87,7 +85,7 @@ class RunFolder:
     def log(self, row: Mapping[str, Any]) -> None:
         """Append one line to log.jsonl."""
         try:
-            with (self.path / "log.jsonl").open("a") as file:
+            with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
         except OSError as error:
             raise cannot_write(self.path / "log.jsonl", error) from error
@@ -96,7 +94,7 @@ class RunFolder:
         """Cut from log.jsonl what came after `step`, since it will be done again; returns the rows that stay."""
         path = self.path / "log.jsonl"
         rows = (
-            [row for line in path.read_text().splitlines() if (row := _row(line)) and row["step"] <= step]
+            [row for line in path.read_text(encoding="utf-8").splitlines() if (row := _row(line)) and row["step"] <= step]
             if path.exists()
             else []
         )

@@ -61,7 +61,7 @@ def report_html(
     """One self-contained page: verdict, fidelity, size and speed of all variants, and each one's pictures beside PyTorch's."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["db"] = decibels
-    template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text())
+    template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8"))
     passed = sum(entry.report.verdict == "PASS" for entry in checked)
     verdict = "PASS" if checked and checked[0].report.verdict == "PASS" else "FAIL"
     return template.render(

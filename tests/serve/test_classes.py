@@ -46,6 +46,11 @@ def test_refuses_what_is_not_there(text: str, reason: str) -> None:
         parse_classes(text, ("sneaker", "bag", "coat"))
 
 
+def test_a_name_is_found_however_its_accents_are_encoded() -> None:
+    assert parse_classes("E\u0301te\u0301", ("pomme", "\u00e9t\u00e9")) == (1,)
+    assert parse_classes("\u00e9t\u00e9", ("pomme", "e\u0301te\u0301")) == (1,)
+
+
 def test_without_a_wish_the_class_is_the_seeds_own() -> None:
     assert list(labels_for([7, 3, 5], PETS) or ()) == [1, 0, 2]
     assert labels_for([1], None) is None

@@ -171,6 +171,18 @@ def test_any_bytes_for_a_labels_file_end_in_labels_or_one_line(tmp_path_factory:
         assert len(class_labels._from_csv(path, NAMES)) == len(NAMES)
 
 
+def test_names_meet_however_their_accents_are_encoded(tmp_path: Path, request_for: Make) -> None:
+    """A folder from macOS spells `é` as e and an accent, a CSV file and a command line in one piece."""
+    write_folder(tmp_path / "mac", some_files(20, ("e\u0301te\u0301", "hiver")))
+    folder = load_data(request_for(tmp_path / "mac", classes=("hiver", "\u00e9t\u00e9")))
+    assert folder.class_names == ("hiver", "\u00e9t\u00e9")
+    write_folder(tmp_path / "flat", {f"e\u0301{name}": data for name, data in some_files(20, (".",)).items()})
+    rows = "".join(f"\u00e9{name},{i % 2}\n" for i, name in enumerate(some_files(20, (".",))))
+    (tmp_path / "labels.csv").write_text("image,label\n" + rows, encoding="utf-8")
+    table = load_data(request_for(tmp_path / "flat", labels_file=tmp_path / "labels.csv", conditional=True))
+    assert table.class_names == ("0", "1")
+
+
 def test_an_ambiguous_name_in_the_labels_file_is_refused(tmp_path: Path, request_for: Make) -> None:
     files = {f"{folder}/{n}.png": encoded(noise(n)) for folder in "ab" for n in range(8)}
     (tmp_path / "labels.csv").write_text("file,class\n3,x\n")

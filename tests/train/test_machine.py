@@ -1,13 +1,13 @@
 """What depends on the machine is decided once, and a decision is written down, not left to chance."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from gansample.errors import BackendUnavailable
+from gansample.system.processors import usable_processors
 from tests.support.logs import logged
 from tests.support.run_training import SMALL, train
 from tests.support.tiny_training import tiny_config, tiny_data
@@ -21,7 +21,7 @@ def test_nothing_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     with logged(said):
         config = resolve_config(tiny_config(precision="auto", device="auto", threads=0), tiny_data(), ProcessGroup())
     torch.set_num_threads(threads)
-    assert config.threads == len(os.sched_getaffinity(0))
+    assert config.threads == usable_processors()
     assert config.device == ("cuda" if torch.cuda.is_available() else "cpu")
     assert config.precision in ("fp32", "bf16")
     assert said[0].startswith(f"precision {config.precision}: ")

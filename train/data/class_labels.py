@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -48,16 +49,17 @@ def keep_classes(collection: Collection, request: DataRequest) -> Collection:
     """
     names = collection.class_names or ()
     if request.classes is not None:
-        for name in request.classes:
+        kept = tuple(map(_nfc, request.classes))
+        for name in kept:
             if name not in names:
                 raise UsageError(f"no class {name!r}", f"there {_listed(names)}")
         assert collection.labels is not None
         places = np.full(len(names), -1, np.int64)
-        places[[names.index(name) for name in request.classes]] = np.arange(len(request.classes))
+        places[[names.index(name) for name in kept]] = np.arange(len(kept))
         labels = places[collection.labels]
         keep = labels >= 0
-        collection = replace(collection, labels=labels, class_names=request.classes).only(keep)
-        names = request.classes
+        collection = replace(collection, labels=labels, class_names=kept).only(keep)
+        names = kept
     if len(names) >= 2:
         return collection
     if request.conditional:
@@ -70,9 +72,10 @@ def keep_classes(collection: Collection, request: DataRequest) -> Collection:
 
 def encode_labels(values: list[Any]) -> tuple[Labels, tuple[str, ...]]:
     """Labels (N,) and class names for one value, number or text, per picture."""
-    names = _in_order({str(value) for value in values})
+    texts = [_nfc(str(value)) for value in values]
+    names = _in_order(set(texts))
     places = {name: place for place, name in enumerate(names)}
-    return np.array([places[str(value)] for value in values], np.int64), names
+    return np.array([places[text] for text in texts], np.int64), names
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
@@ -100,10 +103,10 @@ def _from_folders(names: list[str]) -> list[str | None]:
 def _from_csv(path: Path, names: list[str]) -> list[str | None]:
     """The label that `path` gives each name, with or without folder and suffix."""
     rows = _read_rows(path)
-    stems = Counter(PurePosixPath(name).stem for name in names)
+    stems = Counter(_nfc(PurePosixPath(name).stem) for name in names)
     found: list[str | None] = []
     for name in names:
-        stem = PurePosixPath(name).stem
+        stem = _nfc(PurePosixPath(name).stem)
         one = rows.get(_without_suffix(name))
         if one is None and stem in rows:
             if stems[stem] > 1:
@@ -163,5 +166,10 @@ def _column(columns: list[str], known: tuple[str, ...]) -> str | None:
 
 
 def _without_suffix(name: str) -> str:
-    path = PurePosixPath(name.replace("\\", "/"))
+    path = PurePosixPath(_nfc(name).replace("\\", "/"))
     return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else str(path)
+
+
+def _nfc(name: str) -> str:
+    """One encoding for names that look alike: macOS hands out `é` as e and an accent, a CSV file has it in one piece."""
+    return unicodedata.normalize("NFC", name)

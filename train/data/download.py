@@ -15,6 +15,7 @@ from pathlib import Path
 import gansample
 from gansample.errors import ArtefactError
 from gansample.system.atomic import cannot_write
+from gansample.system.lock import try_lock, wait_for_lock
 
 logger = logging.getLogger(__name__)
 
@@ -119,19 +120,15 @@ def _md5(part: BufferedRandom) -> str:
 @contextlib.contextmanager
 def _lock_part(path: Path) -> Iterator[BufferedRandom]:
     """The partial file, opened to append, and locked against other processes that want the same."""
-    import fcntl  # not on Windows, where everything but downloads works
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.open("a+b")
     except OSError as error:
         raise cannot_write(path, error) from error
     with part:
-        try:
-            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not try_lock(part.fileno()):
             logger.info("another process is downloading %s, waiting for it", path.name)
-            fcntl.flock(part, fcntl.LOCK_EX)
+            wait_for_lock(part.fileno())
         yield part
 
 

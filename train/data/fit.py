@@ -1,6 +1,5 @@
 """Pictures of any size, mode and shape become squares of one size, grey or RGB."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -8,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from gansample.errors import ArtefactError
+from gansample.system.processors import usable_processors
 from train.data.request import DataRequest, Fit, colour
 from train.data.source import Pixels, ProgressCallback
 
@@ -159,5 +159,5 @@ def _all_grey(images: Pixels) -> bool:
 
 def worker_count() -> int:
     """Processors that this process may use, at most MAX_WORKERS."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has none
+    allowed = usable_processors()
     return min(allowed, MAX_WORKERS)

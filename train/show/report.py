@@ -51,7 +51,7 @@ def report_html(run: Path) -> str:
     metrics, trained = checkpoint["metrics"], checkpoint["trained"]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["thousands"] = lambda number: f"{number:,}"
-    template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text())
+    template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8"))
     warnings = [row for row in log if row["event"] == "warning"]
     skipped = _json(run / "skipped.json") if (run / "skipped.json").is_file() else []
     return template.render(
@@ -87,7 +87,7 @@ def report_html(run: Path) -> str:
 def read_log(run: Path) -> list[Row]:
     """The rows of log.jsonl; the half of a line that a killed process left is no row."""
     rows = []
-    for line in (run / "log.jsonl").read_text().splitlines() if (run / "log.jsonl").is_file() else []:
+    for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines() if (run / "log.jsonl").is_file() else []:
         try:
             rows.append(json.loads(line))
         except ValueError:
@@ -160,6 +160,6 @@ def _data_uri(path: Path) -> str:
 
 def _json(path: Path) -> Any:
     try:
-        return parse_json(path.read_text(), str(path))
+        return parse_json(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise ArtefactError(f"cannot read {path} ({error.strerror})", "pass a run folder that holds a checkpoint") from None

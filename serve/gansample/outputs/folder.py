@@ -40,7 +40,7 @@ class Folder:
         journals = sorted(self.path.glob(".gansample-*.json"), key=lambda path: path.stat().st_mtime_ns)
         for journal in reversed(journals):
             with contextlib.suppress(ValueError):
-                yield json.loads(journal.read_text())
+                yield json.loads(journal.read_text(encoding="utf-8"))
 
     def open(self, job: Job) -> Sequence[int]:
         check_unique_names(job.selection)

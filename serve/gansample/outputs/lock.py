@@ -1,14 +1,10 @@
-"""One writer at a time, for as long as its process lives: the operating system releases the lock even after kill -9."""
+"""One writer at a time, for as long as its process lives."""
 
 from pathlib import Path
 from typing import IO
 
 from gansample.errors import OutputError
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; there two writers are the user's to avoid
-    fcntl = None  # type: ignore[assignment]
+from gansample.system.lock import try_lock
 
 
 def lock_file(path: Path, what: Path) -> IO[bytes]:
@@ -17,13 +13,7 @@ def lock_file(path: Path, what: Path) -> IO[bytes]:
     what  is being written, for the message.
     """
     file = path.open("a+b")
-    if fcntl is None:
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(file.fileno()):
         file.close()
-        raise OutputError(f"another gansample is writing {what}", "wait for it, or stop it") from None
-    except OSError:  # a network file system without locks
-        pass
+        raise OutputError(f"another gansample is writing {what}", "wait for it, or stop it")
     return file

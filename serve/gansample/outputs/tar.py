@@ -191,7 +191,7 @@ class Tar:
 
     def _read_journal(self) -> dict[str, Any]:
         try:
-            state = json.loads(self._journal.read_text())
+            state = json.loads(self._journal.read_text(encoding="utf-8"))
             wrong = not (isinstance(state["identity"], dict) and state["done"] >= 0 and state["bytes"] >= 0)
         except (ValueError, KeyError, TypeError):
             wrong = True

@@ -77,7 +77,7 @@ class Cuda:
         """What the engine cache's key and every report say about the device."""
         properties = self._checked(self._runtime.cudaGetDeviceProperties, self._checked(self._runtime.cudaGetDevice))
         supported = _dotted(self._checked(self._runtime.cudaDriverGetVersion))
-        release = f"{_DRIVER_VERSION.read_text().strip()}, " if _DRIVER_VERSION.exists() else ""
+        release = f"{_DRIVER_VERSION.read_text(encoding='utf-8').strip()}, " if _DRIVER_VERSION.exists() else ""
         return Gpu(
             name=properties.name.split(b"\0")[0].decode(),
             compute_capability=f"{properties.major}.{properties.minor}",

@@ -1,6 +1,7 @@
 """Classes as people ask for them: by name or by number, one, or several that alternate."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from gansample.errors import UsageError
@@ -34,13 +35,18 @@ def labels_for(seeds: Iterable[int], classes: Sequence[str] | None) -> Iterator[
 
 
 def _label(wanted: str, classes: Sequence[str]) -> int:
-    folded = [name.casefold() for name in classes]
-    if wanted.casefold() in folded:
-        return folded.index(wanted.casefold())
+    folded, sought = [_folded(name) for name in classes], _folded(wanted)
+    if sought in folded:
+        return folded.index(sought)
     if wanted.isascii() and wanted.isdigit() and int(wanted) < len(classes):
         return int(wanted)
-    near = difflib.get_close_matches(wanted.casefold(), folded, 3)
+    near = difflib.get_close_matches(sought, folded, 3)
     names = [classes[folded.index(name)] for name in near] or classes
     raise UsageError(
         f"there is no class {wanted!r}", f"did you mean {', '.join(names)}" if near else f"choose {', '.join(names)}"
     )
+
+
+def _folded(name: str) -> str:
+    """Whatever its case, and however its accents are encoded: macOS gives `é` as e and an accent."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -9,7 +9,6 @@ that cannot be read counts as empty, and one that cannot be written stays as it 
 import contextlib
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from gansample.errors import OutputError
 from gansample.system.atomic import write_atomic
 from gansample.system.cache_dir import user_cache_dir
+from gansample.system.processors import usable_processors
 
 MAX_ENTRIES = 500
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt-cu13")
@@ -62,7 +62,7 @@ class SpeedCache:
 
     def _read(self) -> Mapping[str, Mapping[str, float]]:
         try:
-            entries = json.loads(self._path.read_text())
+            entries = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return entries if isinstance(entries, dict) else {}
@@ -73,9 +73,9 @@ def machine_key() -> str:
     """A short digest of the processor, its features, how many cores we may use, and the runtimes' versions."""
     from importlib.metadata import PackageNotFoundError, version  # 14 ms that a small job has no use for
 
-    facts = [platform.machine(), str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())]
+    facts = [platform.machine(), str(usable_processors())]
     with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
         facts += [line for line in lines if line.startswith(("model name", "flags", "Features"))]
     for runtime in _RUNTIMES:
         with contextlib.suppress(PackageNotFoundError):

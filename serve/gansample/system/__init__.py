@@ -2,7 +2,9 @@
 
 atomic      files that appear whole or not at all
 cache_dir   where caches lie
+lock        a lock on an open file, on POSIX and Windows
 newest      the folder that was written last
+processors  how many may be used
 signals     SIGINT and SIGTERM at a safe moment
 telemetry   the libraries' own reports, turned off
 token_file  secrets from files

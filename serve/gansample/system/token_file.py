@@ -8,7 +8,7 @@ from gansample.errors import UsageError
 def read_token_file(file: Path, what: str) -> str:
     """The one line in `file`. Raises UsageError where there is none; `what` is its name in the message."""
     try:
-        secret = file.read_text().strip()
+        secret = file.read_text(encoding="utf-8", errors="replace").strip()
     except OSError as error:
         raise UsageError(f"cannot read {file} ({error.strerror})", f"write {what} into a file of its own") from None
     if not secret or not secret.isascii():

@@ -24,7 +24,7 @@ PROTOCOLS = ("http", "grpc")
 
 
 def main() -> int:
-    about = json.loads((HERE / "replay.json").read_text())
+    about = json.loads((HERE / "replay.json").read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(description="Check a server's pictures against the goldens.")
     parser.add_argument("--http", default="127.0.0.1:8000", help="host:port, or '' for none")
     parser.add_argument("--grpc", default="127.0.0.1:8001", help="host:port, or '' for none")

@@ -56,7 +56,7 @@ def export_triton(bundle: Bundle, out: Path, *, force: bool = False, max_batch: 
         for tensor in inputs:
             (model / WARMUP / tensor.name).write_bytes(values[tensor.name][:1].tobytes())
         text = config_pbtxt(model.name, spec, inputs, backend=backend, kind=kind, max_batch=max_batch)
-        (model / "config.pbtxt").write_text(text)
+        (model / "config.pbtxt").write_text(text, encoding="utf-8")
 
     with folder_atomic(out) as folder:
         onnx, tensorrt, seeds = folder / "onnx" / names[0], folder / "tensorrt" / names[1], folder / "seeds" / names[2]
@@ -64,21 +64,21 @@ def export_triton(bundle: Bundle, out: Path, *, force: bool = False, max_batch: 
         (onnx / "1" / "model.onnx").write_bytes(bundle.read(REFERENCE))
         write_model(tensorrt, for_graph, "tensorrt", "GPU")
         write_model(seeds, for_seeds, "python", "CPU")
-        (seeds / "1" / "model.py").write_text(_source("model.py"))
+        (seeds / "1" / "model.py").write_text(_source("model.py"), encoding="utf-8")
         for file in (MANIFEST, *bundle.files):
             target = seeds / "1" / "bundle" / file
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((bundle.path / file).read_bytes() if file == MANIFEST else bundle.read(file))
 
-        (folder / "replay.py").write_text(_source("replay.py"))
+        (folder / "replay.py").write_text(_source("replay.py"), encoding="utf-8")
         (folder / GOLDENS).write_bytes(_npz(_arrays(goldens)))
         gate = GATES["fp32"]
         judged = {"max_step": gate.max_step, "identical": gate.identical}
         about = {"models": names, "model_sha256": bundle.sha256, "max_batch": max_batch, **judged}
-        (folder / MARKER).write_text(json.dumps(about, indent=2) + "\n")
-        (folder / "build_plan.sh").write_text(_build_plan(names, for_graph, max_batch))
+        (folder / MARKER).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        (folder / "build_plan.sh").write_text(_build_plan(names, for_graph, max_batch), encoding="utf-8", newline="\n")
         (folder / "build_plan.sh").chmod(0o755)
-        (folder / "README.md").write_text(_readme(names))
+        (folder / "README.md").write_text(_readme(names), encoding="utf-8")
     return names
 
 
@@ -95,7 +95,7 @@ def _npz(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
 
 
 def _source(name: str) -> str:
-    return files("gansample.triton").joinpath(name).read_text()
+    return files("gansample.triton").joinpath(name).read_text(encoding="utf-8")
 
 
 def _build_plan(names: list[str], inputs: list[Tensor], max_batch: int) -> str:
