@@ -49,22 +49,27 @@ $(VENV)/.ready-pip:
 # $(call install,SET,WHAT IT IS FOR,ARGUMENTS OF PIP,COMMAND BEFORE): says how much is coming, by `make lock`, and how long it took.
 define install
 	@echo "Setting up $(2): up to $$(sed -n 's/^# $(1): //p' requirements.lock)$(if $(filter gpu,$(EXTRA)), and CUDA)"
-	@start=$$(date +%s); $(4) $(LOCKED) $(3) && { $(if $(filter draw dev,$(1)),$(COMPILE);) echo "Set up $(2) in $$(($$(date +%s) - start)) s"; }
+	@start=$$(date +%s); $(4) $(LOCKED) $(3) && { $(if $(filter draw dev,$(1)),$(COMPILE);) wait; \
+	  echo "Set up $(2) in $$(($$(date +%s) - start)) s"; }
 	@touch $@
 endef
 
 # The usual index has PyTorch with CUDA. Where the one for CPUs does not answer within seconds, or lacks the version, it serves all the same.
+TORCH_IS_HERE = $(PY) -c 'import importlib.metadata as m; assert f"torch=={m.version(\"torch\").split(\"+\")[0]}\n" in open("requirements.lock")' 2>/dev/null
 define torch-for-cpus
-{ $(PY) -c 'import signal, sys, urllib.request as u; signal.alarm(4); u.urlopen(sys.argv[1], timeout=3)' \
-	  $(TORCH_INDEX)/torch/ >/dev/null 2>&1 && echo "PyTorch for CPUs comes from $(TORCH_INDEX)" && \
-	  $(LOCKED) --no-deps --index-url $(TORCH_INDEX) torch || echo "Not from $(TORCH_INDEX): PyTorch comes from the usual index"; };
+{ $(TORCH_IS_HERE) || { $(PY) -c 'import signal, sys, urllib.request as u; signal.alarm(4); u.urlopen(sys.argv[1], timeout=3)' \
+	    $(TORCH_INDEX)/torch/ >/dev/null 2>&1 && echo "PyTorch for CPUs comes from $(TORCH_INDEX)" && \
+	    $(LOCKED) --no-deps --index-url $(TORCH_INDEX) torch; } || \
+	  { echo "Not from $(TORCH_INDEX): PyTorch comes from the usual index" && $(LOCKED) --no-deps torch; }; }
 endef
 
 $(VENV)/.ready-draw-$(EXTRA): pyproject.toml requirements.lock | $(VENV)/.ready-pip
-	$(call install,draw,gansample,-e '.[$(EXTRA)]')
+	$(call install,draw,gansample,-e '.[$(EXTRA)]',$(if $(TORCH),$(TORCH) &))
 
+# PyTorch is by far the largest: it comes beside gansample, if that has to be set up first (a target hands TORCH on to what it needs).
+$(VENV)/.ready-export-$(EXTRA): TORCH = $(if $(and $(TORCH_INDEX),$(filter cpu,$(EXTRA))),$(torch-for-cpus))
 $(VENV)/.ready-export-$(EXTRA): $(VENV)/.ready-draw-$(EXTRA)
-	$(call install,export,train and export,--group export,$(if $(and $(TORCH_INDEX),$(filter cpu,$(EXTRA))),$(torch-for-cpus)))
+	$(call install,export,train and export,--group export,$(if $(TORCH),$(TORCH);))
 
 $(VENV)/.ready-serve-$(EXTRA): $(VENV)/.ready-draw-$(EXTRA)
 	$(call install,serve,serve,--group serve)
