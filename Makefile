@@ -55,7 +55,8 @@ define install
 endef
 
 # The usual index has PyTorch with CUDA. Where the one for CPUs does not answer within seconds, or lacks the version, it serves all the same.
-TORCH_IS_HERE = $(PY) -c 'import importlib.metadata as m; assert f"torch=={m.version(\"torch\").split(\"+\")[0]}\n" in open("requirements.lock")' 2>/dev/null
+TORCH_IS_HERE = $(PY) -c 'import importlib.metadata as m; assert "torch==" + m.version("torch").split("+")[0] + "\n" in open("requirements.lock")' \
+  2>/dev/null
 define torch-for-cpus
 { $(TORCH_IS_HERE) || { $(PY) -c 'import signal, sys, urllib.request as u; signal.alarm(4); u.urlopen(sys.argv[1], timeout=3)' \
 	    $(TORCH_INDEX)/torch/ >/dev/null 2>&1 && echo "PyTorch for CPUs comes from $(TORCH_INDEX)" && \

@@ -1,5 +1,6 @@
 """Fixtures that many tests share: tiny but real bundles, the command, a browser."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gansample.cli.log import PACKAGES
 from gansample.system.telemetry import disable_telemetry
 from tests.support.chromium import open_chromium
 from tests.support.make_tiny_bundle import make_tiny_bundle
@@ -22,6 +24,16 @@ def denormals_restored() -> Iterator[None]:
     yield
     if torch := sys.modules.get("torch"):
         torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def loggers_restored() -> Iterator[None]:
+    """A command that is called in this process sets up its logging for the rest of the process."""
+    before = [(logger, logger.handlers, logger.level) for logger in map(logging.getLogger, PACKAGES)]
+    yield
+    for logger, handlers, level in before:
+        logger.handlers = handlers
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

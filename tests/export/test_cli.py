@@ -17,8 +17,6 @@ from tests.support.make_tiny_bundle import make_tiny_bundle
 
 @pytest.fixture(autouse=True)
 def a_run_and_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for attribute in ("handlers", "level"):  # the command sets both for the rest of its process
-        monkeypatch.setattr(logging.getLogger("export"), attribute, getattr(logging.getLogger("export"), attribute))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
     for name in ("gen.pth", "gan.onnx", "gan.pt", "model.py"):
