@@ -218,6 +218,19 @@ def test_messages_name_parameters_and_not_command_line_options(client: httpx.Cli
     assert query.rpartition("&")[2].partition("=")[0] in message
 
 
+def test_a_sheet_that_webp_cannot_hold_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    """2,000 pictures of 8 pixels in a row; undrawn, so the same with any engine."""
+    with (
+        running_service(tmp_path, tiny_bundle, "--max-pictures", "2000") as service,
+        httpx.Client(base_url=service.url) as client,
+    ):
+        query = {"seeds": "0-1999", "grid": "2000x1"}
+        refused = client.get("/v1/images", params=query, headers={"Accept": "image/webp"})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "grid")
+        assert "holds 16,383 a side: write a .png" in refused.json()["error"]["message"]
+        assert client.get("/v1/images", params=query, headers={"Accept": "image/png"}, timeout=60).status_code == 200
+
+
 def test_an_accept_header_that_nothing_satisfies(client: httpx.Client) -> None:
     answer = client.get("/v1/images?seeds=1", headers={"Accept": "image/avif"})
     assert (answer.status_code, code_of(answer)) == (406, "not_acceptable")

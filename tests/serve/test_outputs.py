@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from PIL import Image
 
 from gansample import open_sampler
 from gansample.outputs.metadata import read_metadata
+from gansample.outputs.sizes import TooLargeForForm, check_size
 from gansample.types import Images
 from tests.support.processes import Command
 
@@ -212,3 +214,46 @@ def test_transparency_is_kept_or_refused(gansample: Command, tmp_path: Path) -> 
     assert np.array_equal(kept[drawn[..., 3] > 0], drawn[drawn[..., 3] > 0])
     refused = gansample("--n", 1, "--bundle", bundle, "out.jpg")
     assert (refused.returncode, b"a JPEG has no transparency" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("out", "options", "reason"),
+    [
+        ("a.webp", "--n 2000 --grid 2000x1", "too many for a .webp, which holds 16,383 a side: write a .png or .jpg"),
+        ("a.webp", "--n 100 --upscale 64 --grid 1x100", "516×51,402 pixels are too many"),
+        ("a.jpg", "--n 7000 --grid 7000x1", "which holds 65,500 a side: write a .png"),
+        ("a.webp", "--n 9000000", "write single pictures instead"),
+    ],
+)  # fmt: skip
+def test_what_a_form_cannot_hold_is_refused(
+    out: str, options: str, reason: str, gansample: Command, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    done = gansample(*options.split(), "--bundle", tiny_bundle, out)
+    assert (done.returncode, reason in done.stderr.decode()) == (2, True), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "size", "channels", "remedy"),
+    [
+        ("webp", (20_000, 10), 4, "write a .png"),
+        ("webp", (20_000, 10), 1, "write a .png or .jpg"),
+        ("jpg", (10, 65_501), 3, "write a .png"),
+        ("mp4", (16_386, 16), 3, "write a folder of pictures or a .gif, or upscale less"),
+        ("mp4", (6_400, 6_400), 3, "write a folder of pictures or a .gif, or upscale less"),
+        ("webm", (16, 19_200), 3, "write a folder of pictures or a .gif, or upscale less"),
+        ("gif", (65_536, 10), 3, "write a folder of pictures, or upscale less"),
+    ],
+)
+def test_the_remedy_holds_the_picture(form: str, size: tuple[int, int], channels: int, remedy: str) -> None:
+    with pytest.raises(TooLargeForForm, match=re.escape(remedy) + "$"):
+        check_size(form, *size, channels)
+
+
+@pytest.mark.parametrize(("form", "side"), [("webp", 16_383), ("jpg", 65_500), ("gif", 65_535)])
+def test_the_limits_are_those_of_the_encoders(form: str, side: int) -> None:
+    check_size(form, side, 1)
+    kind = {"jpg": "JPEG"}.get(form, form.upper())
+    Image.new("L", (side, 1)).save(io.BytesIO(), kind)
+    with pytest.raises(Exception, match=r"."):  # each library has its own
+        Image.new("L", (side + 1, 1)).save(io.BytesIO(), kind)

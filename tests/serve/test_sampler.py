@@ -85,9 +85,9 @@ def test_unusable_grids_are_refused(n: int, layout: str, words: str) -> None:
 
 
 def test_a_grid_too_large_to_open_is_refused() -> None:
-    check_grid_size(100, 100, 64, 64)
+    check_grid_size("png", 100, 100, (64, 64, 3))
     with pytest.raises(UsageError, match=r"a folder or a \.tar"):
-        check_grid_size(1000, 1000, 64, 64)
+        check_grid_size("png", 1000, 1000, (64, 64, 3))
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])

@@ -11,5 +11,6 @@ folder     single PNG files
 arrays     .npy, .npz and raw frames
 tar, zip   archives of PNG files
 video      .mp4, .webm and .gif
+sizes      how large each can be
 grid, png, png_files, metadata, target, lock   what they are made of
 """

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gansample.errors import UsageError
+from gansample.outputs.sizes import check_size
 
 GAP = 2  # pixels between pictures and around them
 GAP_LEVEL = 24  # near black: separates pictures on a white ground, and does not glare between dark ones
@@ -32,14 +33,15 @@ def grid_shape(n: int, layout: str = "auto") -> tuple[int, int]:
     return columns, rows
 
 
-def check_grid_size(columns: int, rows: int, height: int, width: int, gap: int = GAP) -> None:
-    """Raise UsageError for a grid too large to hold in memory or to open in a viewer."""
-    pixels = (columns * (width + gap) + gap) * (rows * (height + gap) + gap)
-    if pixels > MAX_PIXELS:
+def check_grid_size(form: str, columns: int, rows: int, shape: tuple[int, int, int], gap: int = GAP) -> None:
+    """Raise UsageError for a grid of pictures of `shape` (H, W, C) that is too large for `form`, for memory or for a viewer."""
+    height, width = rows * (shape[0] + gap) + gap, columns * (shape[1] + gap) + gap
+    if (pixels := height * width) > MAX_PIXELS:
         raise UsageError(
             f"a grid of {columns}x{rows} pictures has {pixels:,} pixels, at most {MAX_PIXELS:,} fit into one file",
             "write single pictures instead, into a folder or a .tar",
         )
+    check_size(form, width, height, shape[2])
 
 
 def make_grid(images: npt.NDArray[np.uint8], columns: int, rows: int, gap: int = GAP) -> npt.NDArray[np.uint8]:

@@ -25,11 +25,10 @@ class Sheet(WholeFile):
         self._form, self._layout, self._pad = form, layout, pad
 
     def open(self, job: Job) -> Sequence[int]:
-        height, width, channels = job.shape
         self.columns, self.rows = grid_shape(len(job), self._layout)
-        check_grid_size(self.columns, self.rows, height, width, self._pad)
-        if self._form == "jpg" and channels in (2, 4):
+        if self._form == "jpg" and job.shape[2] in (2, 4):
             raise UsageError("a JPEG has no transparency", "write a .png or .webp")
+        check_grid_size(self._form, self.columns, self.rows, job.shape, self._pad)
         self._job, self._sheet = job, empty_grid(self.columns, self.rows, job.shape, self._pad)
         self._target.open()
         return range(len(job))

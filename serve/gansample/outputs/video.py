@@ -8,6 +8,7 @@ from typing import Any
 from gansample.errors import BackendUnavailable, UsageError
 from gansample.outputs.arrays import rgb
 from gansample.outputs.job import Batch, Job
+from gansample.outputs.sizes import check_size
 from gansample.outputs.target import WholeFile
 from gansample.types import Images
 
@@ -35,6 +36,7 @@ class Video(WholeFile):
         self._av = av
         height, width, _ = job.shape
         self._double = 2 if height % 2 or width % 2 else 1
+        check_size(self._form, width * self._double, height * self._double)
         codec, options = CODECS[self._form]
         self._container: Any = av.open(self._target.open(), "w", format=self._form)
         if job.with_metadata:
@@ -71,6 +73,7 @@ class Gif(WholeFile):
             raise UsageError(
                 f"{len(job):,} frames are too many for a .gif", f"draw at most {MAX_GIF_FRAMES:,}, or write an .mp4"
             )
+        check_size("gif", job.shape[1], job.shape[0])
         self._job = job
         self._target.open()
         return range(len(job))

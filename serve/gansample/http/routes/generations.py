@@ -60,19 +60,22 @@ def router(models: Models, settings: Settings) -> APIRouter:
         model = models.get(body.model)
         _check_size(body.size, f"{model.spec.width}x{model.spec.height}")
         drawing = DrawRequest(model, _selection(body), settings)
+        accept = request.headers.get("accept", "*/*")
+        as_picture = body.format != "npz" and "image/" in accept and "json" not in accept
+        kind = negotiate_format(request) if as_picture else body.format
+        if as_picture and len(drawing.positions) > 1:
+            encode.check_grid(drawing, "auto", kind)
         images = await drawing.run()
         request.scope["pictures"] = len(images)
-        accept = request.headers.get("accept", "*/*")
         if body.format == "npz":
             return Response(await asyncio.to_thread(encode.encode_npz, images, drawing), media_type="application/octet-stream")
-        if "image/" in accept and "json" not in accept:
-            kind = negotiate_format(request)
+        if as_picture:
             if len(images) == 1:
                 data = encode.encode_each(images, drawing.metadata_texts(), kind)[0]
             else:
                 data = await asyncio.to_thread(encode.encode_grid, images, drawing, "auto", kind)
             return Response(data, media_type=encode.TYPES[kind])
-        return await asyncio.to_thread(_json, images, drawing, body.format)
+        return await asyncio.to_thread(_json, images, drawing, kind)
 
     return routes
 

@@ -57,6 +57,7 @@ def router(models: Models, settings: Settings) -> APIRouter:
         """A grid of seeds, as PNG, or as WebP if `Accept` names only that: `curl 'host:8000/v1/images?seeds=0-63'`."""
         kind = negotiate_format(request)
         drawing = _request_for(models, settings, model, seeds, of_class, truncation)
+        encode.check_grid(drawing, grid, kind)
         if (cached := _not_modified(request, drawing, kind, grid)) is not None:
             return cached
         images = await drawing.run()
