@@ -32,7 +32,8 @@ logger = logging.getLogger("export")
 @app.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def export(
     source: Annotated[
-        Path | None, typer.Argument(metavar="[RUN|WEIGHTS]", help="A run folder or a weights file (default: the newest run).")
+        Path | None,
+        typer.Argument(metavar="[RUN|WEIGHTS]", help="A run, a weights file or its folder (default: the newest run)."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder (default: artifacts/<name>).")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the bundle in that folder.")] = False,
@@ -87,9 +88,11 @@ def export(
 
     The bundle is written only if the exported model draws the pictures of PyTorch; exit code 6 says that it does not.
     """
+    from export.importers.weights_folder import is_weights_folder
+
     console.share_processor()
     _log_steps(quiet)
-    run = source if source is not None and source.is_dir() else None
+    run = source if source is not None and source.is_dir() and not is_weights_folder(source) else None
     if source is not None and run is None and weights is not None:
         raise UsageError(f"two weights files, {source} and {weights}", "pass one")
     if run is None and source is not None:
@@ -135,11 +138,16 @@ def export(
             name=name,
         )
 
+    from export.bundle_writer.write import check_replaceable
+    from gansample.bundle.open import ARTIFACTS
+
+    if out is None and request is not None:
+        out = ARTIFACTS / request.bundle_name
+    if out is not None:
+        check_replaceable(out, force=force)
     logger.info("loading PyTorch")
     from export.build import build_bundle
-    from export.bundle_writer.write import check_replaceable
     from export.parity.features import features_from_file
-    from gansample.bundle.open import ARTIFACTS
 
     model = _import(request) if request is not None else _import_run(run, name)
     out = out if out is not None else ARTIFACTS / model.spec.name

@@ -3,6 +3,8 @@
 request.py             what the user passes and says about it
 file_kind.py           which kind of file this is, by its bytes
 weights.py             any torch or safetensors file -> tensors, without ever unpickling
+foreign_objects.py     objects of other people's classes in it, as plain dictionaries
+weights_folder.py      a folder of weights: which file, in how many parts
 state_dict.py          which of the dictionaries in it is the generator, without its prefixes
 dictionary_names.py    what their names say: averaged, raw, another network
 average.py             averaged weights that have no names

@@ -79,7 +79,7 @@ def load_generator(request: ImportRequest) -> Imported:
     if not request.recalibrate_bn:
         check_batch_statistics(adapter, z[:64], label[:64] if label is not None else None, value_range, log)
     spec = Spec(
-        name=request.name or request.source.stem,
+        name=request.bundle_name,
         latent_size=signature.latent_size,
         distribution=distribution,
         channels=signature.image[0],
@@ -118,7 +118,7 @@ def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> Loaded
     """A generator without a class: the chain that the user wrote, or the one that the tensors tell."""
     weights = weights.averaged()
     layers = layers_of(weights.tensors)
-    if not weights.order_told and request.chain is None:
+    if not weights.order_told:
         log.assumed(f"{weights.file} does not keep the order of its layers, it is taken from their names")
     if request.chain is not None:
         log.fact("layers", request.chain, "told", "--chain")

@@ -11,6 +11,10 @@ from gansample.bundle.spec import Distribution, ValueRange
 from gansample.errors import UsageError
 
 RANGES = ("auto", "tanh", "sigmoid", "bytes")
+# Names of files that do not tell one generator from another.
+PLAIN = re.compile(
+    r"(pytorch_|diffusion_pytorch_)?(model|weights|generator|gen|netg|g|g_ema|ema|checkpoint|last|best)(-\d+-of-\d+)?"
+)
 LATENTS = ("auto", "normal", "uniform")
 
 
@@ -67,6 +71,17 @@ class ImportRequest:
     def source(self) -> Path:
         """The file that is imported."""
         return cast(Path, self.weights or self.onnx or self.torchscript)
+
+    @property
+    def bundle_name(self) -> str:
+        """What the bundle is called: as asked for, as the file, or as its folder where the file's name says nothing."""
+        if self.name is not None:
+            return self.name
+        source = self.source.resolve()
+        stem = (
+            source.name if source.is_dir() else source.name.partition(".")[0] if source.name.endswith(".json") else source.stem
+        )
+        return source.parent.name or stem if PLAIN.fullmatch(stem.lower()) else stem
 
 
 def parse_size(text: str, option: str = "--image") -> tuple[int, int, int]:

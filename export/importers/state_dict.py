@@ -1,5 +1,6 @@
 """Which of a file's dictionaries is the generator's state dict, and its names without the prefixes that wrappers left."""
 
+from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,12 +10,16 @@ from torch import Tensor
 
 from export.importers.average import Average, averages_in, parameter_names
 from export.importers.dictionary_names import is_loose, is_named, is_other, rank
+from export.importers.foreign_objects import is_module, modules_in
 from export.importers.import_log import ImportLog
 from export.importers.name_order import in_order
-from export.importers.weights import WeightsFile
+from export.importers.weights import WeightsFile, carries_objects
 from gansample.errors import ArtefactError, UsageError
 
 Found = tuple[dict[str, Tensor], dict[str, Tensor] | None]  # a network's tensors, and the dictionary that it is a part of
+
+# Under which names trainers keep their options.
+OPTIONS = ("hyper_parameters", "hparams", "config", "cfg", "opt", "options", "args", "params", "model_args", "kwargs")
 
 # What wrappers put before every name: DataParallel, torch.compile, accelerate, FSDP.
 WRAPPERS = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.")
@@ -51,6 +56,9 @@ def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -
     """
     found = dict(_state_dicts(file.content))
     averages = dict(averages_in(file.content))
+    objects = dict(modules_in(file.content))
+    if not found and objects:
+        raise carries_objects(next(iter(objects.values())), file.name)
     if not found:
         raise ArtefactError(
             f"{file.name} holds {_described(file.content)} and no state dict",
@@ -60,6 +68,9 @@ def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -
         names = ", ".join(repr(name) for name in (*found, *averages))
         raise UsageError(f"{file.name} has no state dict {key!r}", f"it has: {names}")
     chosen = key if key in found else _chosen(found, file.name)
+    better = [name for name in objects if not is_other(name) and rank(name) < rank(chosen)]
+    if better and key is None:
+        raise carries_objects(f"{objects[better[0]]} as {better[0]!r}", file.name)
     average = _average(averages, chosen, key, file.name)
     others = sorted(name for name in (*found, *averages) if name != chosen)
     if chosen or others:
@@ -82,7 +93,7 @@ def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -
     return StateDict(
         tensors,
         key=chosen,
-        values=dict(_plain_values(file.content)),
+        values={**dict(_plain_values(file.config)), **dict(_plain_values(file.content))},
         file=file.name,
         sha256=file.sha256,
         average=average,
@@ -118,7 +129,7 @@ def _chosen(found: Collection[str], file: str) -> str:
 
 def _state_dicts(content: Any, at: str = "") -> Iterator[tuple[str, Found]]:
     """Every dictionary of named tensors; one that holds several networks side by side is given once per network."""
-    if not isinstance(content, Mapping):
+    if not isinstance(content, Mapping) or is_module(content):
         return
     tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
     inner = [
@@ -175,15 +186,29 @@ def _check_finite(tensors: Mapping[str, Tensor], file: str) -> None:
 
 def _as_float32(tensors: Mapping[str, Tensor], log: ImportLog) -> dict[str, Tensor]:
     short = {
-        str(t.dtype).removeprefix("torch.") for t in tensors.values() if t.is_floating_point() and t.dtype != torch.float32
+        str(t.dtype).removeprefix("torch.")
+        for t in tensors.values()
+        if (t.is_floating_point() and t.dtype != torch.float32) or t.is_quantized
     }
     if short:
         log.measured(f"weights were saved as {', '.join(sorted(short))}, computed in float32")
-    return {name: (t.float() if t.is_floating_point() else t).detach().contiguous().clone() for name, t in tensors.items()}
+    return {name: _plain(tensor) for name, tensor in tensors.items()}
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """A float tensor as float32, whatever it was saved as; integers as they are."""
+    tensor = tensor.detach()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    return (tensor.float() if tensor.is_floating_point() else tensor).contiguous().clone()
 
 
 def _plain_values(content: Any) -> Iterator[tuple[str, Any]]:
+    """Numbers, words and shapes beside the weights, those of the options that a trainer keeps first: the file's own win."""
+    content = vars(content) if isinstance(content, Namespace) else content
     if isinstance(content, Mapping):
+        for name in OPTIONS:
+            yield from _plain_values(content.get(name))
         for key, value in content.items():
             if isinstance(key, str) and (isinstance(value, (int, float, str)) or _is_shape(value)):
                 yield key, list(value) if isinstance(value, tuple) else value
