@@ -244,7 +244,7 @@ def _print_verdict(reports: "tuple[ParityReport, ...]", spec: "Spec") -> None:
     from export.bundle_writer.report import decibels
     from gansample.bundle.basis import format_basis, grade
 
-    table = Table(title="Against PyTorch float64", title_justify="left")
+    table = Table(title=f"Against {reports[0].reference}", title_justify="left")
     for name in ("variant", "verdict", "max step", "identical", "PSNR", "worst latent"):
         table.add_column(name, justify="right")
     for report in reports:

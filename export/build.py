@@ -63,7 +63,7 @@ def build_bundle(
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
     generator = compact_weights(generator) if compact else generator
-    logger.info("drawing the reference in PyTorch float64")
+    logger.info(f"drawing the reference in {generator.reference_name}")
     reference = render_reference(generator, features=features)
     check_reference(reference)  # before the export, whose tracer may fail on a generator that has collapsed
     logger.info("exporting to ONNX")

@@ -5,13 +5,27 @@ Everything that exports a generator or checks parity does it through this module
 
 import copy
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 from torch import Tensor, nn
 
 from gansample.bundle.spec import Spec, ValueRange
+
+
+@runtime_checkable
+class CarriesGraph(Protocol):
+    """A network that came as an ONNX graph: it is exported as that graph, not traced."""
+
+    @property
+    def reference_name(self) -> str:
+        """What computes its reference pictures."""
+
+    def onnx_graph(self) -> onnx.ModelProto:
+        """z float32 (N, nz) [, label int64 (N,)] -> pictures float32 (N, C, H, W)."""
 
 
 class PixelHead(nn.Module):
@@ -57,6 +71,11 @@ class ExportModel(nn.Module):
         """
         unrounded = self.head(self.network(z) if label is None else self.network(z, label))
         return unrounded.round().to(torch.uint8), unrounded
+
+    @property
+    def reference_name(self) -> str:
+        """What computes the reference pictures, for people: `PyTorch float64` but for foreign graphs."""
+        return self.network.reference_name if isinstance(self.network, CarriesGraph) else "PyTorch float64"
 
     def in_precision(self, dtype: torch.dtype) -> "ExportModel":
         """A copy that computes in `dtype`; float64 is the reference that everything else is compared with."""

@@ -113,7 +113,7 @@ def _section(entry: CheckedVariant, reference: Reference) -> dict[str, Any]:
         "speed": entry.speed,
         "gate": GATES[report.precision].describe(),
         "pictures": [
-            ("PyTorch float64", _data_uri(expected)),
+            (report.reference, _data_uri(expected)),
             (
                 f"{report.variant}, {'as gansample draws it' if entry.speed else 'emulated on this machine'}",
                 _data_uri(report.shown),
@@ -121,7 +121,7 @@ def _section(entry: CheckedVariant, reference: Reference) -> dict[str, Any]:
             (f"their difference × {factor}; black is identical", _data_uri(difference)),
         ],
         "worst_pictures": [
-            ("PyTorch float64", _data_uri(worst.expected[None])),
+            (report.reference, _data_uri(worst.expected[None])),
             (report.variant, _data_uri(worst.drawn[None])),
             (f"difference × {worst_factor}", _data_uri(worst_difference)),
         ],
@@ -159,7 +159,7 @@ def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
     gansample --bundle . --n 64 out.png
     gan verify .
 
-| variant | parity with PyTorch float64 | PSNR | worst picture | pictures/s at batch 64 |
+| variant | parity with {_reference(variants)} | PSNR | worst picture | pictures/s at batch 64 |
 |---|---|---|---|---|
 {rows}
 
@@ -173,6 +173,10 @@ def _card_basis(spec: Spec, variants: Sequence[Variant]) -> str:
     """The verdict's grade and what it rests on, for the model card."""
     lines = "\n".join(f"- {line}" for line in format_basis(spec.basis))
     return f"Verdict: **{grade(variants[0].parity['verdict'], spec.basis)}**\n\n{lines}"
+
+
+def _reference(variants: Sequence[Variant]) -> str:
+    return str(variants[0].parity.get("reference", "PyTorch float64")) if variants else "PyTorch float64"
 
 
 def _card_row(variant: Variant) -> str:

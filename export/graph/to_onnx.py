@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 import torch
 
-from export.export_model import ExportModel, render
+from export.export_model import CarriesGraph, ExportModel, render
+from export.graph.pixel_head import with_pixel_head
 from gansample.bundle import seal
 from gansample.bundle.spec import ONNX_METADATA_KEY, Spec
 from gansample.errors import ArtefactError
@@ -28,11 +29,13 @@ class ExportedGraph:
 
 
 def export_graph(generator: ExportModel) -> ExportedGraph:
-    """Export with torch's dynamo exporter, clean up, add metadata and seal.
+    """Export with torch's dynamo exporter, or take the graph that the network carries; clean up, add metadata and seal.
 
     Raises ArtefactError where PyTorch cannot trace the network, or not for every batch size.
     """
     spec = generator.spec
+    if isinstance(generator.network, CarriesGraph):
+        return from_debug_graph(with_pixel_head(generator.network.onnx_graph(), spec.value_range), spec)
     # Batch 2, because an example of size 1 would be specialised into the graph.
     example: tuple[torch.Tensor, ...] = (torch.zeros(2, spec.latent_size),)
     batch = torch.export.Dim("N", min=1, max=MAX_BATCH)

@@ -1,8 +1,7 @@
-"""A foreign ONNX graph as a PyTorch module, node by node.
+"""A foreign ONNX file as a module that draws what ONNX Runtime draws with it.
 
-So everything downstream is the same as for any other generator: the reference is this module in float64, which computes what
-the graph says as precisely as anything can, and the bundle's graph is exported anew from it. That the module *is* the graph is
-checked at once: it must draw what ONNX Runtime draws with the untouched file.
+The graph is brought into one form, made to take any batch size, and compared with the untouched file. Whatever ONNX Runtime
+runs goes in.
 """
 
 from collections.abc import Mapping
@@ -11,163 +10,215 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
-import torch
-from onnx import numpy_helper
-from torch import Tensor, nn
+from onnx import helper
 
-from export.importers.file_kind import read_identified
-from export.importers.from_torchscript import register_constant
-from export.importers.onnx_operations import OPERATIONS, Plain
-from gansample.bundle.seal import digest
+from export.importers.onnx_batch import free_batch
+from export.importers.onnx_canonical import FLOATS, Feed, canonical, observed_shapes, session, with_explicit_pads
+from export.importers.onnx_file import read_onnx, tensors_of
+from export.importers.onnx_float64 import evaluator
+from export.importers.onnx_network import FLOAT64, RUNTIME, OnnxNetwork
 from gansample.errors import ArtefactError
-from gansample.runtimes.onnxruntime_module import import_onnxruntime
 
-OLDEST_OPSET = 9
 AGREE = 1e-3  # of the picture's span: two float32 computations of a deep network differ by less
+AGREE_HALF = 5e-2  # and a computation in half precision from one in float32
+TRIAL_BATCHES = (3, 1, 2, 4, 5, 8, 10, 16, 32, 50, 64, 100, 128, 256)
+PROVEN_AT = (1, 2, 5)
+# Rounding to integers is what these graphs mean: in float64 they would draw something else than they do anywhere.
+QUANTISED = ("QuantizeLinear", "QLinear", "Integer", "QGemm", "QAttention")
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignGraph:
-    network: nn.Module
+    network: OnnxNetwork
     sha256: str
     values: Mapping[str, Any]
     """Hints for calling it."""
+    findings: tuple[str, ...]
+    """What was found out on the way, to be logged."""
 
 
 def network_from_onnx(path: Path) -> ForeignGraph:
     """The graph in `path` as a module that draws the same.
 
-    Raises ArtefactError for external data, unknown domains or operations, damage, or inputs that are no latent [and label].
+    Raises ArtefactError for external data elsewhere, unknown domains, damage, or inputs that are no latent [and label].
     """
-    data, kind = read_identified(path)
-    if kind != "onnx":
-        raise ArtefactError(f"{path.name} is no ONNX file but {kind}", "pass it without --onnx")
-    model = _checked(data, path.name)
-    network = OnnxNetwork(model, path.name)
-    _check_against_onnxruntime(network, data, path.name)
-    return ForeignGraph(network, digest(data), {"latent_shape": network.latent, "n_classes": network.n_classes})
-
-
-def _checked(data: bytes, name: str) -> onnx.ModelProto:
+    file = read_onnx(path)
+    given = _inputs(file.model, path.name)
+    original = _Original(file.model, given, path.name)
     try:
-        model = onnx.load_from_string(data)
-        tensors = [*model.graph.initializer, *(a.t for node in model.graph.node for a in node.attribute if a.HasField("t"))]
-        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
-            raise ArtefactError(
-                f"{name} keeps its weights in another file (external data)",
-                "make it one file: onnx.save(onnx.load(…), 'one.onnx', save_as_external_data=False)",
-            )
-        foreign = sorted({node.domain for node in model.graph.node if node.domain not in ("", "ai.onnx")})
-        if foreign:
-            raise ArtefactError(
-                f"{name} uses operations of {', '.join(foreign)}", "export it with standard ONNX operations only"
-            )
-        onnx.checker.check_model(model)
-    except ArtefactError:
-        raise
-    except Exception as error:  # protobuf and the checker raise classes of their own
-        reason = " ".join(str(error).split())[:120]
-        raise ArtefactError(
-            f"{name} is no valid ONNX graph ({reason})", "it is damaged or truncated, export it again"
-        ) from error
-    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
-    if opset < OLDEST_OPSET:
-        raise ArtefactError(f"{name} has opset {opset}", f"export it with opset {OLDEST_OPSET} or newer")
-    unknown = sorted({node.op_type for node in model.graph.node} - set(OPERATIONS) - {"Constant"})
-    if unknown:
-        raise ArtefactError(f"{name} uses {', '.join(unknown)}, which is not read", "export its class or weights instead")
+        model = _with_free_inputs(canonical(file.model))
+        model = with_explicit_pads(model, observed_shapes(model, original.canonical_feed))
+    except Exception as error:  # the converter and ONNX Runtime have classes of their own
+        reason = " ".join(str(error).split())[:140]
+        raise ArtefactError(f"{path.name} cannot be brought to opset 18 and float32 ({reason})", "export it again") from error
+    model, findings = _for_any_batch(model, original, path.name)
+    if any(tensor.data_type in FLOATS[:2] for tensor in tensors_of(file.model.graph)):
+        findings += ("its weights are half precision; it is drawn in float32",)
+    if len(file.model.graph.output) > 1:
+        findings += (f"of {len(file.model.graph.output)} outputs {original.output} is the picture, the largest",)
+    reference = _reference(model, original)
+    if reference == RUNTIME:
+        findings += (f"the reference is {RUNTIME}, float64 does not apply to this graph",)
+    network = OnnxNetwork(model, original.output, reference)
+    hints = {"latent_shape": _latent(given[0]), "n_classes": _classes(model)}
+    return ForeignGraph(network, file.sha256, hints, findings)
+
+
+class _Original:
+    """The untouched file in ONNX Runtime, and a batch that it takes."""
+
+    def __init__(self, model: onnx.ModelProto, inputs: list[onnx.ValueInfoProto], name: str) -> None:
+        self.inputs = inputs
+        self.half = any(tensor.data_type in FLOATS[:2] for tensor in tensors_of(model.graph))
+        error: Exception | None = None
+        declared = _dims(inputs[0])[:1]
+        try:
+            self.session = session(model)
+        except Exception as refused:  # ONNX Runtime's classes share no base
+            raise _cannot_run(name, refused) from refused
+        for self.batch in (declared[0],) if declared and declared[0] else TRIAL_BATCHES:
+            self.feed = self.latents(self.batch)
+            try:
+                values = self.session.run(None, self.feed)
+                break
+            except Exception as refused:
+                error = error or refused
+        else:
+            assert error is not None
+            raise _cannot_run(name, error) from error
+        outputs = [output.name for output in self.session.get_outputs()]
+        tensors = {key: value for key, value in zip(outputs, values, strict=True) if isinstance(value, np.ndarray)}
+        self.output = max(tensors, key=lambda key: (tensors[key].ndim, tensors[key].size))
+        self.drawn = tensors[self.output]
+
+    @property
+    def canonical_feed(self) -> dict[str, Array]:
+        return {key: _single(value) for key, value in self.feed.items()}
+
+    def latents(self, n: int, seed: int = 0) -> dict[str, Array]:
+        """n latents and labels of 0, in the types that the file declares."""
+        stream, feed = np.random.RandomState(seed), {}
+        for value in self.inputs:
+            shape = [n, *(size or 1 for size in _dims(value)[1:])] if _dims(value) else []
+            dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+            is_float = value.type.tensor_type.elem_type in (onnx.TensorProto.FLOAT, *FLOATS)
+            feed[value.name] = stream.standard_normal(shape).astype(dtype) if is_float else np.zeros(shape, dtype)
+        return feed
+
+    def pictures(self, feed: Feed) -> Array:
+        """(N, P), drawn in batches that the file takes; N is a multiple of those."""
+        n = len(next(iter(feed.values())))
+        parts = [
+            self.session.run([self.output], {key: value[start : start + self.batch] for key, value in feed.items()})[0]
+            for start in range(0, n, self.batch)
+        ]
+        return np.concatenate([np.asarray(part, np.float64).reshape(self.batch, -1) for part in parts])
+
+
+def _for_any_batch(model: onnx.ModelProto, original: _Original, name: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """`model`, or it freed of its batch size; proven against the file."""
+    if _draws(model, original):
+        return model, ()
+    try:
+        freed = free_batch(model, original.batch, observed_shapes(model, original.canonical_feed))
+    except Exception as error:  # a foreign graph may hold anything
+        raise _one_batch(name, original.batch) from error
+    if not _draws(freed, original):
+        raise _one_batch(name, original.batch)
+    return freed, (f"it takes batches of {original.batch} only, its graph was freed of that number",)
+
+
+def _draws(model: onnx.ModelProto, original: _Original) -> bool:
+    """Whether the graph draws the file's pictures for batches of all sizes."""
+    feed = original.latents(original.batch * -(-max(PROVEN_AT) // original.batch), seed=1)
+    wanted = original.pictures(feed)
+    bound = (AGREE_HALF if original.half else AGREE) * (float(np.ptp(wanted)) or 1.0)
+    try:
+        run = session(model).run
+        for n in (*PROVEN_AT, len(wanted)):
+            drawn = run([original.output], {key: _single(value[:n]) for key, value in feed.items()})[0]
+            if not np.abs(np.asarray(drawn, np.float64).reshape(n, -1) - wanted[:n]).max() <= bound:
+                return False
+    except Exception:  # any failure means: not for this batch
+        return False
+    return True
+
+
+def _reference(model: onnx.ModelProto, original: _Original) -> str:
+    """What the reference pictures are computed with: float64 where it means the same and can be had."""
+    if any(part in node.op_type for node in model.graph.node for part in QUANTISED):
+        return RUNTIME
+    feed = {key: value[:2] for key, value in original.latents(original.batch + 1, seed=1).items()}
+    single = {key: _single(value) for key, value in feed.items()}
+    wanted = np.asarray(session(model).run([original.output], single)[0], np.float64)
+    try:
+        wide = {key: value.astype(np.float64) if value.dtype == np.float32 else value for key, value in single.items()}
+        drawn = evaluator(model, original.output)(wide)
+    except Exception:  # an operator of ONNX Runtime's own, or one that the standard's evaluator lacks
+        return RUNTIME
+    agree = drawn.shape == wanted.shape and float(np.abs(drawn - wanted).max()) <= AGREE * (float(np.ptp(wanted)) or 1.0)
+    return FLOAT64 if agree else RUNTIME
+
+
+def _inputs(model: onnx.ModelProto, name: str) -> list[onnx.ValueInfoProto]:
+    constants = {tensor.name for tensor in model.graph.initializer}
+    given = [value for value in model.graph.input if value.name not in constants]
+    if len(given) not in (1, 2):
+        names = ", ".join(value.name for value in given) or "none"
+        raise ArtefactError(f"{name} has {len(given)} inputs ({names})", "a generator takes a latent [and a label]")
+    return sorted(given, key=lambda value: value.type.tensor_type.elem_type not in (onnx.TensorProto.FLOAT, *FLOATS))
+
+
+def _with_free_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Inputs in the order latent, label, their first size free."""
+    inputs = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in _inputs(model, "")]
+    for value in inputs:
+        if value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_param = "N"
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
     return model
 
 
-class OnnxNetwork(nn.Module):
-    """Runs the nodes of a graph; float initializers are its parameters, so that it can be moved to another precision."""
-
-    def __init__(self, model: onnx.ModelProto, name: str) -> None:
-        super().__init__()
-        graph = model.graph
-        self.nodes = [(node.op_type, tuple(node.input), tuple(node.output), _attributes(node)) for node in graph.node]
-        self.plain: dict[str, Plain] = {}
-        self.buffer_of: dict[str, str] = {}
-        # scales decide the size of what comes out, so they must be known before anything runs
-        self.scales = {name for node in graph.node if node.op_type in ("Resize", "Upsample") for name in node.input[1:]}
-        for tensor in graph.initializer:
-            self._constant(tensor.name, numpy_helper.to_array(tensor))
-        for op, _, outputs, attributes in self.nodes:
-            if op == "Constant":
-                self._constant(outputs[0], np.asarray(next(iter(attributes.values()))))
-        given = [value for value in graph.input if value.name not in self.buffer_of and value.name not in self.plain]
-        if len(given) not in (1, 2):
-            names = ", ".join(value.name for value in given) or "none"
-            raise ArtefactError(f"{name} has {len(given)} inputs ({names})", "a generator takes a latent [and a label]")
-        self.inputs, self.arity = [value.name for value in given], len(given)
-        self.output = graph.output[0].name
-        self.dims = [_dims(value) for value in given]
-        self.dtypes = [value.type.tensor_type.elem_type for value in given]
-        sizes = self.dims[0][1:]
-        self.latent = tuple(sizes) if sizes and all(isinstance(size, int) for size in sizes) else None
-        self.n_classes = self._classes()
-
-    def _constant(self, name: str, array: np.ndarray[Any, Any]) -> None:
-        if (array.dtype == np.int64 or name in self.scales) and array.ndim <= 1 and array.size <= 64:
-            self.plain[name] = array.tolist()  # shapes, axes, indices: known before anything runs
-            return
-        self.buffer_of[name] = f"tensor_{len(self.buffer_of)}"
-        register_constant(self, self.buffer_of[name], torch.from_numpy(np.array(array)))
-
-    def _classes(self) -> int | None:
-        """Rows of the table that the label looks up, or the width of a one-hot label."""
-        if self.arity < 2:
-            return None
-        for op, inputs, _, _ in self.nodes:
-            if op == "Gather" and inputs[1] == self.inputs[1] and inputs[0] in self.buffer_of:
-                return int(getattr(self, self.buffer_of[inputs[0]]).shape[0])
-        width = self.dims[1][1] if len(self.dims[1]) > 1 else None
-        return width if isinstance(width, int) else None
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        values: dict[str, Any] = {**self.plain, "": None}
-        values.update({name: getattr(self, buffer) for name, buffer in self.buffer_of.items()})
-        values.update(zip(self.inputs, inputs, strict=True))
-        for op, read, written, attributes in self.nodes:
-            if op == "Constant":
-                continue
-            result = OPERATIONS[op](attributes, *(values[name] for name in read))
-            values.update(zip(written, result if isinstance(result, tuple) else (result,), strict=False))
-        picture: Tensor = values[self.output]
-        return picture
+def _latent(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
+    sizes = _dims(value)[1:]
+    return tuple(size for size in sizes if size) if sizes and all(sizes) else None
 
 
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    read = {
-        key: numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value for key, value in values.items()
-    }
-    return {key: value.decode() if isinstance(value, bytes) else value for key, value in read.items()}
+def _classes(model: onnx.ModelProto) -> int | None:
+    """Rows of the table that the label looks up, or the width of a one-hot label."""
+    if len(model.graph.input) < 2:
+        return None
+    rows = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
+    labels = {model.graph.input[1].name}
+    for node in model.graph.node:
+        if node.op_type in ("Cast", "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Identity") and node.input[0] in labels:
+            labels.update(node.output)
+        if node.op_type == "Gather" and node.input[1] in labels and node.input[0] in rows:
+            return int(rows[node.input[0]])
+    sizes = _dims(model.graph.input[1])
+    return sizes[1] if len(sizes) > 1 and sizes[1] and sizes[1] > 1 else None
 
 
 def _dims(value: onnx.ValueInfoProto) -> list[int | None]:
-    return [size.dim_value if size.HasField("dim_value") else None for size in value.type.tensor_type.shape.dim]
+    return [size.dim_value or None for size in value.type.tensor_type.shape.dim]
 
 
-@torch.no_grad()
-def _check_against_onnxruntime(network: OnnxNetwork, data: bytes, name: str) -> None:
-    """Raise ArtefactError unless the module draws what ONNX Runtime draws with the file itself."""
-    stream = np.random.RandomState(0)
-    feed = {}
-    for key, dims, kind in zip(network.inputs, network.dims, network.dtypes, strict=True):
-        shape = [size or (4 if i == 0 else 1) for i, size in enumerate(dims)]
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
-        feed[key] = stream.standard_normal(shape).astype(dtype) if dtype.kind == "f" else np.zeros(shape, dtype)
-    try:
-        onnxruntime = import_onnxruntime()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        theirs = session.run([network.output], feed)[0]
-        ours = network(*(torch.from_numpy(value) for value in feed.values())).numpy()
-    except Exception as error:  # ONNX Runtime's classes share no base, and a node may raise anything
-        raise ArtefactError(f"{name} cannot be run ({' '.join(str(error).split())[:140]})", "export it again") from error
-    span = float(theirs.max() - theirs.min()) or 1.0
-    if ours.shape != theirs.shape or not float(np.abs(ours - theirs).max()) <= AGREE * span:
-        raise ArtefactError(f"{name} is read differently than ONNX Runtime reads it", "please report this graph")
+def _single(value: Array) -> Array:
+    return value.astype(np.float32) if value.dtype.kind not in "iub" else value
+
+
+def _cannot_run(name: str, error: Exception) -> ArtefactError:
+    reason = " ".join(str(error).split())[:140]
+    return ArtefactError(f"{name} cannot be run ({reason})", "export it again, ONNX Runtime must run it")
+
+
+def _one_batch(name: str, batch: int) -> ArtefactError:
+    return ArtefactError(
+        f"{name} takes batches of {batch} only, and draws something else where its batch size is replaced",
+        "export it with a dynamic batch size",
+    )

@@ -18,6 +18,8 @@ from export.importers.from_names.recognise import recognise
 from export.importers.from_onnx import network_from_onnx
 from export.importers.from_torchscript import network_from_torchscript
 from export.importers.import_log import ImportLog
+from export.importers.onnx_adapter import OnnxAdapter
+from export.importers.onnx_network import OnnxNetwork
 from export.importers.operations import operations_of
 from export.importers.probe import Hints, find_signature
 from export.importers.request import ImportRequest
@@ -60,7 +62,9 @@ def load_generator(request: ImportRequest) -> Imported:
     log = ImportLog()
     loaded = _load(request, log)
     signature = _signature(loaded, request, log)
-    adapter = GeneratorAdapter(loaded.module, signature).eval()
+    module = loaded.module
+    adapter = OnnxAdapter(module, signature) if isinstance(module, OnnxNetwork) else GeneratorAdapter(module, signature)
+    adapter.eval()
     distribution = request.latent or loaded.distribution or "normal"
     by_user = "--latent" if request.latent is not None else None
     record_distribution(distribution, by_user, loaded.distribution_margin, log)
@@ -73,8 +77,11 @@ def load_generator(request: ImportRequest) -> Imported:
     with torch.no_grad():
         images = adapter(z, label)
     told = (request.value_range, "--range") if request.value_range is not None else None
-    _, seen = operations_of(lambda: loaded.module(*inputs(signature, z[:n], label[:n] if label is not None else None)))
-    value_range = find_range(images, log, told, seen.last, loaded.assumed_range)
+    if isinstance(module, OnnxNetwork):
+        last = module.last_operation
+    else:
+        last = operations_of(lambda: module(*inputs(signature, z[:n], label[:n] if label is not None else None)))[1].last
+    value_range = find_range(images, log, told, last, loaded.assumed_range)
     check_pictures(images, value_range, log)
     if not request.recalibrate_bn:
         check_batch_statistics(adapter, z[:64], label[:64] if label is not None else None, value_range, log)
@@ -101,6 +108,8 @@ def _load(request: ImportRequest, log: ImportLog) -> LoadedModule:
     if request.onnx is not None:
         graph = network_from_onnx(request.onnx)
         log.fact("layers", "the graph", "told", "the ONNX file")
+        for finding in graph.findings:
+            log.measured(finding)
         return LoadedModule(graph.network, graph.sha256, graph.values, "ONNX graph")
     if request.torchscript is not None:
         program, sha256 = network_from_torchscript(request.torchscript)

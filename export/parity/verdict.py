@@ -46,6 +46,8 @@ class ParityReport:
 
     variant: str
     precision: str
+    reference: str
+    """What drew the pictures that it is compared with: `PyTorch float64` but for foreign graphs."""
     rows: tuple[Row, ...]
     batches_agree: Fidelity
     """The same latents at different batch sizes, compared with each other."""
@@ -77,7 +79,7 @@ class ParityReport:
         return {
             "verdict": self.verdict,
             "failures": list(self.failures),
-            "reference": "PyTorch float64",
+            "reference": self.reference,
             "rows": [row.to_dict() for row in self.rows],
             "levels_psnr_db": finite(self.unrounded_psnr_db),
             "torch_float32_psnr_db": finite(self.float32_psnr_db),
@@ -134,6 +136,7 @@ def check_parity(
     return ParityReport(
         variant=variant,
         precision=precision,
+        reference=reference.generator.reference_name,
         rows=tuple(rows),
         batches_agree=agree,
         unrounded_psnr_db=_unrounded_psnr_db(unrounded, reference, len(plain)) if unrounded is not None else None,

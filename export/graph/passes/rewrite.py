@@ -42,7 +42,8 @@ def apply(model: onnx.ModelProto, rewrites: Sequence[Rewrite]) -> onnx.ModelProt
         elif node.output[0] not in gone:
             nodes.append(node)
     read = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    anew = {name for rewrite in rewrites for name in rewrite.constants}  # may take the name of what it replaces
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in read - anew]
     added = [numpy_helper.from_array(_narrow(value), name) for one in rewrites for name, value in one.constants.items()]
     del changed.graph.node[:], changed.graph.initializer[:]
     changed.graph.node.extend(nodes)

@@ -1,0 +1,120 @@
+"""A foreign ONNX file, read whole and checked: one self-contained graph, or a refusal that names the reason."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import NodeProto, TensorProto
+from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_tensor
+from onnx.inliner import inline_local_functions
+
+from export.importers.file_kind import read_identified
+from gansample.bundle.seal import digest
+from gansample.errors import ArtefactError
+
+OLDEST_OPSET = 9
+# Whose operators ONNX Runtime ships: the standard's, those for classic models, and its own.
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFile:
+    model: onnx.ModelProto
+    """Checked, local functions inlined, its weights inside."""
+    sha256: str
+    """Of the file; where weights lie beside it, of the file and then those files in the order of their names."""
+
+
+def read_onnx(path: Path) -> OnnxFile:
+    """The graph in `path`, with the data that lie beside it under a plain name.
+
+    Raises ArtefactError for external data elsewhere, foreign domains, loops without a bound, old opsets, and damage.
+    """
+    data, kind = read_identified(path)
+    if kind != "onnx":
+        raise ArtefactError(f"{path.name} is no ONNX file but {kind}", "pass it without --onnx")
+    try:
+        model = onnx.load_from_string(data)
+        beside = _with_external_data(model, path)
+        model = inline_local_functions(model)
+        _check_operators(model, path.name)
+        onnx.checker.check_model(model)
+    except ArtefactError:
+        raise
+    except Exception as error:  # protobuf and the checker raise classes of their own
+        reason = " ".join(str(error).split())[:120]
+        raise ArtefactError(
+            f"{path.name} is no valid ONNX graph ({reason})", "it is damaged or truncated, export it again"
+        ) from error
+    return OnnxFile(model, digest(b"".join([data, *beside])))
+
+
+def nodes_of(graph: onnx.GraphProto) -> Iterator[NodeProto]:
+    """Every node, those of subgraphs too."""
+    for node in graph.node:
+        yield node
+        for inner in _subgraphs(node):
+            yield from nodes_of(inner)
+
+
+def tensors_of(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    """Every constant: initializers and attributes, those of subgraphs too."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+        for inner in _subgraphs(node):
+            yield from tensors_of(inner)
+
+
+def _subgraphs(node: NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _with_external_data(model: onnx.ModelProto, path: Path) -> list[bytes]:
+    """Load what lies in other files into the model; the bytes of those files."""
+    names = set()
+    for tensor in tensors_of(model.graph):
+        if tensor.data_location != TensorProto.EXTERNAL:
+            continue
+        name = ExternalDataInfo(tensor).location
+        if name in ("", ".", "..") or "/" in name or "\\" in name or ":" in name:
+            raise ArtefactError(
+                f"{path.name} keeps its weights in {name!r} (external data), which is no plain name beside it",
+                "make it one file: onnx.save(onnx.load(…), 'one.onnx', save_as_external_data=False)",
+            )
+        beside = path.with_name(name)
+        if beside.is_symlink():
+            raise ArtefactError(
+                f"{path.name} keeps its weights in {name} (external data), which is a link", "copy the file here"
+            )
+        if not beside.is_file():
+            raise ArtefactError(
+                f"{path.name} keeps its weights in {name} (external data), which is not there", "copy it beside the graph"
+            )
+        load_external_data_for_tensor(tensor, str(path.parent.resolve()))
+        names.add(name)
+    return [path.with_name(name).read_bytes() for name in sorted(names)]
+
+
+def _check_operators(model: onnx.ModelProto, name: str) -> None:
+    foreign = sorted({node.domain for node in nodes_of(model.graph)} - set(DOMAINS))
+    if foreign:
+        raise ArtefactError(f"{name} uses operations of {', '.join(foreign)}", "export it with operators that ONNX Runtime has")
+    constants = {tensor.name for tensor in model.graph.initializer}
+    constants |= {node.output[0] for node in model.graph.node if node.op_type == "Constant"}
+    if any(node.op_type == "Loop" and node.input[0] not in constants for node in nodes_of(model.graph)):
+        raise ArtefactError(f"{name} holds a Loop whose number of trips is not fixed", "export it with the loop unrolled")
+    opset = opset_of(model)
+    if opset < OLDEST_OPSET:
+        raise ArtefactError(f"{name} has opset {opset}", f"export it with opset {OLDEST_OPSET} or newer")
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
