@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,6 +68,10 @@ def export(
     like: Annotated[
         Path | None,
         typer.Option(metavar="BUNDLE", help="Repeat what that bundle's export decided by timing: the same files again."),
+    ] = None,
+    expect: Annotated[
+        Path | None,
+        typer.Option(metavar="REF.npz", help="The author's own answer: z, out [, label], drawn again and compared."),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 6 and write nothing where a fact had to be assumed.")
@@ -139,19 +143,26 @@ def export(
         )
 
     from export.bundle_writer.write import check_replaceable
+    from export.importers.expected_file import read_expected
     from gansample.bundle.open import ARTIFACTS
 
     if out is None and request is not None:
         out = ARTIFACTS / request.bundle_name
     if out is not None:
         check_replaceable(out, force=force)
+    author = read_expected(expect) if expect is not None else None
+    if author is not None and request is not None:
+        request = replace(request, author_latents=author.distribution, author_range=author.value_range)
     logger.info("loading PyTorch")
     from export.build import build_bundle
+    from export.importers.expected import confirm_with_author, recipe
     from export.parity.features import features_from_file
 
     model = _import(request) if request is not None else _import_run(run, name)
     out = out if out is not None else ARTIFACTS / model.spec.name
     check_replaceable(out, force=force)
+    if author is not None:
+        model = confirm_with_author(model, author, out)
     if strict:
         _refuse_assumptions(model)
     network = features_from_file(features) if features is not None else None
@@ -165,6 +176,8 @@ def export(
         print(json.dumps({"out": str(out), "basis": basis, "variants": verdicts, "left_out": left_out}))
     elif not quiet:
         _print_verdict(result.reports, model.spec)
+        if model.spec.basis is not None and model.spec.basis.assumptions:
+            print(f"to confirm them with --expect ref.npz, where it was trained:\n    {recipe(model)}", file=sys.stderr)
         print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
 
 
@@ -234,7 +247,10 @@ def _refuse_assumptions(model: "ExportModel") -> None:
     basis = model.spec.basis
     if basis is not None and basis.assumptions:
         facts = "; ".join(str(fact) for fact in basis.assumptions)
-        raise ParityError(f"--strict: {len(basis.assumptions)} facts are assumed, nothing was written ({facts})", "tell them")
+        raise ParityError(
+            f"--strict: {len(basis.assumptions)} facts are assumed, nothing was written ({facts})",
+            "tell them, or pass --expect",
+        )
 
 
 def _print_verdict(reports: "tuple[ParityReport, ...]", spec: "Spec") -> None:
@@ -246,7 +262,7 @@ def _print_verdict(reports: "tuple[ParityReport, ...]", spec: "Spec") -> None:
 
     table = Table(title=f"Against {reports[0].reference}", title_justify="left")
     for name in ("variant", "verdict", "max step", "identical", "PSNR", "worst latent"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for report in reports:
         verdict, seen = grade(report.verdict, spec.basis), report.overall
         color = "green" if verdict == "PASS" else "yellow" if report.verdict == "PASS" else "red"

@@ -65,9 +65,11 @@ def load_generator(request: ImportRequest) -> Imported:
     module = loaded.module
     adapter = OnnxAdapter(module, signature) if isinstance(module, OnnxNetwork) else GeneratorAdapter(module, signature)
     adapter.eval()
-    distribution = request.latent or loaded.distribution or "normal"
-    by_user = "--latent" if request.latent is not None else None
+    distribution = request.latent or request.author_latents or loaded.distribution or "normal"
+    by_user = "--latent" if request.latent is not None else "the author's latents" if request.author_latents else None
     record_distribution(distribution, by_user, loaded.distribution_margin, log)
+    if request.author_latents not in (None, distribution):
+        log.warn(f"the author's latents look {request.author_latents}, --latent says {distribution}")
     z, label = _latents(signature, distribution, PROBES)
     refuse_random(adapter, z[:8], label[:8] if label is not None else None)
     if request.recalibrate_bn:
@@ -135,7 +137,8 @@ def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> Loaded
     check_generator(layers, weights.file)
     size = request.latent_shape[0] if request.latent_shape is not None else None
     found = recognise(layers, weights.file, request.image or _image_in(weights.values), size)
-    text = found.text if request.value_range != "sigmoid" else found.text.removesuffix("tanh") + "sigmoid"
+    ends_in: ValueRange = "sigmoid" if (request.value_range or request.author_range) == "sigmoid" else "tanh"
+    text = found.text.removesuffix("tanh") + ends_in
     log.fact("layers", text, "assumed", "--chain '…' or --generator says otherwise")
     if found.mismatch is not None:
         log.measured(f"BatchNorm's statistics are {found.mismatch:.2f} from what these layers give (right ones below 0.25)")
@@ -146,7 +149,7 @@ def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> Loaded
     distribution = found.distribution if found.mismatch is not None else None
     margin = "by the first BatchNorm's statistics" if distribution is not None else None
     chain = Chain(text, found.layers)
-    return LoadedModule(chain, weights.sha256, weights.values, "recognised weights", distribution, margin, "tanh")
+    return LoadedModule(chain, weights.sha256, weights.values, "recognised weights", distribution, margin, ends_in)
 
 
 def _signature(loaded: LoadedModule, request: ImportRequest, log: ImportLog) -> CallSignature:

@@ -39,6 +39,10 @@ class ImportRequest:
     classes: int | None = None
     class_names: tuple[str, ...] | None = None
     recalibrate_bn: bool = False
+    author_latents: Distribution | None = None
+    """What the latents of `--expect` show that they were drawn from, if they decide it."""
+    author_range: ValueRange | None = None
+    """Which last activation gives the pictures of `--expect`, if they show it."""
     name: str | None = None
 
     def __post_init__(self) -> None:

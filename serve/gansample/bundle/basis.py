@@ -4,7 +4,7 @@ Parity says that a bundle draws what the exporter read from a file. The basis sa
 by the user or the file, *measured*, or *assumed*.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -43,11 +43,11 @@ class Basis:
     def assumptions(self) -> tuple[Fact, ...]:
         return tuple(fact for fact in self.facts if fact.known == "assumed")
 
-    def confirmed(self, names: frozenset[str], pictures: int) -> "Basis":
-        """With every assumption in `names` told by the author's own pictures."""
+    def confirmed(self, pictures: int, still_open: Collection[str] = ()) -> "Basis":
+        """With every assumption told by that many of the author's pictures, but for those in `still_open`."""
         how = f"confirmed by {pictures} of the author's pictures"
         facts = tuple(
-            replace(fact, known="told", how=how) if fact.known == "assumed" and fact.name in names else fact
+            replace(fact, known="told", how=how) if fact.known == "assumed" and fact.name not in still_open else fact
             for fact in self.facts
         )
         return Basis(facts=facts, compared=pictures)
