@@ -110,6 +110,11 @@ class LatentSpace:
         return np.asarray(total * np.sqrt(self.size) / max(float(np.linalg.norm(total)), 1e-12), np.float32)
 
 
+def without_unit_axes(z: Float32) -> Float32:
+    """Latents (N, size) of those given as (N, size, 1, 1), as convolutional generators take them. Other shapes stay."""
+    return z.reshape(z.shape[:2]) if z.ndim > 2 and z.shape[2:] == (1,) * (z.ndim - 2) else z
+
+
 def slerp(a: Float32, b: Float32, t: float) -> Float32:
     """Spherical interpolation from `a` (t = 0) to `b` (t = 1), both (size,): stays on the shell where N(0, I) lives.
 

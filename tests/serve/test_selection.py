@@ -125,6 +125,15 @@ def test_own_latents_are_read_where_they_lie(tmp_path: Path) -> None:
     assert mine.options() == {"latents": str(tmp_path / "z.npy")}
 
 
+def test_latents_may_keep_the_axes_of_a_convolution(tmp_path: Path) -> None:
+    rows = np.random.RandomState(0).standard_normal((5, 16)).astype(np.float32)
+    for name, z in (("rows", rows), ("maps", rows[..., None, None])):
+        np.save(tmp_path / f"{name}.npy", z)
+        read = LatentsFile(tmp_path / f"{name}.npy", NORMAL)
+        assert len(read) == 5
+        assert np.array_equal(read.latents(range(5)), rows)
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [

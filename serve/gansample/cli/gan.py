@@ -216,6 +216,13 @@ def serve(
     token_file: Annotated[
         Path | None, typer.Option(help="Ask for the token in this file (or in GAN_SERVE_TOKEN) with every request.")
     ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="Let pages of this origin call it from a browser (may be repeated; * is all)."),
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option(metavar="PREFIX", help="The path under which a proxy shows the service, like /gan.")
+    ] = "",
     max_waiting: Annotated[int, typer.Option(min=1, help="Pictures in the queue before 429.")] = 2048,
     max_pictures: Annotated[int, typer.Option(min=1, help="Pictures in one request.")] = 256,
     per_client: Annotated[int, typer.Option(min=1, help="Requests of one address at the same time.")] = 64,
@@ -231,12 +238,15 @@ def serve(
     Documentation is at /docs. Ctrl-C or SIGTERM answers what was accepted and ends.
     """
     from gansample.cli.serve import parse_replicas, read_token, run_service
+    from gansample.http.browser import check_origin, check_root_path
     from gansample.http.settings import Settings
     from gansample.sampling.options import EngineOptions
 
     settings = Settings(
         engine=EngineOptions(backend=backend, precision=precision, threads=threads),
         token=read_token(token_file),
+        allow_origins=tuple(check_origin(origin) for origin in allow_origin or ()),
+        root_path=check_root_path(root_path),
         max_waiting=max_waiting,
         max_pictures=max_pictures,
         per_client=per_client,

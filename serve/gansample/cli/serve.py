@@ -36,7 +36,8 @@ def run_service(bundles: Sequence[Path], settings: "Settings", *, host: str, por
     models = Models(named, settings, load)
     app = create_app(models, settings)
     names = ", ".join(model.name for model in models)
-    message = f"serving {names} at http://{_shown(host)}:{listener.getsockname()[1]}, documentation at /docs (Ctrl-C ends it)"
+    address = f"http://{_shown(host)}:{listener.getsockname()[1]}"
+    message = f"serving {names} at {address}, documentation at {settings.root_path}/docs (Ctrl-C ends it)"
     print(message, file=sys.stderr, flush=True)
     serve(app, listener, settings)
 

@@ -5,9 +5,11 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 import gansample
 from gansample.http import errors
+from gansample.http.browser import cors_options
 from gansample.http.guard import Guard
 from gansample.http.metrics import Metrics
 from gansample.http.models import Models
@@ -27,7 +29,13 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
         watcher.cancel()
         await asyncio.to_thread(models.close)
 
-    app = FastAPI(title="gansample", version=gansample.__version__, description=ABOUT, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title="gansample",
+        version=gansample.__version__,
+        description=ABOUT,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
     metrics = Metrics()
     errors.install_handlers(app)
     app.include_router(images.router(models, settings))
@@ -35,4 +43,6 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
     app.include_router(health.router(models, metrics))
     app.include_router(v2.router(models, settings))
     app.add_middleware(Guard, settings=settings, metrics=metrics)
+    if settings.allow_origins:  # outside of the guard: a page must be able to read its refusals too
+        app.add_middleware(CORSMiddleware, **cors_options(settings.allow_origins))
     return app

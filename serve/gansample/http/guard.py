@@ -13,6 +13,7 @@ import numpy as np
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gansample.http.body import BodyTooLarge, ClientDisconnected, read_body, replay_body
+from gansample.http.browser import without_prefix
 from gansample.http.errors import ApiError, error_response
 from gansample.http.metrics import Metrics
 from gansample.http.settings import Settings
@@ -52,6 +53,7 @@ class Guard:
         headers, method = dict(scope["headers"]), scope["method"]
         request_id = _request_id(headers)
         scope["request_id"] = request_id
+        scope["root_path"] = self._settings.root_path  # what /docs and the schema put in front of their addresses
         if method == "HEAD":
             # HEAD is GET whose body the server does not send (RFC 9110, 9.3.2): `curl -I` on a picture shows its ETag.
             scope = {**scope, "method": "GET"}
@@ -70,8 +72,9 @@ class Guard:
         self._by_client[client] += 1
         self._in_total += 1
         try:
-            self._check(scope["path"], headers, client)
-            body = await self._body(scope["path"], headers, receive)
+            path = without_prefix(scope["path"], self._settings.root_path)
+            self._check(path, headers, client)
+            body = await self._body(path, headers, receive)
             await self._app(scope, replay_body(body, receive), send_counted)
         except ApiError as error:
             await error_response(error, request_id)(scope, receive, send_counted)
@@ -132,7 +135,7 @@ class Guard:
         self._metrics.requests.labels(route, response.status).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         self._metrics.pictures.inc(scope.get("pictures", 0))
-        if scope["path"] in PROBES and response.status == 200:
+        if without_prefix(scope["path"], self._settings.root_path) in PROBES and response.status == 200:
             return  # probes would be most of the log
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

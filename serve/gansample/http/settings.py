@@ -29,5 +29,9 @@ class Settings:
 
     token: str | None = None
     """What `Authorization: Bearer …` must say; None asks for nothing."""
+    allow_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the service from a browser; `*` is all of them."""
+    root_path: str = ""
+    """The path under which a proxy shows the service, such as /gan."""
     reload_seconds: float = 2.0
     """How often the bundles' folders are looked at for a newer export."""

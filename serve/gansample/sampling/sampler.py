@@ -13,6 +13,7 @@ import numpy.typing as npt
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, UsageError
+from gansample.latents import without_unit_axes
 from gansample.sampling.classes import labels_for
 from gansample.types import Images, Runner
 
@@ -124,7 +125,8 @@ class Sampler:
             yield self.draw(z, self._labels(label_stream, chunk))
 
     def draw(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None) -> Images:
-        """Pictures uint8 (N, H, W, C) for your own latents, float32 (N, latent_size), all finite."""
+        """Pictures uint8 (N, H, W, C) for your own latents, float32 (N, latent_size) or (N, latent_size, 1, 1), all finite."""
+        z = without_unit_axes(z)
         if z.ndim != 2 or z.shape[1] != self.spec.latent_size:
             raise UsageError(f"latents have shape {z.shape}", f"this generator takes (N, {self.spec.latent_size})")
         if not np.isfinite(z).all():

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gansample.errors import ArtefactError, UsageError
-from gansample.latents import SEED_END, Float32, LatentSpace, check_seed, parse_seeds
+from gansample.latents import SEED_END, Float32, LatentSpace, check_seed, parse_seeds, without_unit_axes
 
 MAX_RADIUS = 1.0
 MAX_KEYS = 100_000  # of a walk, which holds them all
@@ -223,6 +223,7 @@ class LatentsFile:
         if not isinstance(self._rows, np.ndarray) or self._rows.dtype.kind != "f":
             kind = getattr(self._rows, "dtype", "an archive")
             raise UsageError(f"{path} holds {kind}", "latents are a float32 or float64 array")
+        self._rows = without_unit_axes(self._rows)
         if self._rows.ndim != 2 or self._rows.shape[1] != space.size or not len(self._rows):
             raise UsageError(f"{path} has shape {self._rows.shape}", f"this generator takes (N, {space.size})")
         for start in range(0, len(self._rows), 65_536):

@@ -17,7 +17,7 @@ import gansample
 from gansample.http.errors import ApiError
 from gansample.http.models import Model, Models
 from gansample.http.settings import Settings
-from gansample.latents import SEED_END
+from gansample.latents import SEED_END, without_unit_axes
 from gansample.types import Images, Labels, Latents
 
 LENGTH = "Inference-Header-Content-Length"
@@ -101,7 +101,7 @@ def _inputs(header: dict[str, Any], raw: bytes) -> dict[str, npt.NDArray[Any]]:
         name, kind, shape = tensor["name"], tensor.get("datatype"), tensor.get("shape")
         if kind not in _TYPES:
             raise ApiError(422, f"{name} has datatype {kind}: FP32 or INT64", param=name)
-        if not isinstance(shape, list) or not 1 <= len(shape) <= 2 or not all(type(size) is int and size > 0 for size in shape):
+        if not isinstance(shape, list) or not 1 <= len(shape) <= 4 or not all(type(size) is int and size > 0 for size in shape):
             raise ApiError(422, f"{name} has shape {shape}", param=name)
         parameters = tensor.get("parameters")
         size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
@@ -151,6 +151,7 @@ def _checked(model: Model, inputs: dict[str, npt.NDArray[Any]], settings: Settin
             raise ApiError(422, f"seed is INT64 (N, 1), each in 0..{SEED_END - 1}", param="seed")
         z = spec.latents([int(seed) for seed in seeds])
         return z, label if label is not None or classes is None else (seeds % classes).astype(np.int64)
+    given = without_unit_axes(given)
     if given.ndim != 2 or given.shape[1] != spec.latent_size or given.dtype.kind != "f" or not np.isfinite(given).all():
         raise ApiError(422, f"z is FP32 (N, {spec.latent_size}), every component finite", param="z")
     if classes is not None and label is None:
