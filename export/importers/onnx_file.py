@@ -39,7 +39,7 @@ def read_onnx(path: Path) -> OnnxFile:
         beside = _with_external_data(model, path)
         model = inline_local_functions(model)
         _check_operators(model, path.name)
-        onnx.checker.check_model(model)
+        _check_form(model)
     except ArtefactError:
         raise
     except Exception as error:  # protobuf and the checker raise classes of their own
@@ -114,6 +114,15 @@ def _check_operators(model: onnx.ModelProto, name: str) -> None:
     opset = opset_of(model)
     if opset < OLDEST_OPSET:
         raise ArtefactError(f"{name} has opset {opset}", f"export it with opset {OLDEST_OPSET} or newer")
+
+
+def _check_form(model: onnx.ModelProto) -> None:
+    """The standard's checker, but for outputs without a shape, which every runtime takes."""
+    shaped = onnx.ModelProto()
+    shaped.CopyFrom(model)
+    for output in shaped.graph.output:
+        output.type.tensor_type.shape.SetInParent()
+    onnx.checker.check_model(shaped)
 
 
 def opset_of(model: onnx.ModelProto) -> int:

@@ -1,0 +1,214 @@
+"""Foreign ONNX graphs in the forms that other tools write: exported, each draws what ONNX Runtime draws with the file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto
+
+from export.export_model import cycled_labels, render
+from export.graph.to_onnx import export_graph
+from export.importers.load_generator import load_generator
+from export.importers.onnx_network import FLOAT64, RUNTIME
+from export.importers.request import ImportRequest
+from gansample.errors import ArtefactError
+from tests.support.onnx_graphs import NZ, OnnxGraph
+
+Array = npt.NDArray[Any]
+PICTURES = 5
+
+
+def imported_and_exported(path: Path, **options: Any) -> tuple[str, Array, Array, Array | None]:
+    """(what the reference is, pictures before rounding (N, H, W, C), z, label), the reference's being the same pictures."""
+    generator = load_generator(ImportRequest(onnx=path, **options)).generator
+    z, label = generator.spec.latents(range(PICTURES)), cycled_labels(generator.spec, PICTURES)
+    feed = {"z": z} if label is None else {"z": z, "label": label}
+    session = onnxruntime.InferenceSession(export_graph(generator).debug_graph)
+    drawn = session.run(["levels"], feed)[0]
+    alone = session.run(["levels"], {key: value[:1] for key, value in feed.items()})[0]
+    np.testing.assert_allclose(alone, drawn[:1], atol=0.02)
+    reference = render(generator.in_precision(torch.float64), z, label).unrounded
+    np.testing.assert_allclose(drawn, reference, atol=0.02)
+    return generator.reference_name, drawn, z, label
+
+
+def file_draws(path: Path, feed: dict[str, Array]) -> Array:
+    """The first output of the untouched file."""
+    drawn: Array = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, feed)[0]
+    return drawn
+
+
+def levels(pictures: Array) -> Array:
+    """(N, C, H, W) in −1..1 as (N, H, W, C) in 8-bit steps."""
+    return pictures.astype(np.float64).clip(-1, 1).transpose(0, 2, 3, 1) * 127.5 + 127.5
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 17, 20, 24])
+def test_every_opset(opset: int, tmp_path: Path) -> None:
+    graph = OnnxGraph(opset=opset)
+    path = graph.save(tmp_path, graph.body())
+    model = onnx.load(path)
+    model.ir_version = 8 if opset < 21 else 10
+    onnx.save(model, path)
+    reference, drawn, z, _ = imported_and_exported(path)
+    assert reference == FLOAT64
+    np.testing.assert_allclose(drawn, levels(file_draws(path, {"z": z})), atol=0.02)
+
+
+@pytest.mark.parametrize("same", ["auto_pad", "output_shape"])
+def test_padding_as_tensorflow_writes_it_and_channels_last(same: str, tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    path = graph.save(tmp_path, graph.node("Transpose", [graph.body(same=same)], "last", perm=[0, 2, 3, 1]))
+    _, drawn, z, _ = imported_and_exported(path)
+    np.testing.assert_allclose(drawn, file_draws(path, {"z": z}) * 127.5 + 127.5, atol=0.02)
+
+
+def test_weights_in_a_file_beside_the_graph(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    path = graph.save(tmp_path, graph.body(), save_as_external_data=True, location="gan.onnx.data", size_threshold=100)
+    _, drawn, z, _ = imported_and_exported(path)
+    np.testing.assert_allclose(drawn, levels(file_draws(path, {"z": z})), atol=0.02)
+
+
+@pytest.mark.parametrize("where", ["missing.data", "../gan.data", "link.data", "sub/gan.data", "/etc/passwd"])
+def test_weights_elsewhere_are_refused_by_name(where: str, tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    path = graph.save(tmp_path, graph.body(), save_as_external_data=True, location="gan.data", size_threshold=0)
+    (tmp_path / "link.data").symlink_to("gan.data")
+    model = onnx.load(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = where if entry.key == "location" else entry.value
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ArtefactError, match=f"{where}.*external data"):
+        load_generator(ImportRequest(onnx=path))
+
+
+def test_half_precision(tmp_path: Path) -> None:
+    graph = OnnxGraph(kind=TensorProto.FLOAT16)
+    path = graph.save(tmp_path, graph.body())
+    _, drawn, z, _ = imported_and_exported(path)
+    np.testing.assert_allclose(drawn, levels(file_draws(path, {"z": z.astype(np.float16)})), atol=2)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 128])
+def test_a_fixed_batch_becomes_any(batch: int, tmp_path: Path) -> None:
+    graph = OnnxGraph(batch=batch)
+    path = graph.save(tmp_path, graph.body(rows=batch))
+    _, drawn, z, _ = imported_and_exported(path)
+    padded = np.concatenate([z, np.zeros((-len(z) % batch, NZ), np.float32)])
+    theirs = [file_draws(path, {"z": padded[i : i + batch]}) for i in range(0, len(padded), batch)]
+    np.testing.assert_allclose(drawn, levels(np.concatenate(theirs)[:PICTURES]), atol=0.02)
+
+
+def squeezed(graph: OnnxGraph, picture: str) -> str:
+    return graph.node("Squeeze", [picture, graph.constant("axes", np.array([0], np.int64))], "one")
+
+
+def indexed(graph: OnnxGraph, picture: str) -> str:
+    return graph.node("Gather", [picture, graph.constant("first", np.array(0, np.int64))], "one", axis=0)
+
+
+def reshaped(graph: OnnxGraph, picture: str) -> str:
+    return graph.node("Reshape", [picture, graph.constant("sizes", np.array([4, 16, 16], np.int64))], "one")
+
+
+@pytest.mark.parametrize("one", [squeezed, indexed, reshaped])
+def test_one_rgba_picture_a_run(one: Callable[[OnnxGraph, str], str], tmp_path: Path) -> None:
+    graph = OnnxGraph(batch=1)
+    picture = one(graph, graph.body(rows=1, channels=4))
+    if one is not reshaped:
+        picture = graph.node("Transpose", [picture], "last", perm=[1, 2, 0])
+    path = graph.save(tmp_path, picture)
+    _, drawn, z, _ = imported_and_exported(path)
+    theirs = np.stack([file_draws(path, {"z": row[None]}) for row in z])
+    theirs = theirs.transpose(0, 2, 3, 1) if one is reshaped else theirs
+    np.testing.assert_allclose(drawn, theirs * 127.5 + 127.5, atol=0.02)
+
+
+def test_eight_bit_pictures(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    scaled = graph.node("Mul", [graph.body(), graph.constant("factor", np.float32(127.5))], "scaled")
+    moved = graph.node("Add", [scaled, graph.constant("shift", np.float32(127.5))], "moved")
+    path = graph.save(tmp_path, graph.node("Cast", [moved], "bytes", to=TensorProto.UINT8), kind=TensorProto.UINT8)
+    _, drawn, z, _ = imported_and_exported(path)
+    np.testing.assert_array_equal(drawn, file_draws(path, {"z": z}).transpose(0, 2, 3, 1))
+
+
+def test_a_onehot_label_of_floats(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    joined = graph.node("Concat", ["z", graph.input("y", TensorProto.FLOAT, ["N", 7])], "joined", axis=1)
+    path = graph.save(tmp_path, graph.body(joined, width=NZ + 7))
+    _, drawn, z, label = imported_and_exported(path)
+    assert label is not None
+    np.testing.assert_allclose(drawn, levels(file_draws(path, {"z": z, "y": np.eye(7, dtype=np.float32)[label]})), atol=0.02)
+
+
+def test_a_column_of_labels_before_the_latent(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    y = graph.node("Squeeze", [graph.input("y", TensorProto.INT32, ["N", 1]), graph.constant("axes", np.array([1]))], "index")
+    row = graph.node("Gather", [graph.weight("table", 6, NZ), y], "row")
+    picture = graph.body(graph.node("Mul", ["z", row], "mixed"))
+    graph.inputs.reverse()
+    path = graph.save(tmp_path, picture)
+    _, drawn, z, label = imported_and_exported(path)
+    assert label is not None
+    np.testing.assert_allclose(drawn, levels(file_draws(path, {"z": z, "y": label[:, None].astype(np.int32)})), atol=0.02)
+
+
+def test_the_largest_of_several_outputs_is_the_picture(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    picture = graph.body()
+    path = graph.save(tmp_path, "flat", "a0", picture)
+    imported = load_generator(ImportRequest(onnx=path, image=(3, 16, 16)))
+    assert any("of 3 outputs a1 is the picture" in text for text in imported.log.texts("measured"))
+
+
+def test_an_operator_of_onnx_runtimes_own(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    graph.domains["com.microsoft"] = 1
+    path = graph.save(tmp_path, graph.body(graph.node("QuickGelu", ["z"], "curved", domain="com.microsoft")))
+    reference, drawn, z, _ = imported_and_exported(path)
+    assert reference == RUNTIME
+    np.testing.assert_allclose(drawn, levels(file_draws(path, {"z": z})), atol=0.02)
+
+
+def test_a_quantised_graph(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    zero = graph.constant("zero", np.int8(0))
+    scale = graph.constant("scale", np.float32(0.02))
+    z = graph.node("QuantizeLinear", ["z", scale, zero], "steps")
+    z = graph.node("DequantizeLinear", [z, scale, zero], "coarse")
+    reference, drawn, z0, _ = imported_and_exported(graph.save(tmp_path, graph.body(z)))
+    assert reference == RUNTIME
+    np.testing.assert_allclose(drawn, levels(file_draws(tmp_path / "gan.onnx", {"z": z0})), atol=0.02)
+
+
+def test_a_loop_without_a_bound_is_refused(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    trips = graph.node("ReduceMax", ["z"], "most", keepdims=0)
+    trips = graph.node("Cast", [trips], "trips", to=TensorProto.INT64)
+    info = onnx.helper.make_tensor_value_info
+    step = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", [old], [new]) for old, new in (("going", "on"), ("x", "y"))],
+        "step",
+        [info("i", TensorProto.INT64, []), info("going", TensorProto.BOOL, []), info("x", TensorProto.FLOAT, None)],
+        [info("on", TensorProto.BOOL, []), info("y", TensorProto.FLOAT, None)],
+    )
+    path = graph.save(tmp_path, graph.body(graph.node("Loop", [trips, graph.constant("yes", True), "z"], "looped", body=step)))
+    with pytest.raises(ArtefactError, match="Loop whose number of trips is not fixed"):
+        load_generator(ImportRequest(onnx=path))
+
+
+def test_a_batch_that_cannot_be_freed_is_refused(tmp_path: Path) -> None:
+    graph = OnnxGraph(batch=4)
+    mixed = graph.node("ReduceMean", ["z"], "mean", axes=[0], keepdims=1)
+    path = graph.save(tmp_path, graph.body(graph.node("Add", ["z", mixed], "mixed"), rows=4))
+    with pytest.raises(ArtefactError, match="takes batches of 4 only"):
+        load_generator(ImportRequest(onnx=path))
