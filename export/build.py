@@ -24,7 +24,7 @@ from export.parity.graph_tensors import tensors_of
 from export.parity.reference import Reference, render_reference
 from export.parity.verdict import ParityReport, check_parity
 from export.speed import measured_speed
-from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable
+from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable, reason_of
 from export.variants.timing_decisions import MEASURE_ALL, TimingDecisions
 from gansample.bundle.open import GOLDENS
 from gansample.bundle.spec import Spec, Variant
@@ -77,12 +77,15 @@ def build_bundle(
         logger.info(f"{name}: building")
         try:
             built = build(generator, graph if variants else shipped)
-        except VariantUnavailable as reason:
+            logger.info(f"{name}: checking parity")
+            variant = check_variant(built, reference)
+        except Exception as error:  # a converter or a runtime may raise anything; the others go on without this one
+            if not variants and not isinstance(error, VariantUnavailable):
+                raise
+            reason = reason_of(error)
             logger.info(f"{name}: NOT RUN, {reason}")
-            left_out.append(ExcludedVariant(name=name, verdict="NOT RUN", reasons=(str(reason),)))
+            left_out.append(ExcludedVariant(name=name, verdict="NOT RUN", reasons=(reason,)))
             continue
-        logger.info(f"{name}: checking parity")
-        variant = check_variant(built, reference)
         checked.append(variant)
         if variant.report.verdict == "FAIL":
             if not variants:

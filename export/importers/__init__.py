@@ -9,6 +9,7 @@ state_dict.py          which of the dictionaries in it is the generator, without
 dictionary_names.py    what their names say: averaged, raw, another network
 average.py             averaged weights that have no names
 name_order.py          the order of the layers where the file does not keep it
+import_source.py       a file of somebody's repository as a module
 from_class.py          the user's own class; constructor.py infers its arguments from the tensors' shapes
 from_names/            a chain of layers from names, shapes and BatchNorm statistics alone: no class needed
 from_onnx.py           a foreign ONNX graph as a PyTorch module

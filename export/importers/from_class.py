@@ -1,7 +1,5 @@
 """A class in the user's own file, built, and filled with the weights. The file's code runs, as --generator says."""
 
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +10,7 @@ from torch import Tensor, nn
 
 from export.importers.constructor import Construction, infer_kwargs
 from export.importers.import_log import ImportLog
+from export.importers.import_source import format_error, imported
 from export.importers.match import compare, fitted, nearest, shapes_of
 from export.importers.state_dict import StateDict
 from gansample.errors import ArtefactError, UsageError
@@ -23,7 +22,7 @@ def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any]
     Raises UsageError where there is no such class or its arguments stay open, ArtefactError with a diff where weights differ.
     """
     path, class_name = split_source(source)
-    build = _class(_imported(path), class_name, path)
+    build = _class(imported(path), class_name, path)
     name = f"{path.name}:{build.__name__}"
     construction, tensors = _constructed(build, kwargs, weights, name)
     built_with = ", ".join(f"{key}={value}" for key, value in construction.kwargs.items())
@@ -36,7 +35,7 @@ def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any]
         try:
             module = build(**construction.kwargs)
         except Exception as error:  # a foreign constructor may raise anything
-            raise UsageError(f"{name}({built_with}) raises {_format_error(error)}", "fix it, or pass --kwargs") from error
+            raise UsageError(f"{name}({built_with}) raises {format_error(error)}", "fix it, or pass --kwargs") from error
     under = fitted(tensors, shapes_of(module.state_dict()))
     if under.rivals:
         log.picked(f"the weights under {under.prefix!r} (those under {', '.join(map(repr, under.rivals))} would fit as well)")
@@ -84,25 +83,6 @@ def split_source(source: str) -> tuple[Path, str | None]:
     return path, name
 
 
-def _imported(path: Path) -> ModuleType:
-    name = f"imported_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickling of classes look their module up
-    sys.path.insert(0, str(path.parent.resolve()))  # its own neighbours, as when it is run
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # a foreign file may raise anything, or parse its own command line
-        raise UsageError(
-            f"importing {path.name} raises {_format_error(error)}", "it must import without training or arguments"
-        ) from error
-    finally:
-        sys.path.pop(0)
-    return module
-
-
 def _class(module: ModuleType, name: str | None, path: Path) -> Callable[..., nn.Module]:
     classes = [
         value
@@ -128,8 +108,3 @@ def _class(module: ModuleType, name: str | None, path: Path) -> Callable[..., nn
         raise UsageError(f"{path.name}:{name} is no torch.nn.Module", f"its modules are: {', '.join(names) or 'none'}")
     build: Callable[..., nn.Module] = found
     return build
-
-
-def _format_error(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:160]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from export.variants import onnx_fp16, onnx_fp32, openvino_bf16, openvino_fp32, openvino_int8
-from export.variants.base import Builder, BuiltVariant, VariantUnavailable
+from export.variants.base import Builder, BuiltVariant, VariantUnavailable, reason_of
 from export.variants.timing_decisions import MEASURE_ALL, TimingDecisions
 
-__all__ = ["BUILDERS", "Builder", "BuiltVariant", "VariantUnavailable", "builders"]
+__all__ = ["BUILDERS", "Builder", "BuiltVariant", "VariantUnavailable", "builders", "reason_of"]
 
 BUILDERS: Mapping[str, Builder] = {
     onnx_fp32.NAME: onnx_fp32.build,  # the reference comes first: where it fails, nothing is written

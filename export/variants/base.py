@@ -18,6 +18,16 @@ class VariantUnavailable(Exception):
     """This variant cannot be built here: it becomes NOT RUN with this reason, which is never a pass."""
 
 
+def reason_of(error: Exception) -> str:
+    """Why a variant was left out, on one line: a builder's own reason, or whatever a converter or runtime raised."""
+    if isinstance(error, VariantUnavailable):
+        return str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith("Exception from ")] or lines  # where in OpenVINO's source it was
+    text = " ".join(told)[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltVariant:
     """One form of the generator, ready to be opened, its parity not yet checked."""

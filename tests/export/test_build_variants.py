@@ -120,3 +120,24 @@ def test_without_nncf_int8_is_not_run(generator: ExportModel, monkeypatch: pytes
     monkeypatch.setitem(__import__("sys").modules, "nncf", None)
     with pytest.raises(VariantUnavailable, match="nncf is not installed"):
         openvino_int8.build(generator, ExportedGraph(b"", b""))
+
+
+def test_a_builder_that_breaks_is_left_out_and_the_others_go_on(generator: ExportModel, tmp_path: Path) -> None:
+    def breaks(*_: Any) -> BuiltVariant:
+        raise RuntimeError("Exception from src/core.cpp:105:\n\n  no kernel for Pad\n")
+
+    builders = {onnx_fp32.NAME: onnx_fp32.build, "broken": breaks, openvino_fp32.NAME: openvino_fp32.build}
+    outcome = build_bundle(generator, tmp_path / "b", builders)
+    assert [report.variant for report in outcome.reports] == [onnx_fp32.NAME, openvino_fp32.NAME]
+    assert [(entry.name, entry.verdict, entry.reasons) for entry in outcome.left_out] == [
+        ("broken", "NOT RUN", ("RuntimeError: no kernel for Pad",))
+    ]
+
+
+def test_a_reference_that_cannot_be_built_is_no_bundle(generator: ExportModel, tmp_path: Path) -> None:
+    def breaks(*_: Any) -> BuiltVariant:
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        build_bundle(generator, tmp_path / "b", {onnx_fp32.NAME: breaks})
+    assert not (tmp_path / "b").exists()
