@@ -95,3 +95,11 @@ def test_what_tells_nothing_is_refused(name, make, words, workplace: Path, capsy
     code, out, err = run(gan, capsys, monkeypatch, "info", name)
     assert (code, out) == (3, "")
     assert words in err
+
+
+def test_a_picture_of_the_packages_own_bundle_names_it(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(cli, capsys, monkeypatch, "--bundle", "fashion", "--n", "4", "out.png")
+    code, out, _ = run(gan, capsys, monkeypatch, "info", "out.png")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("gansample --bundle fashion --seeds 0-3")

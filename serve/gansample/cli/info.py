@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gansample.bundle.basis import Basis, format_basis, grade
-from gansample.bundle.open import ARTIFACTS, MANIFEST, REFERENCE, Bundle, open_bundle, read_file
+from gansample.bundle.open import ARTIFACTS, EMBEDDED, MANIFEST, REFERENCE, Bundle, open_bundle, read_file
 from gansample.bundle.spec import parse_json
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import LatentSpace, check_seed, parse_seeds
@@ -79,7 +79,7 @@ def _format_variant(variant: Mapping[str, Any]) -> str:
 def describe_picture(metadata: Mapping[str, Any], source: Path, artifacts: Path = ARTIFACTS) -> dict[str, Any]:
     """The metadata of `source`, and the command that draws it again.
 
-    The bundle is named where one under `artifacts` has the picture's model digest.
+    The bundle is named where one under `artifacts`, or in the package, has the picture's model digest.
     Raises ArtefactError where the metadata does not say what was drawn, or says nothing that can be drawn.
     """
     kind = next((kind for kind in SELECTIONS if kind in metadata), "seeds")
@@ -130,17 +130,17 @@ def _again(metadata: Mapping[str, Any], source: Path) -> str:
 def format_picture(about: Mapping[str, Any]) -> str:
     """`describe_picture` for people: the facts, and last the command."""
     facts = "\n".join(f"  {key:13} {value}" for key, value in about["metadata"].items())
-    missing = "" if about["bundle"] else "\n  its bundle is not under artifacts/: add --bundle FOLDER"
+    missing = "" if about["bundle"] else "\n  no bundle under artifacts/ has its model: add --bundle FOLDER"
     return f"{about['path']}\n{facts}{missing}\n\n{about['command']}"
 
 
 def _bundle_of(sha256: Any, artifacts: Path) -> Path | None:
-    """The folder under `artifacts` whose model has that digest; damaged ones are skipped."""
-    for manifest in sorted(artifacts.glob(f"*/{MANIFEST}")):
+    """The bundle under `artifacts`, or else of the package, whose model has that digest; damaged ones are skipped."""
+    for manifest in (*sorted(artifacts.glob(f"*/{MANIFEST}")), *sorted(EMBEDDED.glob(f"*/{MANIFEST}"))):
         try:
             bundle = open_bundle(manifest)
         except ArtefactError:
             continue
         if bundle.sha256 == sha256:
-            return manifest.parent
+            return Path(manifest.parent.name) if manifest.is_relative_to(EMBEDDED) else manifest.parent
     return None
