@@ -18,7 +18,7 @@ from export.importers.onnx_batch import free_batch
 from export.importers.onnx_canonical import FLOATS, Feed, canonical, observed_shapes, session, with_explicit_pads
 from export.importers.onnx_file import read_onnx, tensors_of
 from export.importers.onnx_float64 import evaluator
-from export.importers.onnx_network import FLOAT64, RUNTIME, OnnxNetwork
+from export.importers.onnx_network import AS_RUN, FLOAT64, RUNTIME, OnnxNetwork
 from gansample.errors import ArtefactError
 
 AGREE = 1e-3  # of the picture's span: two float32 computations of a deep network differ by less
@@ -61,8 +61,8 @@ def network_from_onnx(path: Path) -> ForeignGraph:
     if len(file.model.graph.output) > 1:
         findings += (f"of {len(file.model.graph.output)} outputs {original.output} is the picture, the largest",)
     reference = _reference(model, original)
-    if reference == RUNTIME:
-        findings += (f"the reference is {RUNTIME}, float64 does not apply to this graph",)
+    if reference != FLOAT64:
+        findings += (f"the reference is {reference}: float64 does not apply to this graph",)
     network = OnnxNetwork(model, original.output, reference)
     hints = {"latent_shape": _latent(given[0]), "n_classes": _classes(model)}
     return ForeignGraph(network, file.sha256, hints, findings)
@@ -109,6 +109,14 @@ class _Original:
             feed[value.name] = stream.standard_normal(shape).astype(dtype) if is_float else np.zeros(shape, dtype)
         return feed
 
+    def takes(self, n: int) -> bool:
+        """Whether the file itself draws n pictures at once."""
+        try:
+            drawn = self.session.run([self.output], self.latents(n))[0]
+        except Exception:  # any failure means: it does not
+            return False
+        return bool(np.shape(drawn)[:1] == (n,))
+
     def pictures(self, feed: Feed) -> Array:
         """(N, P), drawn in batches that the file takes; N is a multiple of those."""
         n = len(next(iter(feed.values())))
@@ -123,6 +131,13 @@ def _for_any_batch(model: onnx.ModelProto, original: _Original, name: str) -> tu
     """`model`, or it freed of its batch size; proven against the file."""
     if _draws(model, original):
         return model, ()
+    if original.takes(original.batch + 1):
+        dynamic = any(node.op_type == "DynamicQuantizeLinear" for node in model.graph.node)
+        raise ArtefactError(
+            f"in {name} a picture depends on the others of its batch"
+            + (" (DynamicQuantizeLinear measures the whole batch)" if dynamic else ""),
+            "export the graph that was quantised, or quantise it statically" if dynamic else "drop what mixes the batch",
+        )
     try:
         freed = free_batch(model, original.batch, observed_shapes(model, original.canonical_feed))
     except Exception as error:  # a foreign graph may hold anything
@@ -151,7 +166,7 @@ def _draws(model: onnx.ModelProto, original: _Original) -> bool:
 def _reference(model: onnx.ModelProto, original: _Original) -> str:
     """What the reference pictures are computed with: float64 where it means the same and can be had."""
     if any(part in node.op_type for node in model.graph.node for part in QUANTISED):
-        return RUNTIME
+        return AS_RUN
     feed = {key: value[:2] for key, value in original.latents(original.batch + 1, seed=1).items()}
     single = {key: _single(value) for key, value in feed.items()}
     wanted = np.asarray(session(model).run([original.output], single)[0], np.float64)

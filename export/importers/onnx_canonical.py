@@ -90,12 +90,13 @@ def observed_shapes(model: onnx.ModelProto, feed: Feed) -> dict[str, tuple[int, 
     return shapes | {name: value.shape for name, value in feed.items()}
 
 
-def session(model: onnx.ModelProto) -> Any:
-    """ONNX Runtime without optimisation: every node as it is written."""
+def session(model: onnx.ModelProto, optimised: bool = False) -> Any:
+    """ONNX Runtime, by default without optimisation: every node as it is written."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

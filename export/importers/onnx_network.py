@@ -18,7 +18,11 @@ from export.importers.onnx_float64 import evaluator
 
 RUNTIME = "ONNX Runtime without optimisation"
 MOVES = {"Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather", "Expand"}
+AS_RUN = "ONNX Runtime, as it runs the file"
 FLOAT64 = "onnx.reference float64"
+
+PIXELS = 1 << 20  # values of pictures computed at once in float64
+Run = Callable[[Feed], npt.NDArray[Any]]
 
 
 class OnnxNetwork(nn.Module):
@@ -26,7 +30,8 @@ class OnnxNetwork(nn.Module):
 
     model      canonical: float32, one input or two, any batch size
     output     the tensor that holds the pictures
-    reference  what a float64 copy computes with: FLOAT64, or RUNTIME where the graph has no meaning in float64
+    reference  what a float64 copy computes with: FLOAT64; RUNTIME where that lacks an operator; AS_RUN for a quantised graph,
+               whose rounding to integers means something else in float64, and which runtimes round as they fuse it
     """
 
     def __init__(self, model: onnx.ModelProto, output: str, reference: str = FLOAT64) -> None:
@@ -42,7 +47,7 @@ class OnnxNetwork(nn.Module):
                 self.parameter_of[tensor.name] = f"tensor_{len(self.parameter_of)}"
                 weight = torch.from_numpy(np.array(numpy_helper.to_array(tensor)))
                 self.register_parameter(self.parameter_of[tensor.name], nn.Parameter(weight, requires_grad=False))
-        self._run: Callable[[Feed], npt.NDArray[Any]] | None = None
+        self._run: Run | None = None
         self._state: tuple[int, ...] = ()
 
     def graph(self) -> onnx.ModelProto:
@@ -64,13 +69,15 @@ class OnnxNetwork(nn.Module):
         return node.op_type.lower() if node is not None else ""
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        wide = self.precision.dtype == torch.float64 and self.reference == FLOAT64
-        state = (wide, *(parameter._version for parameter in self.parameters()))
+        is_reference = self.precision.dtype == torch.float64
+        wide = is_reference and self.reference == FLOAT64
+        state = (is_reference, *(parameter._version for parameter in self.parameters()))
         if self._run is None or state != self._state:  # a session holds the weights as they were
-            self._state, self._run = (
-                state,
-                evaluator(self.graph(), self.output) if wide else _runtime(self.graph(), self.output),
-            )
+            self._state = state
+            if wide:
+                self._run = _in_parts(evaluator(self.graph(), self.output))
+            else:
+                self._run = _runtime(self.graph(), self.output, is_reference and self.reference == AS_RUN)
         feed = {value.name: _as_declared(tensor, value, wide) for value, tensor in zip(self.inputs, inputs, strict=True)}
         drawn = torch.from_numpy(np.array(self._run(feed)))
         return drawn.to(self.precision.dtype)
@@ -79,9 +86,21 @@ class OnnxNetwork(nn.Module):
         return {**self.__dict__, "_run": None}  # copies run by themselves, with weights of their own
 
 
-def _runtime(model: onnx.ModelProto, output: str) -> Callable[[Feed], npt.NDArray[Any]]:
-    run = session(model).run
+def _runtime(model: onnx.ModelProto, output: str, optimised: bool) -> Run:
+    run = session(model, optimised).run
     return lambda feed: np.asarray(run([output], dict(feed))[0])
+
+
+def _in_parts(run: Run) -> Run:
+    """`run` on as many pictures at once as memory allows: the evaluator keeps every tensor of the graph."""
+
+    def parts(feed: Feed) -> npt.NDArray[Any]:
+        first = run({key: value[:1] for key, value in feed.items()})
+        n, size = len(next(iter(feed.values()))), max(1, PIXELS // max(1, first.size))
+        rest = [run({key: value[i : i + size] for key, value in feed.items()}) for i in range(1, n, size)]
+        return np.concatenate([first, *rest])
+
+    return parts
 
 
 def _as_declared(tensor: Tensor, value: onnx.ValueInfoProto, wide: bool) -> npt.NDArray[Any]:

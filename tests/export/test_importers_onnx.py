@@ -15,7 +15,7 @@ from onnx import TensorProto
 from export.export_model import cycled_labels, render
 from export.graph.to_onnx import export_graph
 from export.importers.load_generator import load_generator
-from export.importers.onnx_network import FLOAT64, RUNTIME
+from export.importers.onnx_network import AS_RUN, FLOAT64, RUNTIME
 from export.importers.request import ImportRequest
 from gansample.errors import ArtefactError
 from tests.support.onnx_graphs import NZ, OnnxGraph
@@ -186,7 +186,7 @@ def test_a_quantised_graph(tmp_path: Path) -> None:
     z = graph.node("QuantizeLinear", ["z", scale, zero], "steps")
     z = graph.node("DequantizeLinear", [z, scale, zero], "coarse")
     reference, drawn, z0, _ = imported_and_exported(graph.save(tmp_path, graph.body(z)))
-    assert reference == RUNTIME
+    assert reference == AS_RUN
     np.testing.assert_allclose(drawn, levels(file_draws(tmp_path / "gan.onnx", {"z": z0})), atol=0.02)
 
 
@@ -203,6 +203,14 @@ def test_a_loop_without_a_bound_is_refused(tmp_path: Path) -> None:
     )
     path = graph.save(tmp_path, graph.body(graph.node("Loop", [trips, graph.constant("yes", True), "z"], "looped", body=step)))
     with pytest.raises(ArtefactError, match="Loop whose number of trips is not fixed"):
+        load_generator(ImportRequest(onnx=path))
+
+
+def test_quantisation_by_what_is_in_the_batch_is_refused(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    graph.nodes.append(onnx.helper.make_node("DynamicQuantizeLinear", ["z"], ["steps", "scale", "zero"]))
+    path = graph.save(tmp_path, graph.body(graph.node("DequantizeLinear", ["steps", "scale", "zero"], "coarse")))
+    with pytest.raises(ArtefactError, match="depends on the others of its batch"):
         load_generator(ImportRequest(onnx=path))
 
 
