@@ -144,6 +144,10 @@ def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> Loaded
         log.measured(f"BatchNorm's statistics are {found.mismatch:.2f} from what these layers give (right ones below 0.25)")
         if found.mismatch > 0.4:
             log.warn("these layers do not reproduce BatchNorm's statistics: pass the class, or correct the --chain")
+    else:
+        log.warn("the file has no BatchNorm, so nothing in it confirms these layers: pass its class, or --expect its pictures")
+    for tie in found.ties:
+        log.warn(tie)
     if found.runner_up is not None:
         log.warn(f"nearly as plausible: --chain '{found.runner_up}'")
     distribution = found.distribution if found.mismatch is not None else None

@@ -55,13 +55,18 @@ class Hypothesis:
 
 
 def statistics_off(x: Tensor, layer: Layer) -> float:
-    """How far a BatchNorm's running statistics are from those of `x` (N, C, …): 0 the same, above 1 nothing alike.
+    """How far a BatchNorm's running statistics are from those of `x` (N, C, …): 0 the same, above 1 nothing alike."""
+    return float(channels_off(x, layer).mean())
 
-    Mean over the channels of |log variance ratio| + |difference of the means| in standard deviations, each at most 2.
+
+def channels_off(x: Tensor, layer: Layer) -> Tensor:
+    """The same for each channel, float (C,).
+
+    |log variance ratio| + |difference of the means| in standard deviations, each at most 2.
     """
     dims = [0, *range(2, x.dim())]
     mean, variance = layer.tensors["running_mean"], layer.tensors["running_var"]
     floor = 1e-5 + 0.01 * float(variance.mean())  # dead channels have no ratio
     apart = torch.log((x.var(dims, unbiased=False) + floor) / (variance + floor)).abs().clamp(max=2)
     shifted = ((x.mean(dims) - mean).abs() / (variance + floor).sqrt()).clamp(max=2)
-    return float((apart + shifted).mean())
+    return apart + shifted

@@ -20,6 +20,7 @@ from export.importers.from_names.assumptions import extensions, first_hypotheses
 from export.importers.from_names.chain import Chain, Layer
 from export.importers.from_names.hypothesis import Hypothesis
 from export.importers.from_names.layers import kind_of
+from export.importers.from_names.ties import settled
 from gansample.bundle.spec import Distribution
 from gansample.errors import ArtefactError
 
@@ -43,6 +44,8 @@ class Recognised:
     """Mean distance of the BatchNorm statistics from what the chain produces; None without BatchNorm. 0 is perfect."""
     runner_up: str | None
     """The best chain that differs, if it is nearly as plausible."""
+    ties: tuple[str, ...] = ()
+    """A note for every activation that the file cannot tell from the textbook's, which was taken."""
 
     def network(self) -> Chain:
         return Chain(self.text, self.layers)
@@ -74,8 +77,10 @@ def recognise(layers: Sequence[Layer], file: str, image: Size | None = None, lat
     if not finished:
         raise _refusal(file, body, deepest, image)
     best, *others = finished
+    tokens, ties = settled(best.tokens, [label, *body] if label else body, best.distribution)
     return Recognised(
-        text=" ".join(best.tokens),
+        text=" ".join(tokens),
+        ties=tuple(ties),
         layers=tuple([label, *body] if label else body),
         distribution=best.distribution,
         mismatch=sum(best.mismatches) / len(best.mismatches) if best.mismatches else None,
