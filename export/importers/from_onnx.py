@@ -15,7 +15,15 @@ import onnx
 from onnx import helper
 
 from export.importers.onnx_batch import free_batch
-from export.importers.onnx_canonical import FLOATS, Feed, canonical, observed_shapes, session, with_explicit_pads
+from export.importers.onnx_canonical import (
+    FLOATS,
+    Feed,
+    canonical,
+    observed_shapes,
+    session,
+    with_explicit_pads,
+    without_unread,
+)
 from export.importers.onnx_file import read_onnx, tensors_of
 from export.importers.onnx_float64 import evaluator
 from export.importers.onnx_network import AS_RUN, FLOAT64, RUNTIME, OnnxNetwork
@@ -63,7 +71,7 @@ def network_from_onnx(path: Path) -> ForeignGraph:
     reference = _reference(model, original)
     if reference != FLOAT64:
         findings += (f"the reference is {reference}: float64 does not apply to this graph",)
-    network = OnnxNetwork(model, original.output, reference)
+    network = OnnxNetwork(without_unread(model), original.output, reference)
     hints = {"latent_shape": _latent(given[0]), "n_classes": _classes(model)}
     return ForeignGraph(network, file.sha256, hints, findings)
 
@@ -156,7 +164,10 @@ def _draws(model: onnx.ModelProto, original: _Original) -> bool:
         run = session(model).run
         for n in (*PROVEN_AT, len(wanted)):
             drawn = run([original.output], {key: _single(value[:n]) for key, value in feed.items()})[0]
-            if not np.abs(np.asarray(drawn, np.float64).reshape(n, -1) - wanted[:n]).max() <= bound:
+            if (
+                np.shape(drawn)[:1] != (n,)
+                or not np.abs(np.asarray(drawn, np.float64).reshape(n, -1) - wanted[:n]).max() <= bound
+            ):
                 return False
     except Exception:  # any failure means: not for this batch
         return False

@@ -74,6 +74,8 @@ class _Rewriting:
     def _rewrite(self, node: NodeProto) -> None:
         alone, first = self.batch == 1, node.input[0] if node.input else ""
         raised = first in self.put_back
+        if node.op_type in ELEMENTWISE:
+            self._one_row(node)
         if node.op_type in ELEMENTWISE and self.put_back.intersection(node.input):
             self.put_back.update(node.output)
         elif node.op_type == "Transpose" and raised:
@@ -87,6 +89,14 @@ class _Rewriting:
             self.put_back.update(node.output)
         elif node.op_type in SHAPE_INPUT and len(node.input) > SHAPE_INPUT[node.op_type]:
             self._shape(node, SHAPE_INPUT[node.op_type])
+
+    def _one_row(self, node: NodeProto) -> None:
+        """Of a constant that holds the same for every picture of the batch, once is enough."""
+        rank = len(self.shapes.get(node.output[0], ()))
+        for i, name in enumerate(node.input):
+            value = self.constants.get(name)
+            if value is not None and value.ndim == rank > 0 and len(value) == self.batch > 1 and (value == value[:1]).all():
+                node.input[i] = self._constant(f"{node.output[0]}_row_{i}", value[:1])
 
     def _squeeze(self, node: NodeProto) -> None:
         """Never of the batch axis, whether it was named or happened to be 1."""

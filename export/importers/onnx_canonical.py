@@ -79,6 +79,16 @@ def _constant(node: NodeProto) -> npt.NDArray[Any] | None:
     return np.asarray(value, kind[node.attribute[0].name]) if node.attribute[0].name in kind else None
 
 
+def without_unread(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without the constants that no node reads."""
+    changed = copied(model)
+    read = {name for node in nodes_of(model.graph) for name in node.input} | {value.name for value in model.graph.output}
+    kept = [copied(tensor) for tensor in changed.graph.initializer if tensor.name in read]
+    del changed.graph.initializer[:]
+    changed.graph.initializer.extend(kept)
+    return changed
+
+
 def observed_shapes(model: onnx.ModelProto, feed: Feed) -> dict[str, tuple[int, ...]]:
     """The shapes that the tensors of the graph have for `feed`, as ONNX Runtime computes them."""
     wide = copied(model)

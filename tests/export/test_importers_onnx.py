@@ -100,11 +100,21 @@ def test_half_precision(tmp_path: Path) -> None:
 @pytest.mark.parametrize("batch", [1, 2, 128])
 def test_a_fixed_batch_becomes_any(batch: int, tmp_path: Path) -> None:
     graph = OnnxGraph(batch=batch)
-    path = graph.save(tmp_path, graph.body(rows=batch))
+    moved = graph.node("Add", ["z", graph.constant("offset", np.full((batch, NZ), 0.5, np.float32))], "moved")
+    path = graph.save(tmp_path, graph.body(moved, rows=batch))
     _, drawn, z, _ = imported_and_exported(path)
     padded = np.concatenate([z, np.zeros((-len(z) % batch, NZ), np.float32)])
     theirs = [file_draws(path, {"z": padded[i : i + batch]}) for i in range(0, len(padded), batch)]
     np.testing.assert_allclose(drawn, levels(np.concatenate(theirs)[:PICTURES]), atol=0.02)
+
+
+def test_a_flat_picture_with_a_fixed_batch_in_front(tmp_path: Path) -> None:
+    graph = OnnxGraph(batch=1)
+    flat = graph.node("Reshape", [graph.body(), graph.constant("row", np.array([1, -1], np.int64))], "row_of_values")
+    path = graph.save(tmp_path, flat)
+    _, drawn, z, _ = imported_and_exported(path, image=(3, 16, 16))
+    theirs = np.concatenate([file_draws(path, {"z": row[None]}) for row in z])
+    np.testing.assert_allclose(drawn, levels(theirs.reshape(-1, 3, 16, 16)), atol=0.02)
 
 
 def squeezed(graph: OnnxGraph, picture: str) -> str:
