@@ -58,6 +58,9 @@ def export(
     latent_shape: Annotated[str | None, typer.Option(metavar="SHAPE", help="One latent's shape, like 100 or 16x4x4.")] = None,
     classes: Annotated[int | None, typer.Option(min=1, help="Number of classes of a conditional generator.")] = None,
     class_names: Annotated[str | None, typer.Option(metavar="A,B,…", help="The classes' names, in order.")] = None,
+    noise: Annotated[
+        str, typer.Option(help="Noise that forward draws: auto (refused), none (zeros), fixed (one drawing).")
+    ] = "auto",
     recalibrate_bn: Annotated[
         bool, typer.Option("--recalibrate-bn", help="Measure BatchNorm's running statistics again.")
     ] = False,
@@ -115,11 +118,13 @@ def export(
         "--latent-shape": latent_shape,
         "--classes": classes,
         "--class-names": class_names,
+        "--noise": noise if noise != "auto" else None,
         "--recalibrate-bn": recalibrate_bn or None,
     }
     given = [option for option, value in about_import.items() if value is not None]
     if given and run is not None:
         raise UsageError(f"{', '.join(given)} cannot be used with the run folder {run}", "a run records all of this itself")
+    from export.importers.noise import parse_noise
     from export.importers.request import ImportRequest, parse_kwargs, parse_latent, parse_range, parse_shape, parse_size
 
     request = None
@@ -138,6 +143,7 @@ def export(
             value_range=parse_range(value_range),
             classes=classes,
             class_names=tuple(class_names.split(",")) if class_names is not None else None,
+            noise=parse_noise(noise),
             recalibrate_bn=recalibrate_bn,
             name=name,
         )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from export.export_model import ExportModel
 from export.importers.batch_statistics import batch_norms, recalibrate
-from export.importers.call_signature import CallSignature, GeneratorAdapter, inputs
+from export.importers.call_signature import CallSignature, GeneratorAdapter, first_tensor, inputs
 from export.importers.checks import batch_independent, check_batch_statistics, check_pictures, refuse_random
 from export.importers.facts import record_classes, record_distribution, record_latent, record_picture
 from export.importers.from_class import module_from_class
@@ -18,6 +18,7 @@ from export.importers.from_names.recognise import recognise
 from export.importers.from_onnx import network_from_onnx
 from export.importers.from_torchscript import network_from_torchscript
 from export.importers.import_log import ImportLog
+from export.importers.noise import NoiseReplaced
 from export.importers.onnx_adapter import OnnxAdapter
 from export.importers.onnx_network import OnnxNetwork
 from export.importers.operations import operations_of
@@ -62,7 +63,7 @@ def load_generator(request: ImportRequest) -> Imported:
     log = ImportLog()
     loaded = _load(request, log)
     signature = _signature(loaded, request, log)
-    module = loaded.module
+    module = _without_noise(loaded.module, signature, request, log)
     adapter = OnnxAdapter(module, signature) if isinstance(module, OnnxNetwork) else GeneratorAdapter(module, signature)
     adapter.eval()
     distribution = request.latent or request.author_latents or loaded.distribution or "normal"
@@ -169,6 +170,34 @@ def _signature(loaded: LoadedModule, request: ImportRequest, log: ImportLog) -> 
     record_classes(signature, loaded.module, request, loaded.values, log)
     record_picture(signature, request, hints.image is not None, log)
     return signature
+
+
+def _without_noise(module: nn.Module, signature: CallSignature, request: ImportRequest, log: ImportLog) -> nn.Module:
+    """`module` without the random operations of its forward, as --noise says, or because they move nothing.
+
+    Raises UsageError where --noise finds none.
+    """
+    if isinstance(module, OnnxNetwork):
+        random: set[str] = set()
+    else:
+        z, label = _latents(signature, "normal", signature.batch or 4)
+        args = inputs(signature, z, label)
+        once, seen = operations_of(lambda: first_tensor(module(*args)))
+        random = seen.random
+    if not random:
+        if request.noise is not None:
+            raise UsageError("--noise: forward draws none", "leave it out")
+        return module
+    names = ", ".join(sorted(random))
+    if request.noise is not None:
+        log.fact("noise", request.noise, "told", f"--noise, in place of {names}")
+        return NoiseReplaced(module, request.noise, args)
+    with torch.no_grad():
+        quiet = NoiseReplaced(module, "none", args)
+        if not torch.equal(first_tensor(quiet(*args)), once):
+            return module  # refused, by name, as soon as the pictures are looked at
+    log.fact("noise", "none", "measured", f"what forward draws ({names}) does not move the picture")
+    return quiet
 
 
 def _image_in(values: Mapping[str, Any]) -> tuple[int, int, int] | None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from gansample.bundle.spec import Distribution, ValueRange
 from gansample.errors import UsageError
@@ -39,6 +39,8 @@ class ImportRequest:
     classes: int | None = None
     class_names: tuple[str, ...] | None = None
     recalibrate_bn: bool = False
+    noise: Literal["none", "fixed"] | None = None
+    """What takes the place of noise that forward draws; None refuses it where it moves the picture."""
     author_latents: Distribution | None = None
     """What the latents of `--expect` show that they were drawn from, if they decide it."""
     author_range: ValueRange | None = None
