@@ -19,6 +19,7 @@ from export.export_model import ExportModel
 from export.graph.compact import compact_weights, store_as_half
 from export.graph.passes.measure import PassReport, optimise
 from export.graph.to_onnx import export_graph
+from export.importers.any_batch import for_any_batch
 from export.parity.features import Features
 from export.parity.graph_tensors import tensors_of
 from export.parity.reference import Reference, render_reference
@@ -67,7 +68,7 @@ def build_bundle(
     reference = render_reference(generator, features=features)
     check_reference(reference)  # before the export, whose tracer may fail on a generator that has collapsed
     logger.info("exporting to ONNX")
-    graph, passes = optimise(export_graph(generator), generator.spec, decisions=decisions.passes)
+    graph, passes = optimise(export_graph(generator, for_any_batch), generator.spec, decisions=decisions.passes)
     shipped = store_as_half(graph, generator.spec) if compact else graph
     variants: list[Variant] = []
     checked: list[CheckedVariant] = []

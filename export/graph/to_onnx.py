@@ -3,6 +3,7 @@
 import json
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnx
 import torch
 
 from export.export_model import CarriesGraph, ExportModel, render
+from export.graph.per_sample_convolution import PerSampleConvolutions
 from export.graph.pixel_head import with_pixel_head
 from gansample.bundle import seal
 from gansample.bundle.spec import ONNX_METADATA_KEY, Spec
@@ -18,6 +20,10 @@ from gansample.errors import ArtefactError
 # Old enough for the graph optimisers and GPU kernels of ONNX Runtime (which stop at Conv-21), new enough for torch.export.
 OPSET = 18
 MAX_BATCH = 65_536
+FIXED = 7  # a batch size that few networks have as a number of their own
+
+Free = Callable[[onnx.ModelProto, ExportModel], onnx.ModelProto | None]
+"""A graph that was exported for one batch size -> for any; None where that cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +34,53 @@ class ExportedGraph:
     """The same graph with a second output `levels`, the float pictures before rounding; for measuring, never shipped."""
 
 
-def export_graph(generator: ExportModel) -> ExportedGraph:
+def export_graph(generator: ExportModel, free: Free | None = None) -> ExportedGraph:
     """Export with torch's dynamo exporter, or take the graph that the network carries; clean up, add metadata and seal.
+
+    free  makes a graph of one batch size one for any, where PyTorch's tracer fixes it.
 
     Raises ArtefactError where PyTorch cannot trace the network, or not for every batch size.
     """
     spec = generator.spec
     if isinstance(generator.network, CarriesGraph):
         return from_debug_graph(with_pixel_head(generator.network.onnx_graph(), spec.value_range), spec)
-    # Batch 2, because an example of size 1 would be specialised into the graph.
-    example: tuple[torch.Tensor, ...] = (torch.zeros(2, spec.latent_size),)
+    try:
+        debug_graph = _exported(generator, 2)  # an example of size 1 would be specialised into the graph
+        is_free = bool(debug_graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param)
+        failure = None
+    except ArtefactError as error:
+        is_free, failure = False, error
+    if not is_free and (failure is not None or _draws_different_pictures(generator)):
+        freed = _freed(generator, free) if free is not None else None
+        if freed is None:  # PyTorch says nothing when it unrolls a loop
+            raise failure or ArtefactError(
+                "the generator's forward fixes the number of its pictures, as one that draws them one by one does",
+                "let it draw the batch at once, with z.shape[0] for its size",
+            )
+        debug_graph = freed
+    _forget_source(debug_graph)
+    return from_debug_graph(debug_graph, spec)
+
+
+def _freed(generator: ExportModel, free: Free) -> onnx.ModelProto | None:
+    """The graph of one batch size, for any; None where that cannot be had."""
+    try:
+        fixed = _exported(generator, FIXED, dynamic=False)
+    except ArtefactError:
+        return None
+    return free(fixed, generator)
+
+
+def _exported(generator: ExportModel, n: int, *, dynamic: bool = True) -> onnx.ModelProto:
+    """The graph as the dynamo exporter writes it from an example of `n` pictures; dynamic: for any number of them."""
+    spec = generator.spec
+    example: tuple[torch.Tensor, ...] = (torch.zeros(n, spec.latent_size),)
     batch = torch.export.Dim("N", min=1, max=MAX_BATCH)
     shapes: dict[str, dict[int, torch.export.Dim]] = {"z": {0: batch}}
     if spec.classes is not None:
-        example += (torch.zeros(2, dtype=torch.int64),)
+        example += (torch.zeros(n, dtype=torch.int64),)
         shapes["label"] = {0: batch}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), PerSampleConvolutions():
         warnings.simplefilter("ignore")  # the exporter's deprecations are between PyTorch and itself
         for chatty in ("onnxscript", "torch.onnx", "torch.fx", "torch.export"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -53,7 +90,7 @@ def export_graph(generator: ExportModel) -> ExportedGraph:
                 example,
                 dynamo=True,
                 opset_version=OPSET,
-                dynamic_shapes=shapes,
+                dynamic_shapes=shapes if dynamic else None,
                 input_names=list(shapes),
                 output_names=["images", "levels"],
                 external_data=False,
@@ -70,15 +107,8 @@ def export_graph(generator: ExportModel) -> ExportedGraph:
                 f"PyTorch cannot export this generator ({reason})", "see the full reason with --debug"
             ) from error
     assert program is not None
-    debug_graph = program.model_proto
-    is_free = bool(debug_graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param)
-    if not is_free and _draws_different_pictures(generator):  # PyTorch says nothing when it unrolls a loop
-        raise ArtefactError(
-            "the generator's forward runs over its pictures one by one, which fixes their number",
-            "let it draw the batch at once",
-        )
-    _forget_source(debug_graph)
-    return from_debug_graph(debug_graph, spec)
+    model: onnx.ModelProto = program.model_proto
+    return model
 
 
 def _draws_different_pictures(generator: ExportModel) -> bool:
