@@ -9,7 +9,7 @@ from typing import Any
 
 from gansample.errors import UsageError
 from train.checkpointer import SAVE_SECONDS, provenance
-from train.data.dataset import DataSet
+from train.data.dataset import MIN_HELD_OUT, DataSet
 from train.data.load import load_data
 from train.distributed import ProcessGroup
 from train.interruption import Interruption
@@ -75,6 +75,8 @@ def run_training(
             logger.info(f"{folder.path}: {plan.preset}, {config.images:,} images of {data.name}, seed {config.seed}")
             who = f"{evaluator.name} of the real pictures, {evaluator.sha256[:12]}"
             logger.info(f"{who}: {evaluator.accuracy:.1%} of the held-out ones right")
+            if (held_out := len(data.held_out_images)) < MIN_HELD_OUT:
+                logger.warning(f"only {held_out} pictures are held out: scores of so few say little, look at the previews")
         deadline = started + 60 * plan.max_minutes if plan.max_minutes is not None else None
         with Interruption() as interruption:
             state = TrainingState(config, data, group)

@@ -55,7 +55,7 @@ def test_a_second_start_decodes_nothing_and_says_the_same(source: Path, decoded:
     first, second = (load(source, said) for said in notes)
     assert len(decoded) == 1
     assert same(first, second)
-    assert notes[0] == notes[1] == ["1 of 40 pictures is skipped: cat/bad.png: no PNG, JPEG, WebP, BMP or GIF"]
+    assert notes[0] == notes[1] == ["1 of 40 pictures is skipped: cat/bad.png: no PNG, JPEG, WebP, BMP, GIF or TIFF"]
 
 
 def test_the_tensors_may_be_written_to_and_the_cache_stays(source: Path) -> None:

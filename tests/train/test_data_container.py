@@ -53,7 +53,7 @@ def test_bad_pictures_are_counted_listed_and_refused_beyond_a_twentieth(tmp_path
     files = some_files(39)
     bad = {"cat/bad.png": b"not a picture"}
     data = load(write_folder(tmp_path / "set", files | bad))
-    assert data.skipped == (Skipped(name="cat/bad.png", reason="no PNG, JPEG, WebP, BMP or GIF"),)
+    assert data.skipped == (Skipped(name="cat/bad.png", reason="no PNG, JPEG, WebP, BMP, GIF or TIFF"),)
     more = {f"dog/bad{n}.png": encoded(noise(n))[: 100 + n] for n in range(4)}
     with pytest.raises(
         ArtefactError,

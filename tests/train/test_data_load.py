@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import json
 import random
 from collections.abc import Callable
@@ -145,7 +146,7 @@ def test_a_labels_file_names_pictures_with_or_without_folder_and_suffix(tmp_path
         ("a,b\n1,2\n", "has the columns a, b: its first line must name"),
         ("image;label\n7;x\n", "no row of .* names a picture: it has '7', the pictures are like 'cat/000.png'"),
         ("image,label\n000,x\n000,y\n", "calls '000' 'y', and a row above 'x'"),
-        ("image,label\n000,\xff\n", "it is not UTF-8 text"),
+        ("image,label\n000,\xff\n", "is not UTF-8 text: save it as CSV UTF-8"),
     ],
 )
 def test_refuses_a_labels_file_that_does_not_fit(text: str, reason: str, tmp_path: Path, request_for: Make) -> None:
@@ -298,3 +299,70 @@ def test_a_request_survives_json() -> None:
         assert DataRequest.from_dict(json.loads(json.dumps(one.to_dict()))) == one
     with pytest.raises(UsageError, match="unknown field 'flip' of a data request: known are background"):
         DataRequest.from_dict({"flip": True})
+
+
+def load_with_notes(request: DataRequest) -> tuple[DataSet, list[str]]:
+    with logged([]) as notes:
+        return load_data(request), notes
+
+
+def deep(bits: int, count: int = 20) -> dict[str, bytes]:
+    """Pictures with so many bits in PNGs of 16: a square at four fifths of white on a ground at a fifth."""
+    files = {}
+    for i in range(count):
+        picture = np.full((16, 16), (2**bits - 1) // 5, np.uint16)
+        picture[i % 8 :, 4:] *= 4
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        files[f"{i}.png"] = file.getvalue()
+    return files
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_the_whole_set_says_how_many_of_16_bits_are_used(bits: int, tmp_path: Path, request_for: Make) -> None:
+    data, notes = load_with_notes(request_for(write_folder(tmp_path / "set", deep(bits))))
+    assert set(everything(data).unique().tolist()) <= {50, 51, 203, 204}
+    said = [f"20 pictures of 16 bits use {bits} of them, up to {(2**bits - 1) // 5 * 4:,}: {2**bits - 1:,} counts as white"]
+    assert notes == (said if bits < 16 else [])
+
+
+def test_one_picture_of_16_bits_decides_for_all(tmp_path: Path, request_for: Make) -> None:
+    files = deep(12) | {f"full{name}": data for name, data in deep(16, 1).items()}
+    data, notes = load_with_notes(request_for(write_folder(tmp_path / "set", files)))
+    assert notes == []
+    assert everything(data).float().mean() < 30
+
+
+def test_a_nearly_black_set_is_called_that(tmp_path: Path, request_for: Make) -> None:
+    """What 12 bits become in a colour PNG of 16, of which Pillow reads the upper eight."""
+    files = {f"{i}.png": encoded(noise(i, 16, 16).point(lambda value: value // 16)) for i in range(20)}
+    _, notes = load_with_notes(request_for(write_folder(tmp_path / "set", files)))
+    assert notes == ["the brightest value of all pictures is 15 of 255: they are nearly black"]
+
+
+def test_tiff_is_read_and_other_pictures_are_counted(tmp_path: Path, request_for: Make) -> None:
+    files = {f"{i}.tif": encoded(noise(i, 16, 16), "TIFF") for i in range(20)}
+    more = {"a.jp2": b"1", "b.AVIF": b"2", "notes.txt": b"3"}
+    data, notes = load_with_notes(request_for(write_folder(tmp_path / "set", files | more)))
+    assert len(everything(data)) == 20
+    assert notes == [
+        "3 other files are ignored, 2 of them pictures that are no PNG, JPEG, WebP, BMP, GIF or TIFF (.avif, .jp2)"
+    ]
+
+
+def test_floating_point_pictures_are_not_guessed(tmp_path: Path, request_for: Make) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)).save(file, "TIFF")
+    source = write_folder(tmp_path / "set", {f"{i}.tif": file.getvalue() for i in range(20)})
+    with pytest.raises(ArtefactError, match="floating-point values, of which none is known to be white"):
+        load_data(request_for(source))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_labels_file_as_excel_saves_it(encoding: str, tmp_path: Path, request_for: Make) -> None:
+    files = some_files(20, (".",))
+    rows = "".join(f"{name};{('Äpfel', 'Birnen')[i % 2]}\r\n" for i, name in enumerate(files))
+    (tmp_path / "labels.csv").write_bytes(("image;label\r\n" + rows).encode(encoding))
+    source = write_folder(tmp_path / "set", files)
+    data = load_data(request_for(source, labels_file=tmp_path / "labels.csv", conditional=True))
+    assert data.class_names == ("Birnen", "Äpfel")

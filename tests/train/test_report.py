@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tiny_run(tmp_path_factory.mktemp("report") / "0007-tiny")
     held_out = tiny_data().held_out_images
     (run / "nearest.png").write_bytes(nearest_png(tiny_evaluator(), tiny_data(), held_out))
-    (run / "skipped.json").write_text(json.dumps([["cat/<b>.png", "no PNG, JPEG, WebP, BMP or GIF"]]))
+    (run / "skipped.json").write_text(json.dumps([["cat/<b>.png", "no PNG, JPEG, WebP, BMP, GIF or TIFF"]]))
     warning = {"event": "warning", "kind": "collapse", "message": "the pictures differ 20% as much as real ones do"}
     with (run / "log.jsonl").open("a") as log:
         log.write(json.dumps({**warning, "step": 20, "images_seen": 640}) + "\n" + '{"event": "los')

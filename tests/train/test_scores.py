@@ -134,8 +134,9 @@ def test_pictures_in_colour_and_of_other_sizes_are_judged() -> None:
     evaluator = Evaluator(data)
     assert evaluator.sample_size == 32
     assert evaluator.score(noise[:32]).memorisation == 0
-    with pytest.raises(UsageError, match="9 pictures are held out for scoring, at least 16 are needed"):
-        Evaluator(replace(data, held_out_images=noise[:9]))
+    assert Evaluator(replace(data, images=noise[:5], held_out_images=noise[5:10])).sample_size == 5, "the fewest"
+    with pytest.raises(UsageError, match="4 pictures are held out for scoring, at least 5 are needed"):
+        Evaluator(replace(data, held_out_images=noise[:4]))
 
 
 def test_the_second_space_is_the_same_on_every_machine() -> None:

@@ -30,7 +30,7 @@ from gansample.system.atomic import folder_atomic
 from train.data.dataset import DataSet, Skipped, compute_fingerprint
 from train.data.request import DataRequest
 
-_FORMAT = 1
+_FORMAT = 2
 _PARTS = ("images", "labels", "held_out_images", "held_out_labels")
 _DOCUMENT = "dataset.json"
 _STALE_SECONDS = 24 * 3600

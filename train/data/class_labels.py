@@ -1,5 +1,6 @@
 """Which class a picture belongs to: the folder it lies in, or the row of a CSV file that names it."""
 
+import codecs
 import csv
 import io
 import unicodedata
@@ -127,10 +128,12 @@ def _from_csv(path: Path, names: list[str]) -> list[str | None]:
 def _read_rows(path: Path) -> dict[str, str]:
     """Label by picture name without suffix. Empty labels are none."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ArtefactError(f"cannot read {path} ({reason})", "pass a CSV file with a row for each picture") from None
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+    except OSError as error:
+        raise ArtefactError(f"cannot read {path} ({error.strerror})", "pass a CSV file with a row for each picture") from None
+    except UnicodeDecodeError:  # another encoding would be a guess, and a wrong one changes the names without a word
+        raise ArtefactError(f"{path} is not UTF-8 text", "save it as CSV UTF-8, in Excel a type of its own") from None
     first = text.partition("\n")[0]
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
     try:

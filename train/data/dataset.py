@@ -13,6 +13,7 @@ from torch import Tensor
 Labels = npt.NDArray[np.int64]
 SPLIT_SEED = 0  # never the run's seed: every run and every score shares one split
 HELD_OUT_SHARE = 0.1
+MIN_PICTURES = 10  # in all: half of so few are held out, and scored
 MIN_HELD_OUT, MAX_HELD_OUT = 64, 10_000  # below, no distance between distributions means anything; above, it gets no better
 
 

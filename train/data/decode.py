@@ -9,22 +9,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from train.data.fit import Frame, Unusable, apply_exif_orientation, fit_image, to_grey_or_rgb, worker_count
+from train.data.fit import Frame, Unusable, apply_exif_orientation, fit_image, has_16_bits, to_grey_or_rgb, worker_count
 from train.data.source import Pixels, ProgressCallback
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+KINDS = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 MAX_BYTES = 64 * 2**20  # of one encoded picture
 MAX_PIXELS = 64_000_000  # 192 MB decoded; every camera of today stays below
 
 # Only these parsers ever run: others start programs (EPS), follow paths, or have seen no fuzzer.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _MAX_QUEUED_BYTES = 256 * 2**20
 
 Decoded = Pixels | Unusable
 
 
-def decode(data: bytes, frame: Frame) -> Pixels:
-    """The picture in `data`, of an animation the first, as uint8 (size, size, 3). Raises Unusable with the reason."""
+def decode(data: bytes, frame: Frame, peaks: list[int] | None = None) -> Pixels:
+    """The picture in `data`, of an animation the first, as uint8 (size, size, 3). Raises Unusable with the reason.
+
+    peaks  gets the largest value of a picture of 16 bits a pixel.
+    """
     if not data:
         raise Unusable("empty")
     if len(data) > MAX_BYTES:
@@ -34,11 +38,13 @@ def decode(data: bytes, frame: Frame) -> Pixels:
             if image.width * image.height > MAX_PIXELS:
                 raise Unusable(f"{image.width}×{image.height} pixels, more than {MAX_PIXELS / 1e6:.0f} million")
             image.load()
-            return fit_image(to_grey_or_rgb(apply_exif_orientation(image), frame.background), frame)
+            if peaks is not None and has_16_bits(image):
+                peaks.append(int(np.asarray(image).max()))
+            return fit_image(to_grey_or_rgb(apply_exif_orientation(image), frame.background, frame.white), frame)
     except (Unusable, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise Unusable("no PNG, JPEG, WebP, BMP or GIF") from None
+        raise Unusable(f"no {KINDS}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Unusable(f"more than {MAX_PIXELS / 1e6:.0f} million pixels") from None
     except Exception as error:  # fed with garbage, a decoder raises whatever its parser stumbled over
@@ -46,15 +52,19 @@ def decode(data: bytes, frame: Frame) -> Pixels:
 
 
 def decode_files(
-    files: Iterable[tuple[str, bytes | Unusable]], names: list[str], frame: Frame, report: ProgressCallback
+    files: Iterable[tuple[str, bytes | Unusable]],
+    names: list[str],
+    frame: Frame,
+    report: ProgressCallback,
+    peaks: list[int] | None = None,
 ) -> tuple[Pixels, list[str], dict[str, str]]:
     """Pictures uint8 (n, size, size, 3) in the order of `names`, whatever the order of `files`; their names; and, by name,
-    why the others could not be used."""
+    why the others could not be used. peaks: as for `decode`."""
     places = {name: place for place, name in enumerate(names)}
     images = np.empty((len(names), frame.size, frame.size, 3), np.uint8)
     good = np.zeros(len(names), bool)
     reasons = {}
-    for done, (name, result) in enumerate(_decoded(files, frame), 1):
+    for done, (name, result) in enumerate(_decoded(files, frame, peaks), 1):
         if isinstance(result, Unusable):
             reasons[name] = str(result)
         else:
@@ -64,12 +74,14 @@ def decode_files(
     return (images if good.all() else images[good]), kept, reasons
 
 
-def _decoded(files: Iterable[tuple[str, bytes | Unusable]], frame: Frame) -> Iterable[tuple[str, Decoded]]:
+def _decoded(
+    files: Iterable[tuple[str, bytes | Unusable]], frame: Frame, peaks: list[int] | None
+) -> Iterable[tuple[str, Decoded]]:
     """Pillow decodes and resizes outside of Python's lock, so threads are enough."""
 
     def attempt(data: bytes | Unusable) -> Decoded:
         try:
-            return data if isinstance(data, Unusable) else decode(data, frame)
+            return data if isinstance(data, Unusable) else decode(data, frame, peaks)
         except Unusable as reason:
             return reason
 

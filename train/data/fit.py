@@ -20,6 +20,9 @@ _CHUNK = 256
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
+FULL_16_BITS = 2**16 - 1
+
+
 class Unusable(Exception):
     """A picture that is left out; the message is the reason."""
 
@@ -31,16 +34,28 @@ class Frame:
     size: int
     fit: Fit
     background: tuple[int, int, int]
+    white: int = FULL_16_BITS
+    """What is white in pictures of 16 bits a pixel."""
 
     @classmethod
     def from_request(cls, request: DataRequest) -> "Frame":
         return cls(request.image_size, request.fit, colour(request.background))
 
 
-def to_grey_or_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """Any mode as L or RGB: transparency shows `background`, 16 bits are scaled to 8, every other colour space is converted."""
-    if image.mode.startswith(("I", "F")):  # I;16 and its kin; a 16-bit file can also open as I, 32 bits wide
-        return Image.fromarray(np.rint(np.clip(np.asarray(image, np.float32), 0, 65535) / 257).astype(np.uint8))
+def has_16_bits(image: Image.Image) -> bool:
+    """Modes I;16 and its kin; a 16-bit file can also open as I, 32 bits wide."""
+    return image.mode.startswith("I")
+
+
+def to_grey_or_rgb(image: Image.Image, background: tuple[int, int, int], white: int = FULL_16_BITS) -> Image.Image:
+    """Any mode as L or RGB: transparency shows `background`, 16 bits are scaled to 8, every other colour space is converted.
+
+    Raises Unusable for floating-point values: nothing in the file says which of them is white.
+    """
+    if image.mode.startswith("F"):
+        raise Unusable("floating-point values, of which none is known to be white: save it with 8 or 16 bits")
+    if has_16_bits(image):
+        return Image.fromarray(np.rint(np.clip(np.asarray(image, np.float32), 0, white) * (255 / white)).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image)

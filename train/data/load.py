@@ -12,7 +12,7 @@ from torch import Tensor
 from gansample.errors import ArtefactError, OutputError, UsageError
 from train.data.cache import entry_for, load_entry, store_entry
 from train.data.class_labels import keep_classes
-from train.data.dataset import DataSet, compute_fingerprint, held_out
+from train.data.dataset import MIN_PICTURES, DataSet, compute_fingerprint, held_out
 from train.data.digits import Digits
 from train.data.idx import IdxFiles, is_idx_images
 from train.data.named import open_named
@@ -22,8 +22,6 @@ from train.data.request import NAMES, DataRequest
 from train.data.source import Collection, ProgressCallback, Source
 
 logger = logging.getLogger(__name__)
-
-MIN_PICTURES = 10  # half of so few are held out, and a batch needs two
 
 
 def _no_progress(done: int, count: int) -> None: ...

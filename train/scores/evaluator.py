@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from gansample.errors import UsageError
-from train.data.dataset import DataSet
+from train.data.dataset import MIN_PICTURES, DataSet
 from train.scores import metrics
 from train.scores.classifier import FEATURES, held_out_accuracy, train_classifier
 from train.scores.metrics import Features, Gaussian
 from train.scores.modes import Classes, Modes
 from train.scores.random_features import RandomFeatures
 
-FEWEST = 16  # held-out pictures, below which no distance means anything
+FEWEST = MIN_PICTURES // 2  # held-out pictures
 MAX_SAMPLE = 20 * FEATURES  # pictures compared at a time: enough for a covariance, and small distance matrices
 QUICK = 2_000  # pictures for an evaluation during training, at most
 FINAL = 10_000  # pictures for the final score, at most
@@ -72,7 +72,7 @@ class Evaluator:
     generator would score: the held-out real pictures, drawn at random with replacement (once each, they would be stratified
     as no generator is).
 
-    Raises UsageError where fewer than 16 pictures are held out.
+    Raises UsageError where fewer than FEWEST pictures are held out, as in a set with a test split of its own.
     """
 
     def __init__(self, data: DataSet) -> None:

@@ -83,14 +83,20 @@ def neighbourhood(generated: Features, real: Features) -> Neighbourhood:
     return Neighbourhood(
         precision=float(in_real_ball.any(axis=0).mean()),
         recall=float(in_generated_ball.any(axis=1).mean()),
-        density=float(in_real_ball.sum(axis=0).mean() / NEIGHBOURS),
+        density=float(in_real_ball.sum(axis=0).mean() / _neighbours(len(real))),
         coverage=float(in_real_ball.any(axis=1).mean()),
     )
 
 
 def _reach(x: Features) -> Features:
     """Distance from each picture to its fifth neighbour among the others, (N,)."""
-    return np.asarray(np.partition(distances(x, x), NEIGHBOURS, axis=1)[:, NEIGHBOURS])  # column 0 is the picture itself
+    k = _neighbours(len(x))
+    return np.asarray(np.partition(distances(x, x), k, axis=1)[:, k])  # column 0 is the picture itself
+
+
+def _neighbours(count: int) -> int:
+    """Where there are no five others, the farthest."""
+    return min(NEIGHBOURS, count - 1)
 
 
 def class_distance(shares: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]) -> float:
