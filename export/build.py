@@ -133,8 +133,9 @@ def refuse(spec: Spec, variant: CheckedVariant, reference: Reference, out: Path)
     write_atomic(page, report_html(spec, [variant], [], reference).encode())
     report = variant.report
     where = f"; first at {report.divergence.first}" if report.divergence else ""
+    pictures = "PyTorch's pictures" if report.reference.startswith("PyTorch") else f"the pictures of {report.reference}"
     raise ParityError(
-        f"the exported model does not draw PyTorch's pictures ({'; '.join(report.failures)}{where})",
+        f"the exported model does not draw {pictures} ({'; '.join(report.failures)}{where})",
         f"no bundle was written, see {page} and report this generator",
     )
 
