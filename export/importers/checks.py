@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from export.importers.batch_statistics import batch_mode, batch_norms
-from export.importers.call_signature import GeneratorAdapter
+from export.importers.call_signature import GeneratorAdapter, Layout
 from export.importers.free_batch import free_batch
 from export.importers.import_log import ImportLog
 from export.importers.operations import operations_of
@@ -123,6 +123,17 @@ def check_pictures(images: Tensor, value_range: ValueRange, log: ImportLog) -> N
     log.measured(f"neighbouring pixels correlate by {smooth:.2f}")
     if smooth < NOISE:
         log.warn(f"the pictures look like noise (neighbouring pixels correlate by {smooth:.2f}): what was assumed may be wrong")
+
+
+def check_order(images: Tensor, layout: Layout, log: ImportLog) -> None:
+    """Warn where flat colour pictures (N, C, H, W) that were told to have their channels first look as if they came last."""
+    n, channels, height, width = images.shape
+    if layout != "flat CHW" or channels == 1:
+        return
+    last = images.reshape(n, height, width, channels).permute(0, 3, 1, 2)
+    first_fits, last_fits = smoothness(images), smoothness(last)
+    if last_fits > first_fits:
+        log.warn(f"neighbouring pixels correlate by {last_fits:.2f} with the channels last, by {first_fits:.2f} as read")
 
 
 def _steps(difference: Tensor, images: Tensor) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from export.export_model import ExportModel
 from export.importers.batch_statistics import batch_norms, recalibrate
 from export.importers.call_signature import CallSignature, GeneratorAdapter, first_tensor, inputs
-from export.importers.checks import batch_independent, check_batch_statistics, check_pictures, refuse_random
+from export.importers.checks import batch_independent, check_batch_statistics, check_order, check_pictures, refuse_random
 from export.importers.facts import record_classes, record_distribution, record_latent, record_picture
 from export.importers.from_class import module_from_class
 from export.importers.from_names.chain import Chain
@@ -86,6 +86,7 @@ def load_generator(request: ImportRequest) -> Imported:
         last = operations_of(lambda: module(*inputs(signature, z[:n], label[:n] if label is not None else None)))[1].last
     value_range = find_range(images, log, told, last, loaded.assumed_range)
     check_pictures(images, value_range, log)
+    check_order(images, signature.layout, log)
     if not request.recalibrate_bn:
         check_batch_statistics(adapter, z[:64], label[:64] if label is not None else None, value_range, log)
     spec = Spec(

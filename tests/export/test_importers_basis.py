@@ -109,3 +109,10 @@ def test_batch_norm_statistics_that_fit_nothing_are_an_assumption(tmp_path: Path
     torch.save(module.state_dict(), tmp_path / "gen.pth")
     log = load_generator(ImportRequest(weights=tmp_path / "gen.pth", generator=f"{SOURCE}:Dcgan")).log
     assert log.facts["BatchNorm's statistics"].known == "assumed"
+
+
+def test_what_image_says_of_the_order_wins_over_what_is_measured_which_only_warns(tmp_path: Path) -> None:
+    torch.save(trained_case("flat-rgb-last").state_dict(), tmp_path / "gen.pth")
+    imported = load_generator(ImportRequest(weights=tmp_path / "gen.pth", generator=f"{SOURCE}:FlatRgb", image=(3, 20, 20)))
+    assert imported.generator.network.signature.layout == "flat CHW"
+    assert "with the channels last" in "\n".join(imported.log.texts("warning"))
