@@ -65,12 +65,14 @@ def infer_kwargs(
         kwargs[key] = _first_guess(key, tensors)
     open_keys = [key for key, p in free.items() if key not in DEVICE_ARGUMENTS and (key in demanded or _is_size(p.default))]
     best = trial.count(kwargs)
+    if best and not demanded and trial.count(given) == 0:  # its own defaults fit, values beside the weights do not
+        best, kwargs = 0, dict(given)
     for _ in range(ROUNDS):
         before = best
         for key in open_keys:
             if best == 0:
                 break
-            for value in [*candidates, *_pictures(tensors)][: MOST_CANDIDATES + 8]:
+            for value in _values(key, free[key].default, candidates, _pictures(tensors)):
                 count = trial.count({**kwargs, key: value})
                 if count < best:
                     best, kwargs = count, {**kwargs, key: value}
@@ -92,6 +94,8 @@ class Trials:
     def __init__(self, build: Callable[..., nn.Module], tensors: Mapping[str, Tensor]) -> None:
         self.build, self.tensors = build, tensors
         self.error = ""
+        self.computes = False
+        """Whether the constructor computes with its tensors, which the meta device cannot."""
 
     def count(self, kwargs: Mapping[str, Any]) -> int:
         """How many tensors do not fit; HOPELESS where it cannot even be built."""
@@ -102,7 +106,17 @@ class Trials:
             return HOPELESS
 
     def shapes(self, kwargs: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-        with torch.device("meta"), torch.random.fork_rng(), warnings.catch_warnings():
+        try:
+            return self._shapes(kwargs, "cpu" if self.computes else "meta")
+        except (NotImplementedError, RuntimeError, TypeError) as error:
+            if self.computes or not ("meta" in str(error) or "invalid combination of arguments" in str(error)):
+                raise
+            shapes = self._shapes(kwargs, "cpu")  # a constructor that computes with tensors (`int(torch.prod(…))`)
+            self.computes = True
+            return shapes
+
+    def _shapes(self, kwargs: Mapping[str, Any], device: str) -> dict[str, tuple[int, ...]]:
+        with torch.device(device), torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a wrong size does to foreign layers
             return shapes_of(self.build(**kwargs).state_dict())
 
@@ -139,17 +153,31 @@ def _candidates(tensors: Mapping[str, Tensor]) -> list[int]:
     return list(dict.fromkeys([*sizes, *derived, *squares, *usual, *widths]))[:MOST_CANDIDATES]
 
 
+def _values(key: str, default: Any, sizes: Sequence[int], pictures: Sequence[tuple[int, ...]]) -> list[Any]:
+    """What to try for an argument: a shape for one that is called so or has one as its default, sizes for all others first."""
+    if isinstance(default, (tuple, list)):
+        return list(pictures)
+    return [*pictures, *sizes] if _is_shape(key) else [*sizes, *pictures]
+
+
+def _is_shape(key: str) -> bool:
+    return "shape" in key.lower() or key.lower() in ("img_dim", "image_dim")
+
+
 def _pictures(tensors: Mapping[str, Tensor]) -> list[tuple[int, int, int]]:
     """Picture shapes, for an argument like img_shape."""
     last = [tensor.shape for tensor in tensors.values() if tensor.dim() >= 1][-1:]
     channels = [size for size in (last[0][0] if last else 1, 1, 3) if size in (1, 3, 4)]
-    return [(c, side, side) for c in dict.fromkeys(channels) for side in (28, 32, 64, 16, 128)]
+    flat = last[0][0] if last else 0  # of a network that ends in a Linear: the picture's pixels
+    sides = [(c, round((flat / c) ** 0.5)) for c in (1, 3, 4)]
+    exact = [(c, side, side) for c, side in sides if side > 4 and c * side * side == flat]
+    return list(dict.fromkeys([*exact, *((c, side, side) for c in channels for side in (28, 32, 64, 16, 128))]))
 
 
 def _first_guess(key: str, tensors: Mapping[str, Tensor]) -> Any:
     """A start for the search by what the argument is called."""
     word = key.lower()
-    if "shape" in word or word in ("img_dim", "image_dim"):
+    if _is_shape(key):
         return (_pictures(tensors) or [(1, 28, 28)])[0]
     weights = [tensor for tensor in tensors.values() if tensor.dim() in (2, 4)]
     if not weights:
