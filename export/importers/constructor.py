@@ -22,9 +22,21 @@ DEVICE_ARGUMENTS: Mapping[str, Any] = {
     "gpu_ids": [],
     "use_cuda": False,
 }
+# Arguments that are a trainer's whole options: what lies beside the weights, or a JSON object of --kwargs.
+OPTIONS = ("args", "opt", "opts", "options", "config", "cfg", "conf", "hparams", "params")
 ROUNDS = 4
 MOST_CANDIDATES = 48
 HOPELESS = 10**6
+
+
+class Options(dict[str, Any]):
+    """A trainer's options, read as `args.nz` or as `args["nz"]`."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the options hold no {name!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +64,12 @@ def infer_kwargs(
     if unknown:
         raise UsageError(f"{name} has no argument {unknown[0]!r}", f"it takes: {', '.join(parameters) or 'none'}")
     free = {key: p for key, p in parameters.items() if key not in given}
+    given = {key: Options(value) if isinstance(value, dict) and key in OPTIONS else value for key, value in given.items()}
     kwargs = dict(given)
     for key, parameter in free.items():
-        if key in values:
+        if key in OPTIONS and parameter.default is parameter.empty and values:
+            kwargs[key] = Options(values)
+        elif key in values:
             kwargs[key] = values[key]
         elif key in DEVICE_ARGUMENTS and parameter.default is parameter.empty:
             kwargs[key] = DEVICE_ARGUMENTS[key]

@@ -51,3 +51,15 @@ def test_defaults_that_fit_are_not_overruled_by_values_beside_the_weights() -> N
     construction = infer_kwargs(build, {}, build().state_dict(), {"size": 64, "nz": 4}, "build")
     assert construction.mismatch.count == 0
     assert construction.kwargs.get("size", 8) == 8
+
+
+class FromOptions(nn.Module):
+    def __init__(self, args: Any) -> None:
+        super().__init__()
+        self.net = nn.Linear(args.nz, args["size"])
+
+
+@pytest.mark.parametrize(("given", "values"), [({}, {"nz": 4, "size": 8}), ({"args": {"nz": 4, "size": 8}}, {})])
+def test_options_beside_the_weights_or_in_kwargs_are_an_argument(given: dict[str, Any], values: dict[str, Any]) -> None:
+    tensors = FromOptions(infer_kwargs(FromOptions, {"args": {"nz": 4, "size": 8}}, {}, {}, "G").kwargs["args"]).state_dict()
+    assert infer_kwargs(FromOptions, given, tensors, values, "G").mismatch.count == 0
