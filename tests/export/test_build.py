@@ -136,7 +136,7 @@ def test_one_perturbed_weight_fails_and_writes_nothing(
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     perturbed = finish(model, SPEC)
     assert seal_holds(perturbed), "only the pictures can tell"
-    monkeypatch.setattr("export.build.export_graph", lambda generator: ExportedGraph(perturbed, graph.debug_graph))
+    monkeypatch.setattr("export.build.export_graph", lambda *_: ExportedGraph(perturbed, graph.debug_graph))
     with pytest.raises(ParityError, match="does not draw PyTorch's pictures"):
         build_bundle(generator, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["out.failed.html"], "a report, and no bundle"

@@ -171,7 +171,7 @@ def test_a_file_of_halves_is_called_with_floats(tmp_path: Path) -> None:
 
 
 def test_a_loop_over_the_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="one by one, which fixes their number"):
+    with pytest.raises(ArtefactError, match="fixes the number of its pictures, as one that draws them one by one does"):
         export_graph(load_generator(ImportRequest(torchscript=scripted(OneByOne(), tmp_path))).generator)
 
 
