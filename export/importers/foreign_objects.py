@@ -10,7 +10,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -86,7 +86,7 @@ def may_stand_in(name: str) -> bool:
 
 def modules_in(content: Any, at: str = "") -> Iterator[tuple[str, str]]:
     """(dotted key, class) of every whole torch module with weights in a file's content."""
-    if isinstance(content, ForeignObject) and "_parameters" in content:
+    if is_module(content):
         if _holds_tensors(content):
             yield at, content.kind
     elif isinstance(content, Mapping):
@@ -95,7 +95,8 @@ def modules_in(content: Any, at: str = "") -> Iterator[tuple[str, str]]:
                 yield from modules_in(value, f"{at}.{key}" if at else key)
 
 
-def is_module(content: Any) -> bool:
+def is_module(content: Any) -> TypeGuard[ForeignObject]:
+    """Whether this is a whole torch module."""
     return isinstance(content, ForeignObject) and "_parameters" in content
 
 
