@@ -12,10 +12,9 @@ import typer
 import demo
 import gansample
 from demo.bundle_store import open_folders
+from demo.output_folder import output_folder
 from gansample.bundle.open import EMBEDDED
 from gansample.cli import console
-from gansample.errors import OutputError
-from gansample.system.atomic import folder_atomic
 
 PACKAGES = ("gradio", "onnxruntime", "numpy", "pillow", "typer", "rich", "deflate", "openvino")
 OPTIONAL = ("openvino",)  # for int8; omitted if it is not installed here
@@ -70,7 +69,7 @@ def space(
     bundle: Annotated[
         list[Path] | None, typer.Option(metavar="FOLDER", help="A bundle to include (may be repeated; default: fashion).")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing folder.")] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what this command wrote there before.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
 ) -> None:
     """Write a folder that runs as a Gradio Space: app, requirements, code, bundles, card."""
@@ -80,11 +79,9 @@ def space(
 
 
 def write_space(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
-    """Raises OutputError if `out` exists and `force` is not set, and what `open_folders` raises."""
-    if out.exists() and not force:
-        raise OutputError(f"{out} exists", "pass --force to replace it")
+    """Raises what `output_folder` and `open_folders` raise."""
     opened = open_folders(bundles)
-    with folder_atomic(out) as folder:
+    with output_folder(out, kind="Space", force=force) as folder:
         for name, found in opened.items():
             shutil.copytree(found.path, folder / "bundles" / name, ignore=_unneeded)
         names = ", ".join(found.spec.name for found in opened.values())

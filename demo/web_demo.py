@@ -17,12 +17,12 @@ import typer
 
 import gansample
 from demo.bundle_store import open_folders
+from demo.output_folder import output_folder
 from gansample.bundle.basis import format_basis
 from gansample.bundle.goldens import read_goldens
 from gansample.bundle.open import EMBEDDED, REFERENCE, Bundle
 from gansample.cli import console
-from gansample.errors import BackendUnavailable, OutputError
-from gansample.system.atomic import folder_atomic
+from gansample.errors import BackendUnavailable
 
 SOURCES = Path(__file__).with_name("web")
 PAGE = ("index.html", "page.css", "icon.svg", "app.js", "worker.js", "latents.js", "png.js", "texts.js")
@@ -38,7 +38,7 @@ def web_demo(
     bundle: Annotated[
         list[Path] | None, typer.Option(metavar="FOLDER", help="A bundle to show (may be repeated; default: fashion).")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing folder.")] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what this command wrote there before.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
 ) -> None:
     """Write a static page that draws in the visitor's browser."""
@@ -48,13 +48,9 @@ def web_demo(
 
 
 def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
-    """Raises OutputError if `out` exists and `force` is not set, BackendUnavailable without npm or a network, and what
-    `open_folders` raises.
-    """
-    if out.exists() and not force:
-        raise OutputError(f"{out} exists", "pass --force to replace it")
+    """Raises what `output_folder` and `open_folders` raise, and BackendUnavailable without npm or a network."""
     opened = open_folders(bundles)
-    with tempfile.TemporaryDirectory() as packages, folder_atomic(out) as folder:
+    with tempfile.TemporaryDirectory() as packages, output_folder(out, kind="static page", force=force) as folder:
         runtime = install_node_modules(Path(packages)) / "onnxruntime-web" / "dist"
         (folder / "ort").mkdir()
         for name in RUNTIME:

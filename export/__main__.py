@@ -148,14 +148,14 @@ def export(
             name=name,
         )
 
-    from export.bundle_writer.write import check_replaceable
+    from export.bundle_writer.write import check_bundle_replaceable
     from export.importers.expected_file import read_expected
     from gansample.bundle.open import ARTIFACTS
 
     if out is None and request is not None:
         out = ARTIFACTS / request.bundle_name
     if out is not None:
-        check_replaceable(out, force=force)
+        check_bundle_replaceable(out, force=force)
     author = read_expected(expect) if expect is not None else None
     if author is not None and request is not None:
         request = replace(request, author_latents=author.distribution, author_range=author.value_range)
@@ -166,7 +166,7 @@ def export(
 
     model = _import(request) if request is not None else _import_run(run, name)
     out = out if out is not None else ARTIFACTS / model.spec.name
-    check_replaceable(out, force=force)
+    check_bundle_replaceable(out, force=force)
     if author is not None:
         model = confirm_with_author(model, author, out)
     if strict:

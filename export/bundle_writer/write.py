@@ -12,8 +12,8 @@ import numpy.typing as npt
 from gansample.bundle import seal
 from gansample.bundle.open import MANIFEST
 from gansample.bundle.spec import Spec, Variant
-from gansample.errors import OutputError
 from gansample.system.atomic import folder_atomic
+from gansample.system.replaceable import check_replaceable
 
 
 def write_bundle(
@@ -29,7 +29,7 @@ def write_bundle(
 
     A bundle that stood there is replaced. Raises OutputError where the folder holds anything else, or cannot be written.
     """
-    check_replaceable(folder, force=True)
+    check_bundle_replaceable(folder, force=True)
     manifest = {
         **spec.to_dict(),
         "variants": [variant.to_dict() for variant in variants],
@@ -46,18 +46,9 @@ def write_bundle(
         (temp / MANIFEST).write_bytes(seal.sealed(document.encode()))
 
 
-def check_replaceable(folder: Path, *, force: bool) -> None:
-    """Raise OutputError unless `folder` is free, or is a bundle and `force` allows to replace it.
-
-    Anything that is not a bundle is never deleted, forced or not.
-    """
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise OutputError(f"{folder} is no folder", "choose another --out")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / MANIFEST).is_file():
-            raise OutputError(f"{folder} holds files that are no bundle", "choose another --out, nothing was touched")
-        if not force:
-            raise OutputError(f"{folder} holds a bundle already", "pass --force to replace it, or choose another --out")
+def check_bundle_replaceable(folder: Path, *, force: bool) -> None:
+    """Raise OutputError unless `folder` is free, or is a bundle and `force` allows to replace it."""
+    check_replaceable(folder, kind="bundle", marker=MANIFEST, force=force)
 
 
 def npz_bytes(**arrays: npt.NDArray[np.generic]) -> bytes:

@@ -23,9 +23,10 @@ import numpy.typing as npt
 from gansample.bundle.fidelity import GATES
 from gansample.bundle.goldens import Goldens, read_goldens
 from gansample.bundle.open import GOLDENS, MANIFEST, REFERENCE, Bundle
-from gansample.errors import ArtefactError, OutputError
+from gansample.errors import ArtefactError
 from gansample.sampling.verify import check_digests
 from gansample.system.atomic import folder_atomic
+from gansample.system.replaceable import check_replaceable
 from gansample.triton.config import WARMUP, Tensor, config_pbtxt, graph_inputs, seed_inputs
 
 MARKER = "replay.json"  # a folder that has one may be replaced
@@ -35,11 +36,9 @@ MAX_BATCH = 64  # the batch that bundles' speeds are measured at; larger ones ma
 def export_triton(bundle: Bundle, out: Path, *, force: bool = False, max_batch: int = MAX_BATCH) -> list[str]:
     """Write the folder `out` and return the names of the three models in it.
 
-    Raises ArtefactError for a damaged bundle or one without goldens, OutputError if `out` exists or cannot be written.
+    Raises ArtefactError for a damaged bundle or one without goldens, OutputError where `out` may not be replaced or written.
     """
-    if out.exists() and not (force and (out / MARKER).is_file()):
-        hint = "pass --force to replace it" if (out / MARKER).is_file() else "choose another folder, nothing was touched"
-        raise OutputError(f"{out} exists", hint)
+    check_replaceable(out, kind="folder of model repositories", marker=MARKER, force=force)
     if not bundle.path.is_dir():
         raise ArtefactError(f"{bundle.path} is one file, and its goldens are missing", "pass the whole bundle folder")
     check_digests(bundle)
