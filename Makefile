@@ -23,11 +23,12 @@ N     ?= 64
 OUT   ?= out.png
 SHARE ?= 0
 PORT  ?= 8000
+MINUTES ?= 5
 ARGS  ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup bindings lock train export sample demo space web-demo serve test test-gpu lint types check bench clean
+.PHONY: help setup bindings lock train export sample demo space web-demo serve test test-gpu fuzz lint types check bench clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -128,6 +129,9 @@ serve: $(call ready,serve)  ## answer HTTP requests on 127.0.0.1:8000 (PORT=...)
 
 test: $(call ready,dev) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the tests
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+fuzz: $(call ready,dev)  ## give every command odd files and words, for MINUTES in all
+	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/fuzz --minutes $(MINUTES) $(ARGS)
 
 # Exit status 4 (make shows it as an error) says that something did not run: that is no pass.
 test-gpu: $(call ready,export)  ## check and time every backend on this machine's GPU, write docs/gpu-report.md
