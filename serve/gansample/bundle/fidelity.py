@@ -5,7 +5,7 @@ levels of an 8-bit channel.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from gansample.types import Images
 Verdict = str  # "PASS", "FAIL" or "NOT RUN"; the last is never a pass
 
 SSIM_IMAGES = 256  # a mean that has settled by then, and the one figure here that costs time
+CHUNK = 2**20  # channels compared at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,30 +101,75 @@ GATES: Mapping[str, Gate] = {
 }
 
 
+class RunningFidelity:
+    """`compare` for pictures that come batch by batch: its figures are the same, however they are cut into batches.
+
+    It keeps two numbers of every picture, and no picture.
+    """
+
+    def __init__(self) -> None:
+        self._squares: list[npt.NDArray[np.float64]] = []
+        self._ssim: list[npt.NDArray[np.float64]] = []
+        self._images = self._channels = self._steps = self._identical = self._max_step = 0
+
+    def add(self, images: Images, reference: Images) -> None:
+        """Compare uint8 pictures with their reference, both (N, H, W, C). Raises ValueError where the shapes differ."""
+        if images.shape != reference.shape:
+            raise ValueError(f"cannot compare pictures of shape {images.shape} with {reference.shape}")
+        for ours, theirs in zip(_chunks(images), _chunks(reference), strict=True):
+            self._add(ours, theirs)
+
+    def _add(self, images: Images, reference: Images) -> None:
+        step = np.abs(images.astype(np.int16) - reference.astype(np.int16))
+        self._max_step = max(self._max_step, int(step.max()))
+        self._steps += int(step.sum(dtype=np.int64))
+        self._identical += step.size - int(np.count_nonzero(step))
+        self._channels += step.size
+        self._squares.append(mean_square_steps(images, reference))
+        if (left := SSIM_IMAGES - self._images) > 0:
+            self._ssim.append(ssim(images[:left], reference[:left]))
+        self._images += len(images)
+
+    @property
+    def squares(self) -> npt.NDArray[np.float64]:
+        """Mean squared difference of every picture so far, as `mean_square_steps`, float64 (N,)."""
+        return np.concatenate(self._squares) if self._squares else np.empty(0)
+
+    def result(self) -> Fidelity:
+        """The distance of all pictures so far."""
+        if self._channels == 0:
+            nan = math.nan
+            return Fidelity(images=0, max_step=nan, mean_step=nan, identical=nan, psnr_db=nan, ssim=nan, worst_psnr_db=nan)
+        squares = self.squares
+        return Fidelity(
+            images=self._images,
+            max_step=float(self._max_step),
+            mean_step=self._steps / self._channels,
+            identical=self._identical / self._channels,
+            psnr_db=psnr_db(float(squares.mean())),
+            ssim=float(np.concatenate(self._ssim).mean()),
+            worst_psnr_db=psnr_db(float(squares.max())),
+        )
+
+
 def compare(images: Images, reference: Images) -> Fidelity:
     """Compare uint8 pictures with their reference, both (N, H, W, C). Raises ValueError where the shapes differ."""
-    if images.shape != reference.shape:
-        raise ValueError(f"cannot compare pictures of shape {images.shape} with {reference.shape}")
-    if images.size == 0:
-        nan = math.nan
-        return Fidelity(images=0, max_step=nan, mean_step=nan, identical=nan, psnr_db=nan, ssim=nan, worst_psnr_db=nan)
-    step = np.abs(images.astype(np.int16) - reference.astype(np.int16))
-    square = mean_square_steps(images, reference)
-    return Fidelity(
-        images=len(images),
-        max_step=float(step.max()),
-        mean_step=float(step.mean()),
-        identical=float((step == 0).mean()),
-        psnr_db=psnr_db(float(square.mean())),
-        ssim=float(ssim(images[:SSIM_IMAGES], reference[:SSIM_IMAGES]).mean()),
-        worst_psnr_db=psnr_db(float(square.max())),
-    )
+    seen = RunningFidelity()
+    seen.add(images, reference)
+    return seen.result()
+
+
+def _chunks(images: Images) -> Iterator[Images]:
+    """A few pictures at a time: what is computed of them takes ten times their memory and more."""
+    size = math.prod(images.shape[1:])
+    n = max(1, CHUNK // size) if size else max(1, len(images))
+    return (images[start : start + n] for start in range(0, len(images) if size else 0, n))
 
 
 def mean_square_steps(images: Images, reference: Images) -> npt.NDArray[np.float64]:
     """Mean squared difference of every picture, in 8-bit steps², float64 (N,): what ranks pictures from best to worst."""
     step = (images.astype(np.int32) - reference.astype(np.int32)).reshape(len(images), -1)
-    return np.asarray(np.einsum("np,np->n", step, step) / step.shape[1], np.float64)
+    return np.asarray(np.einsum("np,np->n", step, step, dtype=np.int64) / step.shape[1], np.float64)
 
 
 def psnr_db(mean_square_step: float) -> float:
@@ -139,8 +185,8 @@ def ssim(images: Images, reference: Images, window: int = 7) -> npt.NDArray[np.f
     """
     window = min(window, *images.shape[1:3])
     area, parts = window * window, []
-    for start in range(0, len(images), 64):  # 64 pictures at a time: the integer sums are 8 times the pictures
-        x, y = (part[start : start + 64].astype(np.int32) for part in (images, reference))
+    for ours, theirs in zip(_chunks(images), _chunks(reference), strict=True):
+        x, y = ours.astype(np.int32), theirs.astype(np.int32)
         sum_x, sum_y, sum_xx, sum_yy, sum_xy = (_window_sums(v, window) for v in (x, y, x * x, y * y, x * y))
         product = sum_x * sum_y  # all moments are scaled by area²
         spread = area * (sum_xx + sum_yy) - sum_x * sum_x - sum_y * sum_y
