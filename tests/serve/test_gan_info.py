@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gansample
+from gansample.bundle.open import EMBEDDED
 from gansample.cli import gan
 from gansample.cli import gansample as cli
 from gansample.outputs.png import encode_png
@@ -67,7 +70,9 @@ def test_a_picture_of_an_absent_bundle_says_so(workplace: Path, capsys, monkeypa
     Path("far.png").write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8), metadata))
     code, out, _ = run(gan, capsys, monkeypatch, "info", "far.png")
     assert code == 0
-    assert "add --bundle FOLDER" in out
+    assert "No bundle here has the model" in out
+    assert out.splitlines()[-1].startswith("gansample --bundle BUNDLE ")
+    assert run(cli, capsys, monkeypatch, *shlex.split(out.splitlines()[-1])[1:])[0] == 3  # never another model's pictures
 
 
 def test_metadata_cannot_smuggle_a_shell_command(workplace: Path, capsys, monkeypatch) -> None:
@@ -103,3 +108,88 @@ def test_a_picture_of_the_packages_own_bundle_names_it(tmp_path: Path, capsys, m
     code, out, _ = run(gan, capsys, monkeypatch, "info", "out.png")
     assert code == 0
     assert out.splitlines()[-1].startswith("gansample --bundle fashion --seeds 0-3")
+
+
+def again(source: str, capsys, monkeypatch) -> str:
+    """Draw `source` again by the command that `gan info` gives, and return that command."""
+    code, out, err = run(gan, capsys, monkeypatch, "info", source)
+    assert code == 0, err
+    command = out.splitlines()[-1]
+    assert run(cli, capsys, monkeypatch, *shlex.split(command)[1:])[0] == 0
+    return command
+
+
+@pytest.mark.parametrize("name", ["some.npz", "some.tar", "some.zip", "some.gif", "some.webp", "some.jpg"])
+def test_a_file_of_any_form_comes_again(name: str, workplace: Path, capsys, monkeypatch) -> None:
+    run(cli, capsys, monkeypatch, "--seeds", "4,9-11", name)
+    again(name, capsys, monkeypatch)
+    suffix = Path(name).suffix
+    assert Path(f"again{suffix}").read_bytes() == Path(name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["walk.mp4", "walk.webm"])
+def test_a_video_tells_its_walk(name: str, workplace: Path, capsys, monkeypatch) -> None:
+    run(cli, capsys, monkeypatch, "--walk", "1,7", "--frames", "3", "--fps", "5", name)
+    command = again(name, capsys, monkeypatch)
+    assert "--walk 1,7 --frames 3 --fps 5 --upscale 32" in command
+
+
+def test_a_folder_comes_again(workplace: Path, capsys, monkeypatch) -> None:
+    run(cli, capsys, monkeypatch, "--seeds", "2,5", "pictures")
+    again("pictures", capsys, monkeypatch)
+    assert {path.name: path.read_bytes() for path in Path("again").glob("*.png")} == {
+        path.name: path.read_bytes() for path in Path("pictures").glob("*.png")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("raw.npy", b"\x93NUMPY", "has no room for metadata"),
+        ("broken.tar", b"no tar", "cannot be read"),
+        ("broken.npz", b"no zip", "cannot be read"),
+        ("broken.mp4", b"no film", "cannot be read"),
+    ],
+)
+def test_a_file_that_tells_nothing_is_refused(name: str, data: bytes, words: str, workplace: Path, capsys, monkeypatch) -> None:
+    Path(name).write_bytes(data)
+    code, out, err = run(gan, capsys, monkeypatch, "info", name)
+    assert (code, out) == (3, "")
+    assert words in err
+
+
+def test_a_picture_of_models_names_its_bundle(workplace: Path, capsys, monkeypatch) -> None:
+    """Without --bundle the command would draw the newest under artifacts/, another model."""
+    make_tiny_bundle(workplace / "models" / "striped", name="striped")
+    run(cli, capsys, monkeypatch, "--bundle", "models/striped", "--n", "2", "out.png")
+    command = again("out.png", capsys, monkeypatch)
+    assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
+    assert "--bundle striped " in command
+
+
+def test_bundles_with_the_same_model_are_all_named(workplace: Path, capsys, monkeypatch) -> None:
+    shutil.copytree("artifacts/tiny", "artifacts/copy")
+    run(cli, capsys, monkeypatch, "--bundle", "artifacts/copy", "--n", "2", "out.png")
+    _, out, _ = run(gan, capsys, monkeypatch, "info", "out.png")
+    assert "The same model is also in " in out
+
+
+def test_a_name_that_means_another_bundle_first_is_no_name(workplace: Path, capsys, monkeypatch) -> None:
+    make_tiny_bundle(workplace / "artifacts" / "fashion", name="mine")
+    run(cli, capsys, monkeypatch, "--bundle", str(EMBEDDED / "fashion"), "--n", "4", "out.png")
+    again("out.png", capsys, monkeypatch)
+    assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
+
+
+def test_list_names_every_bundle_and_the_one_drawn_by_default(workplace: Path, capsys, monkeypatch) -> None:
+    code, out, _ = run(gan, capsys, monkeypatch, "list", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert [(row["bundle"], row["default"]) for row in rows] == [("tiny", True), ("fashion", False)]
+    assert "drawn where none is named" in run(gan, capsys, monkeypatch, "list")[1].splitlines()[0]
+
+
+def test_gan_alone_is_its_help_and_it_knows_its_version(capsys, monkeypatch) -> None:
+    code, out, _ = run(gan, capsys, monkeypatch)
+    assert (code, "Commands:" in out) == (0, True)
+    assert run(gan, capsys, monkeypatch, "--version")[:2] == (0, f"gan {gansample.__version__}\n")

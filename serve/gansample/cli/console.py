@@ -3,9 +3,10 @@
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from gansample.cli.exit_codes import end, one_line
 from gansample.cli.log import log_to_stderr as log_to_stderr
@@ -28,6 +29,20 @@ def run(app: typer.Typer, name: str) -> NoReturn:
             raise Stopped(signal.SIGINT) from None
 
     end(name, call)
+
+
+class GroupedCommand(TyperCommand):
+    """Help with the options under the titles that they are declared with, as `rich_help_panel`."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                title = "Arguments" if parameter.param_type_name == "argument" else getattr(parameter, "rich_help_panel", None)
+                groups.setdefault(title or "Other", []).append(record)
+        for title in sorted(groups, key=lambda title: (title != "Arguments", title == "Other")):
+            with formatter.section(title):
+                formatter.write_dl(groups[title])
 
 
 def share_processor() -> None:

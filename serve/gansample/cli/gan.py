@@ -5,29 +5,20 @@ Results go to stdout, errors to stderr; the exit code is the verdict.
 
 import json
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+import gansample
 from gansample.cli import console
-from gansample.errors import BackendUnavailable, ParityError
-from gansample.runtimes.backends import GPU_BACKENDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from gansample.bundle.open import Bundle
-    from gansample.sampling.verify import Check
+from gansample.errors import BackendUnavailable
 
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help="Look after exported generators and the machine they run on.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -38,7 +29,19 @@ def main() -> NoReturn:
     console.run(app, "gan")
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
+def overview(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Look after exported generators and the machine they run on; `gansample` draws from them."""
+    if version:
+        print(f"gan {gansample.__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command(short_help="Check that a bundle still draws its reference's pictures on this machine.")
 def verify(
     bundle: Annotated[
         Path | None, typer.Argument(help="A bundle folder or name (default: the newest under artifacts/, else fashion).")
@@ -59,84 +62,12 @@ def verify(
     Exit code 3: a file is damaged, or not signed by KEY. 4: nothing could run (with --report: something could not).
     6: a variant draws other pictures.
     """
-    from gansample.bundle.basis import format_basis, grade
-    from gansample.bundle.open import open_bundle
-    from gansample.sampling.verify import check_digests
+    from gansample.cli.verify import verify_bundle
 
-    started = time.perf_counter()
-    opened = open_bundle(bundle)
-    if signed is not None:
-        from gansample.bundle.signature import check_signature
-
-        check_signature(opened.path, signed)
-        opened = open_bundle(opened.path)  # what was read before may not be what was signed
-    files = check_digests(opened)
-    console.log_to_stderr("gan")
-    checks = list(_checks(opened, threads, report))
-    failed = [check for check in checks if check.verdict == "FAIL"]
-    ran = [check for check in checks if check.verdict != "NOT RUN"]
-    verdict = "FAIL" if failed else "PASS" if ran else "NOT RUN"
-    seconds = time.perf_counter() - started
-    if as_json:
-        document = {
-            "bundle": str(opened.path),
-            "model_sha256": opened.sha256,
-            "verdict": verdict,
-            "grade": grade(verdict, opened.spec.basis),
-            "basis": opened.spec.basis.to_dict() if opened.spec.basis is not None else None,
-            "files": files,
-            "signed_by": str(signed) if signed is not None else None,
-            "variants": [check.to_dict() for check in checks],
-            "seconds": round(seconds, 3),
-        }
-        print(json.dumps(document))
-    else:
-        by = f", signed by the holder of {signed}" if signed is not None else ""
-        print(f"{opened.spec.name}: {files} files as they were exported{by} ({opened.path}, {seconds:.1f} s)")
-        print("\n".join(dict.fromkeys(_format_check(check) for check in checks)))  # all that no GPU runs is one line
-        print("\n  ".join([f"verdict: {grade(verdict, opened.spec.basis)}", *format_basis(opened.spec.basis)]))
-    if failed:
-        names = ", ".join(check.variant.name for check in failed)
-        hint = "gan doctor" if report is None else str(report)
-        raise ParityError(f"{names} does not draw PyTorch's pictures here", f"do not use it here, see: {hint}")
-    if report is not None and (missing := [check for check in checks if check.verdict == "NOT RUN"]):
-        names = ", ".join(f"{check.variant.name} on {check.backend}" for check in missing)
-        raise BackendUnavailable(f"{names} did not run on this machine", f"see: {report}")
-    if not ran:
-        raise BackendUnavailable("no variant of this bundle can run here, nothing was verified", "see: gan doctor")
+    verify_bundle(bundle, signed=signed, report=report, threads=threads, as_json=as_json)
 
 
-def _checks(bundle: "Bundle", threads: int | None, report: Path | None) -> "Iterator[Check]":
-    """The checks of every variant; with a report, measured as well and written down."""
-    from gansample.sampling.verify import check_variants
-
-    checks = check_variants(bundle, threads)
-    if report is None:
-        yield from checks
-        return
-    from gansample.sampling.verify_report import markdown, measure
-    from gansample.system.atomic import cannot_write, write_atomic
-
-    try:
-        report.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(report, error) from error
-    rows = list(measure(bundle, checks, threads))
-    write_atomic(report, markdown(bundle, rows).encode())
-    yield from (row.check for row in rows)
-
-
-def _format_check(check: "Check") -> str:
-    if check.backend in GPU_BACKENDS and check.verdict == "NOT RUN":
-        return f"  {check.backend:16} NOT RUN  {'; '.join(check.reasons)}"
-    line = f"  {check.variant.name:16} {check.verdict:8}"
-    if (seen := check.worst) is not None:
-        decibels = "identical" if seen.identical == 1 else f"{seen.psnr_db:.1f} dB"
-        line += f"{check.backend}: {decibels}, max {seen.max_step:.0f} steps, {seen.identical:.3%} of the pixels identical"
-    return line + "".join(f"\n{'':27}{reason}" for reason in check.reasons)
-
-
-@app.command()
+@app.command(short_help="Sign a bundle, so that a changed one can be told from it.")
 def sign(
     bundle: Annotated[Path, typer.Argument(help="A bundle folder or name, or one .onnx file.")],
     key: Annotated[Path, typer.Option(help="Your private key: elliptic curve, PEM. It is read and kept nowhere.")],
@@ -163,28 +94,54 @@ def sign(
     print(f"{opened.spec.name}: signed, {signature}")
 
 
-@app.command()
+@app.command(short_help="Tell what a bundle holds, or how a picture was drawn.")
 def info(
-    path: Annotated[Path | None, typer.Argument(help="A bundle, or a picture that gansample drew.")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(help="A bundle, or what gansample drew: a picture, video, archive or folder.")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what a bundle holds and where it came from, or how a picture was drawn and how to draw it again."""
-    from gansample.bundle.open import open_bundle
-    from gansample.cli import info as about
+    """Tell what a bundle holds and where it came from, or how pictures were drawn and how to draw them again."""
+    from gansample.bundle.open import MANIFEST, open_bundle
+    from gansample.outputs.file_metadata import is_drawing, read_drawing
 
-    if path is not None and path.suffix.lower() in about.PICTURES:
-        from gansample.outputs.metadata import read_metadata
+    if path is not None and not (path / MANIFEST).exists() and is_drawing(path):
+        from gansample.cli.picture_info import describe_drawing, format_drawing
 
-        facts = about.describe_picture(read_metadata(path), path)
-        text = about.format_picture(facts)
+        facts = describe_drawing(read_drawing(path), path)
+        text = format_drawing(facts)
     else:
-        facts = about.describe_bundle(open_bundle(path))
-        text = about.format_bundle(facts)
+        from gansample.cli.info import describe_bundle, format_bundle
+
+        facts = describe_bundle(open_bundle(path))
+        text = format_bundle(facts)
     print(json.dumps(facts) if as_json else text)
 
 
-@app.command()
+@app.command(name="list", short_help="List the bundles here.")
+def list_bundles(as_json: Json = False, debug: Debug = False) -> None:
+    """List the bundles here by what --bundle takes: under artifacts/, under models/ and in the package."""
+    from gansample.bundle.open import open_bundle
+    from gansample.cli.info import bundle_argument, bundles_here, format_bundles
+
+    bundles, default = bundles_here(), open_bundle()
+    if as_json:
+        facts = [
+            {
+                "bundle": bundle_argument(each.path),
+                "default": each.path == default.path,
+                "path": str(each.path),
+                **each.spec.to_dict(),
+            }
+            for each in bundles
+        ]
+        print(json.dumps(facts))
+    else:
+        print(format_bundles(bundles, default))
+
+
+@app.command(short_help="Name what is wrong with the runtimes here, and what puts it right.")
 def doctor(as_json: Json = False, debug: Debug = False) -> None:
     """Name what is wrong with the runtimes installed here, and the one command that puts it right.
 
@@ -203,34 +160,70 @@ def doctor(as_json: Json = False, debug: Debug = False) -> None:
         sys.exit(BackendUnavailable.exit_code)
 
 
-@app.command()
+@app.command(cls=console.GroupedCommand, short_help="Answer HTTP requests for pictures.")
 def serve(
     bundle: Annotated[
         list[Path] | None, typer.Argument(help="Bundle folders or names (default: the newest under artifacts/, else fashion).")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
-    backend: Annotated[str, typer.Option(help="auto, onnxruntime, openvino, cuda or tensorrt.")] = "auto",
-    precision: Annotated[str, typer.Option(help="exact or fast, as for gansample.")] = "exact",
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.", rich_help_panel="Who may ask, and where"),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0 takes any free one.", rich_help_panel="Who may ask, and where")
+    ] = 8000,
+    backend: Annotated[
+        str, typer.Option(help="auto, onnxruntime, openvino, cuda or tensorrt.", rich_help_panel="On which engine")
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="exact or fast, as for gansample.", rich_help_panel="On which engine")
+    ] = "exact",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="Processor threads (default: all cores).", rich_help_panel="On which engine"),
+    ] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="Ask for the token in this file (or in GAN_SERVE_TOKEN) with every request.")
+        Path | None,
+        typer.Option(
+            help="Ask for the token in this file (or in GAN_SERVE_TOKEN) with every request.",
+            rich_help_panel="Who may ask, and where",
+        ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="Let pages of this origin call it from a browser (may be repeated; * is all)."),
+        typer.Option(
+            metavar="ORIGIN",
+            help="Let pages of this origin call it from a browser (may be repeated; * is all).",
+            rich_help_panel="Who may ask, and where",
+        ),
     ] = None,
     root_path: Annotated[
-        str, typer.Option(metavar="PREFIX", help="The path under which a proxy shows the service, like /gan.")
+        str,
+        typer.Option(
+            metavar="PREFIX",
+            help="The path under which a proxy shows the service, like /gan.",
+            rich_help_panel="Who may ask, and where",
+        ),
     ] = "",
-    max_waiting: Annotated[int, typer.Option(min=1, help="Pictures in the queue before 429.")] = 2048,
-    max_pictures: Annotated[int, typer.Option(min=1, help="Pictures in one request.")] = 256,
-    per_client: Annotated[int, typer.Option(min=1, help="Requests of one address at the same time.")] = 64,
-    deadline: Annotated[float, typer.Option(min=0.1, help="Seconds for a request before 504.")] = 30.0,
+    max_waiting: Annotated[int, typer.Option(min=1, help="Pictures in the queue before 429.", rich_help_panel="Limits")] = 2048,
+    max_pictures: Annotated[int, typer.Option(min=1, help="Pictures in one request.", rich_help_panel="Limits")] = 256,
+    per_client: Annotated[
+        int, typer.Option(min=1, help="Requests of one address at the same time.", rich_help_panel="Limits")
+    ] = 64,
+    deadline: Annotated[
+        float, typer.Option(min=0.1, help="Seconds for a request before 504.", rich_help_panel="Limits")
+    ] = 30.0,
     ray: Annotated[
-        bool, typer.Option("--ray", help="Draw on the Ray cluster of RAY_ADDRESS, or on one of this machine.")
+        bool,
+        typer.Option(
+            "--ray",
+            help="Draw on the Ray cluster of RAY_ADDRESS, or on one of this machine.",
+            rich_help_panel="On which engine",
+        ),
     ] = False,
-    replicas: Annotated[str, typer.Option(metavar="MIN[-MAX]", help="With --ray: engines for each bundle.")] = "1-4",
+    replicas: Annotated[
+        str, typer.Option(metavar="MIN[-MAX]", help="With --ray: engines for each bundle.", rich_help_panel="On which engine")
+    ] = "1-4",
     debug: Debug = False,
 ) -> None:
     """Answer HTTP requests for pictures: curl http://127.0.0.1:8000/v1/images/42.png -o 42.png
@@ -255,7 +248,7 @@ def serve(
     run_service(bundle or [], settings, host=host, port=port, replicas=parse_replicas(replicas) if ray else None)
 
 
-@app.command()
+@app.command(short_help="Write a bundle as model repositories for NVIDIA Triton.")
 def export_triton(
     bundle: Annotated[Path, typer.Argument(help="A bundle folder or name.")],
     out: Annotated[Path, typer.Argument(help="The folder to write.")],

@@ -4,7 +4,6 @@ import inspect
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
 
 import gansample
 from gansample.cli import console
@@ -19,23 +18,6 @@ AGAIN = "_by_flag"  # what is given as an argument or by its flag arrives under 
 
 def main() -> NoReturn:
     console.run(app, "gansample")
-
-
-class GroupedCommand(TyperCommand):
-    """Help with the options under their groups' titles."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        names = {title: {each.name for each in options_of(group)} for title, group in GROUPS.items()}
-        records: dict[str, list[tuple[str, str]]] = {"Arguments": [], **{title: [] for title in names}, "Other": []}
-        for parameter in self.get_params(ctx):
-            if (record := parameter.get_help_record(ctx)) is not None:
-                name = str(parameter.name).removesuffix(AGAIN)
-                group = next((title for title, members in names.items() if name in members), "Other")
-                records["Arguments" if parameter.param_type_name == "argument" else group].append(record)
-        for title, rows in records.items():
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,7 +48,7 @@ def _sample(**values: Any) -> None:
 def _parameters() -> list[inspect.Parameter]:
     """What Typer reads from a function's signature, made from the table."""
     made = []
-    for group in GROUPS.values():
+    for title, group in GROUPS.items():
         defaults = group()
         for each in options_of(group):
             default = getattr(defaults, each.name)
@@ -74,15 +56,20 @@ def _parameters() -> list[inspect.Parameter]:
                 argument = typer.Argument(metavar=each.metavar, help=each.help)
                 made.append(_parameter(each.name, each.kind, default, argument))
                 made.append(
-                    _parameter(f"{each.name}{AGAIN}", each.kind, default, typer.Option(*each.flags, help="Same as OUT."))
+                    _parameter(
+                        f"{each.name}{AGAIN}",
+                        each.kind,
+                        default,
+                        typer.Option(*each.flags, help="Same as OUT.", rich_help_panel=title),
+                    )
                 )
             else:
-                made.append(_parameter(each.name, each.kind, default, _typer_option(each)))
+                made.append(_parameter(each.name, each.kind, default, _typer_option(each, title)))
     version = typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
     return [*made, _parameter("version", bool, False, version)]
 
 
-def _typer_option(each: Option) -> Any:
+def _typer_option(each: Option, title: str) -> Any:
     def choices() -> list[str]:
         return list(each.choices)
 
@@ -92,6 +79,7 @@ def _typer_option(each: Option) -> Any:
         metavar=each.metavar,
         min=each.minimum,
         max=each.maximum,
+        rich_help_panel=title,
         autocompletion=choices if each.choices else None,
     )
 
@@ -104,7 +92,7 @@ def _parameter(name: str, kind: type, default: Any, declared: Any) -> inspect.Pa
 _sample.__signature__ = inspect.Signature(_parameters())  # type: ignore[attr-defined]
 _sample.__annotations__ = {}
 app.command(
-    cls=GroupedCommand,
+    cls=console.GroupedCommand,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Same seed, same picture: whatever the batch size, the machine or the day.",
 )(_sample)

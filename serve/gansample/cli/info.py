@@ -1,21 +1,19 @@
-"""What a bundle, or a picture drawn from one, contains: as plain data, and formatted for people."""
+"""What a bundle contains, as plain data and as a page for people, and which bundles there are."""
 
-import json
+import contextlib
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gansample.bundle.basis import Basis, format_basis, grade
-from gansample.bundle.open import ARTIFACTS, EMBEDDED, MANIFEST, REFERENCE, Bundle, open_bundle, read_file
+from gansample.bundle.open import MANIFEST, PLACES, REFERENCE, Bundle, open_bundle, read_file
 from gansample.bundle.spec import parse_json
-from gansample.errors import ArtefactError, UsageError
-from gansample.latents import LatentSpace, check_seed, parse_seeds
-from gansample.runtimes.backends import BACKEND_OF
-from gansample.sampling.options import SELECTIONS
-from gansample.sampling.selection import Mix
+from gansample.errors import ArtefactError
+from gansample.system.newest import folders_newest_first
 
-PICTURES = (".png", ".webp", ".jpg", ".jpeg", ".gif")  # what `metadata.read_metadata` reads
+MOST_CLASSES = 20  # named on the page
 
 
 def describe_bundle(bundle: Bundle) -> dict[str, Any]:
@@ -38,21 +36,48 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
 
 
 def format_bundle(about: Mapping[str, Any]) -> str:
-    """`describe_bundle` for people."""
-    image, latent, classes = about["image"], about["latent"], about["classes"]
+    """`describe_bundle` for people, on one page; the rest of it is for programs."""
+    classes, trained = about["classes"], _format_training(about["provenance"])
     lines = [
         f"{about['name']}   {about['path']}",
-        f"  draws     {image['height']}×{image['width']} pictures, {image['channels']} channel(s)",
-        f"  latent    {latent['size']} components, {latent['distribution']}",
-        *([f"  classes   {', '.join(classes)}"] if classes else []),
-        f"  model     {REFERENCE} sha256 {about['sha256']}",
+        f"  draws     {format_picture_facts(about)}",
+        *([f"  classes   {_format_classes(classes)}"] if classes else []),
+        f"  model     {REFERENCE}, sha256 {about['sha256'][:12]}…",
+        *([f"  trained   {trained}"] if trained else []),
         *_format_verdict(about),
         "  variants",
     ]
     lines += [f"    {_format_variant(variant)}" for variant in about["variants"]]
-    lines += [f"    {entry['name']:16} {entry['verdict']}: {'; '.join(entry['reasons'])}" for entry in about["left_out"]]
-    provenance = json.dumps(about["provenance"], indent=2, ensure_ascii=False).splitlines()
-    return "\n".join([*lines, "  provenance", *(f"    {line}" for line in provenance)])
+    lines += [f"    {entry['name']:16} {entry['verdict']}: {short_reason(entry['reasons'])}" for entry in about["left_out"]]
+    bundle = shlex.quote(bundle_argument(Path(about["path"])))
+    return "\n".join([*lines, "", f"gansample --bundle {bundle} --n 64 out.png", f"gan info {bundle} --json   # all of it"])
+
+
+def format_picture_facts(about: Mapping[str, Any]) -> str:
+    """Like `64×64 in colour, from 128 normally distributed numbers`."""
+    image, latent = about["image"], about["latent"]
+    colour = {1: "grey", 2: "grey with transparency", 3: "in colour", 4: "in colour with transparency"}
+    kind = colour.get(image["channels"], f"of {image['channels']} channels")
+    numbers = {"normal": "normally distributed", "uniform": "uniformly distributed"}.get(latent["distribution"], "")
+    return f"{image['height']}×{image['width']} {kind}, from {latent['size']} {numbers or latent['distribution']} numbers"
+
+
+def short_reason(reasons: Sequence[str]) -> str:
+    """The first reason without its parentheses and advice: the whole of it is in --json."""
+    return re.sub(r" \([^()]*\)", "", reasons[0]).split(": ")[0] if reasons else "no reason is recorded"
+
+
+def _format_classes(classes: Sequence[str]) -> str:
+    shown = ", ".join(classes[:MOST_CLASSES])
+    return shown if len(classes) <= MOST_CLASSES else f"{len(classes)}: {shown}, …"
+
+
+def _format_training(provenance: Mapping[str, Any]) -> str:
+    """On what and how long, as far as the checkpoint said."""
+    data, seen = provenance.get("data"), provenance.get("images_seen")
+    named = data.get("name") if isinstance(data, Mapping) else None
+    words = [f"on {named}"] if isinstance(named, str) else []
+    return ", ".join([*words, *([f"{seen:,} pictures seen"] if isinstance(seen, int) else [])])
 
 
 def _format_verdict(about: Mapping[str, Any]) -> list[str]:
@@ -63,6 +88,10 @@ def _format_verdict(about: Mapping[str, Any]) -> list[str]:
     return [f"  verdict   {grade(verdict, basis)}; {first}", *(f"            {line}" for line in others)]
 
 
+def format_steps(steps: float) -> str:
+    return f"{steps:.0f} step{'' if round(steps) == 1 else 's'}"
+
+
 def _format_variant(variant: Mapping[str, Any]) -> str:
     parity, speed = variant["parity"], variant["speed"].get("images_per_second", {})
     rows = parity.get("rows", [])
@@ -70,77 +99,34 @@ def _format_variant(variant: Mapping[str, Any]) -> str:
     words = [f"{variant['name']:16} {parity.get('verdict', 'NOT RUN'):7} {variant['bytes'] / 2**20:6.1f} MiB"]
     if most is not None:
         decibels = "∞" if most["psnr_db"] is None else f"{most['psnr_db']:.1f}"
-        words.append(f"PSNR {decibels} dB, max {most['max_step']:.0f} steps over {most['images']:,} pictures")
+        words.append(f"PSNR {decibels} dB, max {format_steps(most['max_step'])} over {most['images']:,} pictures")
     if "64" in speed:
         words.append(f"{speed['64']:,.0f} pictures/s")
     return ", ".join(words)
 
 
-def describe_picture(metadata: Mapping[str, Any], source: Path, artifacts: Path = ARTIFACTS) -> dict[str, Any]:
-    """The metadata of `source`, and the command that draws it again.
-
-    The bundle is named where one under `artifacts`, or in the package, has the picture's model digest.
-    Raises ArtefactError where the metadata does not say what was drawn, or says nothing that can be drawn.
-    """
-    kind = next((kind for kind in SELECTIONS if kind in metadata), "seeds")
-    try:
-        _check_selection(kind, metadata.get(kind))
-    except UsageError:
-        raise ArtefactError(
-            f"{source} has the {kind} {metadata.get(kind)!r} in its metadata, which is not one", "it was changed after drawing"
-        ) from None
-    bundle = _bundle_of(metadata.get("model_sha256"), artifacts)
-    command = ["gansample", *(["--bundle", str(bundle)] if bundle is not None else [])]
-    for option in (kind, *SELECTIONS[kind], "class", "truncation", "grid", "pad", "fps", "upscale"):
-        if option in metadata:
-            command += [f"--{option}"] if metadata[option] is True else [f"--{option}", str(metadata[option])]
-    command += [*_engine_options(metadata), _again(metadata, source)]
-    return {
-        "path": str(source),
-        "metadata": dict(metadata),
-        "bundle": str(bundle) if bundle is not None else None,
-        "command": shlex.join(command),
-    }
+def bundles_here() -> list[Bundle]:
+    """Every bundle that `--bundle NAME` finds, the newest under artifacts/ first; damaged ones are skipped."""
+    found = []
+    for root in PLACES:
+        for folder in folders_newest_first(root, MANIFEST):
+            with contextlib.suppress(ArtefactError):
+                found.append(open_bundle(folder))
+    return found
 
 
-def _check_selection(kind: str, value: Any) -> None:
-    """Raise UsageError for a value that the option would refuse, so that no command is made of arbitrary text."""
-    if kind in ("seeds", "walk"):
-        parse_seeds(str(value), f"--{kind}")
-    elif kind == "around":
-        check_seed(value if isinstance(value, int) else -1)
-    elif kind == "mix":
-        Mix.parse(str(value), LatentSpace(1))
-    elif not isinstance(value, str) or value.startswith("-"):
-        raise UsageError(f"--{kind} is {value!r}", "it is a file's name")
+def bundle_argument(folder: Path) -> str:
+    """What `--bundle` takes for this folder: its name, where no other bundle of that name comes first, else its path."""
+    named = next((root / folder.name for root in PLACES if (root / folder.name / MANIFEST).is_file()), None)
+    return folder.name if named == folder and not Path(folder.name).exists() else str(folder)
 
 
-def _engine_options(metadata: Mapping[str, Any]) -> list[str]:
-    """What makes the same engine draw it, where that is not the one that opens fastest."""
-    backend, variant = BACKEND_OF.get(str(metadata.get("backend"))), str(metadata.get("variant", ""))
-    options = ["--backend", backend] if backend not in (None, "onnxruntime") else []
-    return options if variant.endswith("fp32") or not variant else [*options, "--precision", "fast"]
-
-
-def _again(metadata: Mapping[str, Any], source: Path) -> str:
-    """A name of the same form: a sheet or a video was one file; everything else was one of a folder of single pictures."""
-    return f"again{source.suffix}" if {"grid", "fps"} & metadata.keys() else "again"
-
-
-def format_picture(about: Mapping[str, Any]) -> str:
-    """`describe_picture` for people: the facts, and last the command."""
-    facts = "\n".join(f"  {key:13} {value}" for key, value in about["metadata"].items())
-    missing = "" if about["bundle"] else "\n  no bundle under artifacts/ has its model: add --bundle FOLDER"
-    return f"{about['path']}\n{facts}{missing}\n\n{about['command']}"
-
-
-def _bundle_of(sha256: Any, artifacts: Path) -> Path | None:
-    """The bundle under `artifacts`, or else of the package, whose model has that digest; damaged ones are skipped."""
-    for manifest in (*sorted(artifacts.glob(f"*/{MANIFEST}")), *sorted(EMBEDDED.glob(f"*/{MANIFEST}"))):
-        try:
-            bundle = open_bundle(manifest)
-        except ArtefactError:
-            continue
-        if bundle.sha256 == sha256:
-            return Path(manifest.parent.name) if manifest.is_relative_to(EMBEDDED) else manifest.parent
-    return None
+def format_bundles(bundles: Sequence[Bundle], default: Bundle) -> str:
+    """`gan list` for people."""
+    rows = []
+    for each in bundles:
+        classes = f", {len(each.spec.classes)} classes" if each.spec.classes else ""
+        drawn = " (drawn where none is named)" if each.path == default.path else ""
+        rows.append((bundle_argument(each.path), f"{format_picture_facts(each.spec.to_dict())}{classes}{drawn}"))
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name:{width}}  {facts}" for name, facts in rows)

@@ -16,6 +16,8 @@ class Zip(WholeFile):
         self._job = job
         archive = zipfile.ZipFile(self._target.open(), "w", zipfile.ZIP_STORED)  # PNG is compressed already
         self._zip = self._closing.enter_context(archive)
+        if job.with_metadata and len(comment := job.job_json().encode()) <= zipfile.ZIP_MAX_COMMENT:
+            self._zip.comment = comment
         return range(len(job))
 
     def encode(self, batch: Batch) -> PngFiles:
