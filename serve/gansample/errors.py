@@ -10,6 +10,15 @@
 A message says what happened, with the value; the hint says what to do next. Both fit on one line.
 """
 
+import re
+
+MAX_WORD = 300  # characters
+
+
+def shorten(text: str) -> str:
+    """`text` with the middle of every word of more than MAX_WORD characters left out: a message quotes what it refuses."""
+    return re.sub(rf"\S{{{MAX_WORD + 1},}}", lambda word: f"{word[0][:60]}…{word[0][-20:]}", text)
+
 
 class GansampleError(Exception):
     """Base of every error a user can cause or meet; `exit_code` is what a command line ends with."""
@@ -17,7 +26,7 @@ class GansampleError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message}: {hint}" if hint else message)
+        super().__init__(shorten(f"{message}: {hint}" if hint else message))
 
 
 class UsageError(GansampleError, ValueError):

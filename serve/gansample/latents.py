@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gansample.errors import UsageError
+from gansample.system.numbers import whole_number
 
 SEED_END = 2**32  # seeds are 0 .. SEED_END − 1: what RandomState takes, and a browser's number holds exactly
 
@@ -135,16 +136,13 @@ def parse_seeds(text: str, option: str = "--seeds") -> list[range]:
     spans = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not (_is_number(first) and (_is_number(last) if dash else not last)):
+        start = whole_number(first)
+        end = whole_number(last) if dash else start
+        if start is None or end is None:
             raise UsageError(f"cannot read {part.strip()!r} in {option} {text!r}", "write numbers and ranges, like 0-35,40")
-        start, end = int(first), int(last if dash else first)
         if end < start:
             raise UsageError(f"the range {part.strip()} in {option} runs backwards", f"write {end}-{start}")
         if end >= SEED_END:
             raise UsageError(f"seed {end} is outside 0..{SEED_END - 1}", "choose a seed in that range")
         spans.append(range(start, end + 1))
     return spans
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gansample.cli.option_table import OPTIONS
 from gansample.sampling.options import Option
+from gansample.system.numbers import MAX_DIGITS, whole_number
 
 _BY_FLAG = {flag: each for each in OPTIONS for flag in each.flags if each.kind is not float}
 _ARGUMENT = next(each for each in OPTIONS if each.argument)
@@ -42,9 +43,8 @@ def _parsed(each: Option, text: str) -> Value | None:
     if not text or (text.startswith("-") and not (each.argument and text == "-")):
         return None
     if each.kind is int:
-        if not (text.isascii() and text.isdigit()):
+        if len(text) > MAX_DIGITS or (number := whole_number(text)) is None:
             return None
-        number = int(text)
         within = (each.minimum is None or number >= each.minimum) and (each.maximum is None or number <= each.maximum)
         return number if within else None
     return Path(text) if each.kind is Path else text

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.cli.log import log_to_stderr
 from gansample.errors import BackendUnavailable, UsageError
+from gansample.system.numbers import whole_number
 from gansample.system.token_file import read_token_file
 
 if TYPE_CHECKING:
@@ -50,10 +51,8 @@ def read_token(file: Path | None) -> str | None:
 def parse_replicas(text: str) -> range:
     """`2` or `1-8` as a range from the minimum to the maximum. Raises UsageError."""
     least, _, most = text.partition("-")
-    try:
-        found = range(int(least), int(most or least) + 1)
-    except ValueError:
-        found = range(0)
+    start, last = whole_number(least), whole_number(most or least)
+    found = range(start, last + 1) if start is not None and last is not None else range(0)
     if not found or found.start < 1:
         raise UsageError(f"--replicas {text} is not a number of engines", "pass 2, or 1-8 to scale with the load")
     return found

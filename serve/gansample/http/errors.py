@@ -11,14 +11,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from gansample.errors import ArtefactError, BackendUnavailable, GansampleError, UsageError
+from gansample.errors import ArtefactError, BackendUnavailable, GansampleError, UsageError, shorten
 
 logger = logging.getLogger(__name__)
 
 _CODES = {
     400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 406: "not_acceptable",
     408: "too_slow", 413: "too_large", 415: "unsupported_media_type", 422: "invalid", 429: "too_many_requests",
-    500: "internal", 503: "unavailable", 504: "deadline_exceeded",
+    431: "headers_too_large", 500: "internal", 503: "unavailable", 504: "deadline_exceeded",
 }  # fmt: skip
 
 
@@ -50,6 +50,10 @@ def shutting_down() -> ApiError:
     return ApiError(503, "this model is shutting down, try again", headers={"Retry-After": "1"})
 
 
+def not_json() -> ApiError:
+    return ApiError(400, "the body is not JSON, or holds a number of more than 4,300 digits")
+
+
 @contextmanager
 def invalid_parameter(name: str) -> Iterator[None]:
     """Turn a UsageError into ApiError 422 for this parameter."""
@@ -67,11 +71,16 @@ def _without_dashes(error: UsageError) -> str:
 def error_response(error: ApiError, request_id: str) -> JSONResponse:
     body = {
         "code": _CODES.get(error.status, "error"),
-        "message": error.message,
-        "param": error.param,
+        "message": _quotable(error.message),
+        "param": _quotable(error.param) if error.param is not None else None,
         "request_id": request_id,
     }
     return JSONResponse({"error": body}, error.status, error.headers)
+
+
+def _quotable(text: str) -> str:
+    """What a client sent, as UTF-8 can write it (JSON may hold half of a surrogate pair), and not all of it."""
+    return shorten(text.encode(errors="backslashreplace").decode())
 
 
 def from_library(error: GansampleError) -> ApiError:
@@ -106,12 +115,14 @@ def install_handlers(app: FastAPI) -> None:
         first = error.errors()[0]
         location = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
         if first["type"] == "json_invalid":
-            return error_response(ApiError(400, "the body is not JSON"), id_of(request))
+            return error_response(not_json(), id_of(request))
         words = f"{'.'.join(location) or 'the body'}: {first['msg']}"
         return error_response(ApiError(422, words, param=location[0] if location else None), id_of(request))
 
     @app.exception_handler(HTTPException)
     async def framework_error(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400 and request.method == "POST":  # the framework could not parse it, and does not say why
+            return error_response(not_json(), id_of(request))
         words = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not allowed here"}
         message = words.get(error.status_code, str(error.detail))
         return error_response(ApiError(error.status_code, message, headers=error.headers), id_of(request))

@@ -17,6 +17,7 @@ from gansample.http.browser import without_prefix
 from gansample.http.errors import ApiError, error_response
 from gansample.http.metrics import Metrics
 from gansample.http.settings import Settings
+from gansample.system.numbers import MAX_DIGITS
 
 PROBES = ("/livez", "/readyz")  # they need no token and are never refused for load
 CONTENT_TYPES = (b"application/json",)
@@ -47,6 +48,9 @@ class Guard:
         self._in_total = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # no route has one: refused here, before anything is asked of the application
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -93,8 +97,8 @@ class Guard:
         if path in PROBES:
             return
         if limits.token is not None:
-            given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, f"Bearer {limits.token}".encode()):
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(b" "), limits.token.encode()):
                 words = "this service needs a token: send Authorization: Bearer …"
                 raise ApiError(401, words, headers={"WWW-Authenticate": "Bearer"})
         if self._in_total > limits.in_total:
@@ -110,8 +114,9 @@ class Guard:
         length = headers.get(b"content-length", b"")
         if not length and b"transfer-encoding" not in headers:
             return b""
-        if length.isdigit() and int(length) > limit:
-            raise ApiError(413, f"the body has {int(length):,} bytes, at most {limit:,}", headers={"Connection": "close"})
+        if length.isdigit() and (len(length) > MAX_DIGITS or int(length) > limit):
+            words = f"the body has {length.decode()} bytes, at most {limit:,}"
+            raise ApiError(413, words, headers={"Connection": "close"})
         try:
             async with asyncio.timeout(seconds):
                 body = await read_body(receive, limit)

@@ -30,6 +30,7 @@ def serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         http=_protocol_with_timeout(settings.read_seconds),
+        ws="none",  # a request to upgrade is an ordinary request, and passes the guard like any other
         log_config=None,
         access_log=False,
         server_header=False,

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from gansample.errors import UsageError
+from gansample.system.numbers import whole_number
 
 
 def parse_classes(text: str, classes: Sequence[str] | None) -> tuple[int, ...]:
@@ -38,8 +39,8 @@ def _label(wanted: str, classes: Sequence[str]) -> int:
     folded, sought = [_folded(name) for name in classes], _folded(wanted)
     if sought in folded:
         return folded.index(sought)
-    if wanted.isascii() and wanted.isdigit() and int(wanted) < len(classes):
-        return int(wanted)
+    if (number := whole_number(wanted)) is not None and number < len(classes):
+        return number
     near = difflib.get_close_matches(sought, folded, 3)
     names = [classes[folded.index(name)] for name in near] or classes
     raise UsageError(

@@ -160,6 +160,7 @@ class SelectionOptions(OptionGroup):
             radius = DEFAULT_RADIUS if self.radius is None else self.radius
             check_seed(self.around)
             check_seed(self.seed or 0)
+            _check_count(self.n or DEFAULT_N)  # before `len`, which raises OverflowError from 2⁶³ on
             made = Around(centre=self.around, radius=radius, first=self.seed or 0, n=self.n or DEFAULT_N, space=space)
         elif self.mix is not None:
             made = Mix.parse(self.mix, space)
@@ -169,8 +170,7 @@ class SelectionOptions(OptionGroup):
             made = Seeds(parse_seeds(self.seeds), space)
         else:
             made = Seeds([self._consecutive()], space)
-        if len(made) > MAX_PICTURES:
-            raise TooManyPictures(f"{len(made):,} pictures are more than {MAX_PICTURES:,}", "split them over several runs")
+        _check_count(len(made))
         return made
 
     def _consecutive(self) -> range:
@@ -181,6 +181,11 @@ class SelectionOptions(OptionGroup):
         if first + n > SEED_END:
             raise UsageError(f"--n {n} from seed {first} runs past the last seed, {SEED_END - 1}", "ask for fewer pictures")
         return range(first, first + n)
+
+
+def _check_count(n: int) -> None:
+    if n > MAX_PICTURES:
+        raise TooManyPictures(f"{n:,} pictures are more than {MAX_PICTURES:,}", "split them over several runs")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ import numpy as np
 
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import SEED_END, Float32, LatentSpace, check_seed, parse_seeds, without_unit_axes
+from gansample.system.numbers import whole_number
 
 MAX_RADIUS = 1.0
 MAX_KEYS = 100_000  # of a walk, which holds them all
@@ -181,7 +182,7 @@ class Mix:
             terms = _TERM.findall(part)
             if "".join(terms) != part or not terms:
                 raise UsageError(f"cannot read {part!r} in --mix {text!r}", "write seeds with signs, like 3+9-4")
-            seeds = tuple(int(term.lstrip("+-")) for term in terms)
+            seeds = tuple(whole_number(term.lstrip("+-")) or 0 for term in terms)
             check_seed(max(seeds))
             sums.append(seeds)
             signs.append(tuple(-1 if term.startswith("-") else 1 for term in terms))

@@ -4,6 +4,7 @@ atomic      files that appear whole or not at all
 cache_dir   where caches lie
 lock        a lock on an open file, on POSIX and Windows
 newest      the folder that was written last
+numbers     whole numbers from text, of any length
 processors  how many may be used
 signals     SIGINT and SIGTERM at a safe moment
 telemetry   the libraries' own reports, turned off

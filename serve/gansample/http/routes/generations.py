@@ -7,7 +7,8 @@ import time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Request
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse, Response
 
 from gansample.http import encode
@@ -46,6 +47,14 @@ class Generation(BaseModel):
     prompt: str | None = None
     user: str | None = None
     quality: str | None = None
+
+    @field_validator("n", "seed", "of_class", "truncation", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: object) -> object:
+        """JSON's true would be read as 1."""
+        if isinstance(value, bool):
+            raise PydanticCustomError("bool", "true and false are no numbers")
+        return value
 
 
 def router(models: Models, settings: Settings) -> APIRouter:

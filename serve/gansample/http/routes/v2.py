@@ -6,18 +6,20 @@ after the JSON header, whose length is in `Inference-Header-Content-Length`.
 """
 
 import json
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 import gansample
-from gansample.http.errors import ApiError
+from gansample.http.errors import ApiError, not_json
 from gansample.http.models import Model, Models
 from gansample.http.settings import Settings
 from gansample.latents import SEED_END, without_unit_axes
+from gansample.system.numbers import MAX_DIGITS, whole_number
 from gansample.types import Images, Labels, Latents
 
 LENGTH = "Inference-Header-Content-Length"
@@ -79,13 +81,15 @@ def _metadata(model: Model) -> dict[str, Any]:
 
 def _split(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
     """The JSON header and what follows it. Raises ApiError 400."""
-    if length is not None and not (length.isascii() and length.isdigit() and int(length) <= len(body)):
+    end: int | None = len(body)
+    if length is not None:
+        end = whole_number(length) if len(length) <= MAX_DIGITS else None
+    if end is None or end > len(body):
         raise ApiError(400, f"{LENGTH} is {length}, and the body has {len(body):,} bytes", param=LENGTH)
-    end = int(length) if length is not None else len(body)
     try:
         header = json.loads(body[:end])
     except (ValueError, RecursionError):
-        raise ApiError(400, "the body is not JSON") from None
+        raise not_json() from None
     if not isinstance(header, dict) or not isinstance(header.get("inputs"), list):
         raise ApiError(422, "the request has no list of inputs", param="inputs")
     return header, body[end:]
@@ -99,7 +103,9 @@ def _inputs(header: dict[str, Any], raw: bytes) -> dict[str, npt.NDArray[Any]]:
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
             raise ApiError(422, "an input has no name", param="inputs")
         name, kind, shape = tensor["name"], tensor.get("datatype"), tensor.get("shape")
-        if kind not in _TYPES:
+        if name in found:
+            raise ApiError(422, f"{name} is there twice", param=name)
+        if not isinstance(kind, str) or kind not in _TYPES:
             raise ApiError(422, f"{name} has datatype {kind}: FP32 or INT64", param=name)
         if not isinstance(shape, list) or not 1 <= len(shape) <= 4 or not all(type(size) is int and size > 0 for size in shape):
             raise ApiError(422, f"{name} has shape {shape}", param=name)
@@ -112,7 +118,7 @@ def _inputs(header: dict[str, Any], raw: bytes) -> dict[str, npt.NDArray[Any]]:
             values: Any = np.frombuffer(data[: size - size % np.dtype(_TYPES[kind]).itemsize], _TYPES[kind])
         else:
             values = _from_json(name, kind, tensor.get("data"))
-        if values.size != int(np.prod(shape)):
+        if values.size != math.prod(shape):
             raise ApiError(422, f"{name} has {values.size} values, and shape {shape}", param=name)
         found[name] = values.reshape(shape)
     return found
@@ -120,10 +126,11 @@ def _inputs(header: dict[str, Any], raw: bytes) -> dict[str, npt.NDArray[Any]]:
 
 def _from_json(name: str, kind: str, data: Any) -> npt.NDArray[Any]:
     try:
-        values = np.asarray(data, np.float64 if kind == "FP32" else None).ravel()
-        if kind == "INT64" and values.dtype.kind not in "iu":
+        values = np.asarray(data).ravel()
+        if values.dtype.kind not in ("iu" if kind == "INT64" else "iuf"):  # text, null, true, or no rectangle of numbers
             raise ValueError
-        return values.astype(_TYPES[kind])
+        with np.errstate(over="ignore"):  # what is too large for FP32 becomes infinite, which is refused
+            return values.astype(_TYPES[kind])
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise ApiError(422, f"{name} does not hold {kind} numbers", param=name) from None
 
@@ -166,7 +173,7 @@ def _response(model: Model, header: dict[str, Any], images: Images) -> Response:
         about["id"] = header["id"]
     if not _wants_binary(header):
         output["data"] = images.ravel().tolist()
-        return JSONResponse({**about, "outputs": [output]})
+        return Response(json.dumps({**about, "outputs": [output]}), media_type="application/json")
     output["parameters"] = {"binary_data_size": images.size}
     head = json.dumps({**about, "outputs": [output]}).encode()
     return Response(head + images.tobytes(), media_type="application/octet-stream", headers={LENGTH: str(len(head))})
