@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.importers.match import Mismatch, compare, fitted, shapes_of
+from export.importers.match import Mismatch, compare, fitted, idle_statistics, shapes_of
 from gansample.errors import UsageError
 
 # Arguments about the device to run on: no tensor tells them, and an export always runs on the CPU.
@@ -111,6 +111,8 @@ class Trials:
         self.error = ""
         self.computes = False
         """Whether the constructor computes with its tensors, which the meta device cannot."""
+        self.idle: frozenset[str] = frozenset()
+        """Statistics that the module built last does without."""
 
     def count(self, kwargs: Mapping[str, Any]) -> int:
         """How many tensors do not fit; HOPELESS where it cannot even be built."""
@@ -133,11 +135,13 @@ class Trials:
     def _shapes(self, kwargs: Mapping[str, Any], device: str) -> dict[str, tuple[int, ...]]:
         with torch.device(device), torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a wrong size does to foreign layers
-            return shapes_of(self.build(**kwargs).state_dict())
+            module = self.build(**kwargs)
+        self.idle = idle_statistics(module)
+        return shapes_of(module.state_dict())
 
     def mismatch(self, kwargs: Mapping[str, Any]) -> Mismatch:
         want = self.shapes(kwargs)
-        return compare(shapes_of(fitted(self.tensors, want).tensors), want)
+        return compare(shapes_of(fitted(self.tensors, want).tensors), want, self.idle)
 
 
 def _parameters(build: Callable[..., nn.Module], name: str) -> dict[str, inspect.Parameter]:

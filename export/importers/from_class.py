@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from export.importers.constructor import Construction, infer_kwargs
 from export.importers.import_log import ImportLog
 from export.importers.import_source import format_error, imported
-from export.importers.match import compare, fitted, nearest, shapes_of
+from export.importers.match import compare, fitted, idle_statistics, nearest, shapes_of
 from export.importers.state_dict import StateDict
 from gansample.errors import ArtefactError, UsageError
 
@@ -39,7 +39,7 @@ def module_from_class(source: str, weights: StateDict, kwargs: Mapping[str, Any]
     under = fitted(tensors, shapes_of(module.state_dict()))
     if under.rivals:
         log.picked(f"the weights under {under.prefix!r} (those under {', '.join(map(repr, under.rivals))} would fit as well)")
-    tensors = under.tensors
+    tensors = _without_idle(module, under.tensors, log)
     if weights.average is not None:
         tensors = weights.average.named(_averaged(module, len(weights.average.parameters)), tensors, weights.file)
     module.load_state_dict(tensors, strict=False)
@@ -64,6 +64,19 @@ def _constructed(
     except UsageError:
         return infer_kwargs(build, kwargs, weights.whole, weights.values, name), weights.whole
     return (whole, weights.whole) if whole.mismatch.count == 0 else (part, weights.tensors)
+
+
+def _without_idle(module: nn.Module, tensors: dict[str, Tensor], log: ImportLog) -> dict[str, Tensor]:
+    """Without the running statistics of InstanceNorm layers that use none."""
+    idle = [name for name in tensors if name in idle_statistics(module)]
+    if idle:
+        layers = len({name.rpartition(".")[0] for name in idle})
+        counted = any(
+            name.endswith("num_batches_tracked") for name in idle
+        )  # written since PyTorch 0.4.1, by layers that use them
+        how = "its class says track_running_stats=True if it was trained so" if counted else "PyTorch 0.3 saved them unused"
+        log.fact(f"statistics of {layers} InstanceNorm layers", "unused", "assumed" if counted else "told", how)
+    return {name: tensor for name, tensor in tensors.items() if name not in idle}
 
 
 def _averaged(module: nn.Module, n: int) -> list[str]:

@@ -1,9 +1,10 @@
 """Tensors against the names and shapes that a module has: prefixes are tried, and what does not fit is listed as a diff."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from export.importers.dictionary_names import is_loose, is_other, rank
 
@@ -38,8 +39,12 @@ class Mismatch:
         return ", ".join(parts)
 
 
-def compare(have: Shapes, want: Shapes) -> Mismatch:
-    """The state dict's shapes against the module's; counters that some versions of PyTorch do not write are optional."""
+def compare(have: Shapes, want: Shapes, idle: Collection[str] = ()) -> Mismatch:
+    """The state dict's shapes against the module's; counters that some versions of PyTorch do not write are optional.
+
+    idle  names that the file may have though the module does not.
+    """
+    have = {name: shape for name, shape in have.items() if name in want or name not in idle}
     return Mismatch(
         missing=tuple(name for name in want if name not in have and not name.endswith("num_batches_tracked")),
         unexpected=tuple(name for name in have if name not in want and not name.endswith("num_batches_tracked")),
@@ -82,6 +87,12 @@ def fitted(tensors: Mapping[str, Tensor], want: Shapes) -> Fitted:
 def _preference(prefix: str) -> tuple[bool, bool, tuple[int, int]]:
     name = prefix.removesuffix(".")
     return bool(name), is_other(name), rank(name)
+
+
+def idle_statistics(module: nn.Module) -> frozenset[str]:
+    """Names of running statistics that the module's InstanceNorm layers do without: PyTorch 0.3 saved some all the same."""
+    layers = [name for name, layer in module.named_modules() if isinstance(layer, _InstanceNorm) and layer.running_mean is None]
+    return frozenset(f"{layer}.{name}" for layer in layers for name in ("running_mean", "running_var", "num_batches_tracked"))
 
 
 def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
