@@ -12,5 +12,5 @@ arrays     .npy, .npz and raw frames
 tar, zip   archives of PNG files
 video      .mp4, .webm and .gif
 sizes      how large each can be
-grid, png, png_files, metadata, target, lock   what they are made of
+grid, png, png_files, tar_members, metadata, target, lock   what they are made of
 """

@@ -10,6 +10,7 @@ Files are not synced one by one, which would cost more than drawing them: after 
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -58,6 +59,10 @@ class Folder:
             self._fresh_journal = journal
             write_atomic(journal, identity)
         self._lock = lock_file(journal, self.path)
+        if known and not self._resume:
+            os.utime(journal)  # it begins anew: what was written before does not count as this run's
+        self._begun = journal.stat().st_mtime_ns
+        self._newest = all(other.stat().st_mtime_ns <= self._begun for other in self.path.glob(".gansample-*.json"))
         return self._missing(known)
 
     def _missing(self, known: bool) -> Sequence[int]:
@@ -76,12 +81,18 @@ class Folder:
         return [position for position in everything if position not in done]
 
     def _is_done(self, position: int) -> bool:
-        """Whether its file is whole and this job's: another job may have replaced it since."""
-        data = (self.path / self._name(position)).read_bytes()
+        """Whether its file is whole and this job's: it may be from before the run, or another job may have replaced it since.
+
+        A picture says whose it is; one without metadata is taken only if it is newer than the job, and no job came later.
+        """
+        path = self.path / self._name(position)
+        data = path.read_bytes()
+        if not data.endswith(END):
+            return False
+        if not self._job.with_metadata:
+            return self._newest and path.stat().st_mtime_ns >= self._begun
         labels = self._job.labels([position])
-        label = int(labels[0]) if labels is not None else None
-        metadata = self._job.picture_json(position, label).encode() if self._job.with_metadata else b""
-        return data.endswith(END) and metadata in data
+        return self._job.picture_json(position, int(labels[0]) if labels is not None else None).encode() in data
 
     def _name(self, position: int) -> str:
         return f"{self._job.selection.name(position)}.png"
@@ -109,7 +120,8 @@ class Folder:
             self._fresh_journal.unlink(missing_ok=True)  # or a later --resume would take the files here for this job's
         if not self._wrote:
             return ""
-        return f"{self._wrote:,} whole pictures are in {self.path}, the same command with --resume draws the rest"
+        how = "with --resume instead of --force" if self._overwrite else "with --resume"
+        return f"{self._wrote:,} whole pictures are in {self.path}, the same command {how} draws the rest"
 
     def _release(self) -> None:
         if self._lock is not None:

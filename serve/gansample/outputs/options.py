@@ -43,7 +43,10 @@ class OutputOptions(OptionGroup):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.force and self.resume:
-            raise UsageError("--force replaces what exists and --resume completes it", "give one of them")
+            raise UsageError(
+                "--force replaces what exists and --resume completes it",
+                "give --resume alone, it still replaces what the interrupted command was to replace",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

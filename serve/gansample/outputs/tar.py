@@ -2,19 +2,17 @@
 
     out.tar                     one file, or with --shard N out-000000.tar, out-000001.tar …
     out.tar.part                what is being written
-    out.tar.part.json           the job, and how many pictures and bytes of the part are safely on the disk
+    out.tar.part.json           the job, whether it may replace, and how many pictures and bytes of the part are on the disk
     out.tar.part.lock           held while a process writes; all three go when the last picture is written
 
 The journal is updated every two seconds, after the data: whatever ends the process, --resume truncates the part to what the
 journal says and continues, and the bytes are those of a run that was never interrupted.
-
-Headers are ustar (POSIX.1-1988), made from one of `tarfile`'s: three fields of 512 bytes change from file to file, and
-`tarfile` would take longer for a header than the encoder for a picture.
 """
 
 import contextlib
 import json
 import os
+import re
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
@@ -25,45 +23,12 @@ from gansample.errors import ArtefactError, OutputError
 from gansample.outputs.forms import STDOUT
 from gansample.outputs.job import Batch, Job
 from gansample.outputs.lock import lock_file
-from gansample.outputs.png import encode_pngs
+from gansample.outputs.tar_members import END, Members, head, members, shard_name
 from gansample.outputs.target import open_stdout
 from gansample.sampling.selection import check_unique_names
 from gansample.system.atomic import publish, write_atomic
 
-BLOCK = 512
 JOURNAL_SECONDS = 2.0
-_TEMPLATE = bytearray(tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT))
-_TEMPLATE[148:156] = b" " * 8  # a checksum is taken with its own field blank
-_TEMPLATE_SUM = sum(_TEMPLATE) - sum(_TEMPLATE[124:136])
-
-Members = list[bytes]
-"""One entry a picture: its headers and files, padded to whole blocks."""
-END = bytes(2 * BLOCK)
-
-
-def head(job: Job) -> bytes:
-    """The job, as a comment that every tar program skips."""
-    comment = json.dumps(job.identity) if job.with_metadata else ""
-    return tarfile.TarInfo.create_pax_global_header({"comment": comment}) if comment else b""
-
-
-def members(job: Job, batch: Batch) -> Members:
-    made = []
-    for row, (position, png) in enumerate(zip(batch.positions, encode_pngs(batch.images), strict=True)):
-        name, label = job.selection.name(position), batch.label(row)
-        files = [(f"{name}.png", png)]
-        if label is not None:
-            files.append((f"{name}.cls", str(label).encode()))
-        if job.with_metadata:
-            files.append((f"{name}.json", job.picture_json(position, label).encode()))
-        made.append(b"".join(_member(file, data) for file, data in files))
-    return made
-
-
-def shard_name(path: str, number: int) -> str:
-    """out.tar -> out-000007.tar"""
-    stem, dot, suffix = path.rpartition(".")
-    return f"{stem}-{number:06d}{dot}{suffix}"
 
 
 class Tar:
@@ -91,37 +56,67 @@ class Tar:
         self._done = self._kept()
         return range(self._done, len(job))
 
+    @property
+    def _shards(self) -> int:
+        return -(-len(self._job) // self._size)
+
     def _kept(self) -> int:
         """Make the part ready to be appended to; returns how many pictures are done."""
-        last = self._name(-(-len(self._job) // self._size) - 1)
-        if last.exists() and not self._overwrite:
-            if self._resume and not self._journal.exists() and _is_whole(self._job, last):
-                return len(self._job)
-            raise OutputError(f"{last} exists", "pass --force to replace it")
-        if self._journal.exists() and self._resume:
-            return self._resume_part()
-        if self._journal.exists() and not self._overwrite:
-            raise OutputError(f"{self.path} was interrupted", "pass --resume to continue it, or --force to start over")
+        if self._journal.exists():
+            if self._resume:
+                return self._resume_part(self._read_journal())
+            if not self._overwrite:
+                raise OutputError(f"{self.path} was interrupted", "pass --resume to continue it, or --force to start over")
+        elif self._resume and all(self._is_finished(number) for number in range(self._shards)):
+            return len(self._job)
+        self._check_free(0)
         write_atomic(self._journal, self._state(0))
         self._open_shard(0)
         return 0
 
-    def _resume_part(self) -> int:
+    def _is_finished(self, number: int) -> bool:
+        """Whether the file of that shard is one of this job, by the comment and the picture that it begins with."""
+        try:
+            with tarfile.open(self._name(number), "r:") as archive:
+                identity, first = json.loads(archive.pax_headers["comment"]), archive.next()
+        except (OSError, tarfile.TarError, KeyError, ValueError):
+            return False
+        begins = first is not None and first.name == f"{self._job.selection.name(number * self._size)}.png"
+        return begins and isinstance(identity, dict) and self._job.as_begun(identity) is not None
+
+    def _check_free(self, first: int) -> None:
+        """Raise OutputError where a shard from `first` on, or one that a larger set left, exists and may not be replaced."""
+        if not self._overwrite and (existing := [name for number, name in self._existing() if number >= first]):
+            raise OutputError(f"{existing[0]} exists", "pass --force to replace it")
+
+    def _existing(self) -> list[tuple[int, Path]]:
+        """Finished files under this name, in order, whoever wrote them."""
+        if self._shard is None:
+            return [(0, self.path)] if self.path.exists() else []
+        pattern = re.compile(rf"{re.escape(self.path.stem)}-(\d{{6,}}){re.escape(self.path.suffix)}")
+        found = [(int(match[1]), path) for path in self.path.parent.iterdir() if (match := pattern.fullmatch(path.name))]
+        return sorted(found)
+
+    def _resume_part(self, state: Mapping[str, Any]) -> int:
         """Truncate the part to what the journal says; returns how many pictures it holds."""
-        state = self._read_journal()
-        if (job := self._job.as_begun(state["identity"])) is None:
-            theirs, ours = state["identity"], self._job.identity
-            changed = sorted(name for name in {*theirs, *ours} - {"why"} if theirs.get(name) != ours.get(name))
+        theirs, ours = state["identity"], self._job.identity
+        job = self._job.as_begun(theirs)
+        changed = sorted(name for name in {*theirs, *ours} - {"why"} if theirs.get(name) != ours.get(name))
+        if job is None or state.get("shard", self._shard) != self._shard:  # journals up to 0.1.0 do not say it
+            what = ", ".join(changed if job is None else ["shard"])
             raise OutputError(
-                f"{self.path} was begun with another {', '.join(changed)}", "repeat that command with --resume, or pass --force"
+                f"{self.path} was begun with another {what}", "repeat that command with --resume, or pass --force to start over"
             )
-        self._job = job
+        self._job, self._overwrite = job, state.get("replaces") is True
         done: int = state["done"]
         number, started = divmod(done, self._size)
-        if started and self._name(number).exists():  # this shard was finished, and then its journal was not
-            number, started, done = number + 1, 0, min((number + 1) * self._size, len(self._job))
+        if done == len(job) and started:
+            number, started = number + 1, 0
+        for finished in range(number):
+            self._check_finished(finished)
+        self._check_free(number)
         if not started:
-            if done < len(self._job):
+            if done < len(job):
                 self._open_shard(number)
             return done
         try:
@@ -133,6 +128,13 @@ class Tar:
         self._file.truncate(state["bytes"])
         self._end = self._file.seek(state["bytes"])
         return done
+
+    def _check_finished(self, number: int) -> None:
+        """Give a shard that the journal calls finished its name, if the process ended before it did. Raises ArtefactError."""
+        if self._part(number).exists():
+            publish(self._part(number), self._name(number), overwrite=self._overwrite)
+        elif not self._name(number).exists():
+            raise ArtefactError(f"{self._name(number)} is missing", "pass --force to start over")
 
     def _name(self, number: int) -> Path:
         if self._shard is None:
@@ -175,8 +177,9 @@ class Tar:
         os.fsync(self._file.fileno())
         self._file.close()
         self._file = None
-        publish(self._part(number), self._name(number), overwrite=self._overwrite)
+        # First the journal: a finished file under that name may be from before this run, so the name alone says nothing.
         write_atomic(self._journal, self._state(0))
+        publish(self._part(number), self._name(number), overwrite=self._overwrite)
 
     def _save(self) -> None:
         """First the data, then the journal: up to the last whole picture, whatever a failed write left behind it."""
@@ -187,7 +190,8 @@ class Tar:
         self._saved = time.monotonic()
 
     def _state(self, size: int) -> bytes:
-        return json.dumps({"identity": self._job.identity, "done": self._done, "bytes": size}).encode()
+        state = {"identity": self._job.identity, "done": self._done, "bytes": size}
+        return json.dumps({**state, "shard": self._shard, "replaces": self._overwrite}).encode()
 
     def _read_journal(self) -> dict[str, Any]:
         try:
@@ -201,6 +205,9 @@ class Tar:
 
     def finish(self) -> None:
         if self._lock is not None:
+            for number, path in self._existing():
+                if number >= self._shards:  # of the larger set that this one replaces
+                    path.unlink()
             self._journal.unlink(missing_ok=True)
             self._release()
 
@@ -215,29 +222,11 @@ class Tar:
         with contextlib.suppress(OSError, ArtefactError):
             kept = self._read_journal()["done"]
         self._release()
-        return f"{kept:,} pictures are kept in {self.path}.part, the same command with --resume draws the rest" if kept else ""
+        how = "with --resume instead of --force" if self._overwrite and not self._resume else "with --resume"
+        return f"{kept:,} pictures are kept in {self.path}.part, the same command {how} draws the rest" if kept else ""
 
     def _release(self) -> None:
         if self._lock is not None:
             self._lock_path.unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
-
-
-def _member(name: str, data: bytes) -> bytes:
-    head = _TEMPLATE.copy()
-    stem, size = name.encode("ascii"), b"%011o\0" % len(data)
-    head[: len(stem)] = stem
-    head[124:136] = size
-    head[148:156] = b"%06o\0 " % (_TEMPLATE_SUM + sum(stem) + sum(size))
-    return b"".join((head, data, bytes(-len(data) % BLOCK)))
-
-
-def _is_whole(job: Job, path: Path) -> bool:
-    """Whether the tar at `path` is one of `job`, by the comment that it begins with."""
-    try:
-        with tarfile.open(path, "r:") as archive:
-            identity = json.loads(archive.pax_headers["comment"])
-    except (tarfile.TarError, KeyError, ValueError):
-        return False
-    return job.with_metadata and isinstance(identity, dict) and job.as_begun(identity) is not None

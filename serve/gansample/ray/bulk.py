@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gansample.errors import GansampleError
+from gansample.errors import GansampleError, OutputError
 from gansample.outputs.job import Job
 from gansample.outputs.options import DrawOptions
 from gansample.outputs.pipeline import draw_into
@@ -67,7 +67,12 @@ def write_shards(
     force, resume = options.output.force, options.output.resume
     numbers = range(-(-len(job) // size))
     done: dict[int, str] = {}
-    if (existing := check_resumable(store, job_record(job, size, kind), force=force, resume=resume)) is not None:
+    existing = check_resumable(store, job_record(job, size, kind), force=force, resume=resume)
+    if existing is None:  # shards without their job's record are nobody's, so not this run's either
+        if (left := sorted(store.digests(numbers))) and not force:
+            raise OutputError(f"{store.path(left[0])} exists", "pass --force to replace it")
+        store.clear(left)
+    else:
         if force:  # the older job may have had more of them
             store.clear(range(-(-int(existing["pictures"]) // int(existing["shard"]))))
         else:

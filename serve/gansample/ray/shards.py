@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gansample.outputs import tar
+from gansample.outputs import tar_members as tar
 from gansample.outputs.job import Batch, Job
 from gansample.outputs.png import encode_pngs
 from gansample.sampling.selection import Seeds

@@ -16,7 +16,7 @@ from typing import Any
 
 from gansample.bundle.seal import digest
 from gansample.errors import BackendUnavailable, OutputError
-from gansample.outputs.tar import shard_name
+from gansample.outputs.tar_members import shard_name
 from gansample.system.atomic import write_atomic
 
 # Object stores whose writes are atomic; elsewhere a file is written under a temporary name and then renamed.

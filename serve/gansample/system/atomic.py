@@ -52,7 +52,9 @@ def publish(temp: Path, path: Path, *, overwrite: bool, durable: bool = True) ->
             path.hardlink_to(temp)  # unlike a rename, fails where the target exists
             temp.unlink()
         except FileExistsError:
-            raise _exists(path) from None
+            if not path.samefile(temp):  # else a process ended between the two lines above
+                raise _exists(path) from None
+            temp.unlink()
         except OSError:  # a file system without hard links
             if path.exists():
                 raise _exists(path) from None
