@@ -9,6 +9,8 @@ from demo.drawing import EVERY_CLASS, FIRST_COUNT, FIRST_SEED, MAX_PICTURES
 from gansample.latents import SEED_END
 from gansample.sampling.options import PRECISIONS
 
+LONGEST = 40  # characters of a parameter that are repeated to the visitor
+
 # Writes the view into the browser's address and returns it; its arguments are the inputs of Generate.
 UPDATE_ADDRESS = """(bundle, label, seed, count, truncation, precision) => {
   const query = new URLSearchParams({bundle, seed, n: count});
@@ -32,27 +34,51 @@ class View:
     precision: str
 
 
-def parse_address(query: Mapping[str, str], bundle_store: BundleStore) -> View:
-    """The view that an address asks for. Unknown names become the default, numbers out of range the nearest valid one."""
-    bundle = _one_of(bundle_store.names, query.get("bundle"))
-    count = int(_number(query.get("n"), FIRST_COUNT, 1, MAX_PICTURES))
-    return View(
+def parse_address(query: Mapping[str, str], bundle_store: BundleStore) -> tuple[View, list[str]]:
+    """The view that an address asks for, and what of it cannot be shown, in words.
+
+    Unknown names become the default, numbers out of range the nearest valid one. Parameters of others are none of ours.
+    """
+    reader = _Reader(query)
+    bundle = reader.name("bundle", bundle_store.names)
+    count = int(reader.number("n", FIRST_COUNT, 1, MAX_PICTURES, whole=True))
+    view = View(
         bundle=bundle,
-        label=_one_of((EVERY_CLASS, *bundle_store.classes(bundle)), query.get("class")),
-        seed=int(_number(query.get("seed"), FIRST_SEED, 0, SEED_END - count)),
+        label=reader.name("class", (EVERY_CLASS, *bundle_store.classes(bundle))),
+        seed=int(reader.number("seed", FIRST_SEED, 0, SEED_END - count, whole=True)),
         count=count,
-        truncation=_number(query.get("truncation"), 0, 0, 3),
-        precision=_one_of(PRECISIONS, query.get("precision")),
+        truncation=reader.number("truncation", 0, 0, 3),
+        precision=reader.name("precision", PRECISIONS),
     )
+    return view, reader.refused
 
 
-def _one_of(choices: Sequence[str], text: str | None) -> str:
-    return text if text is not None and text in choices else choices[0]
+class _Reader:
+    """Reads parameters one by one, and remembers those that it could not use as they are."""
 
+    def __init__(self, query: Mapping[str, str]) -> None:
+        self._query = query
+        self.refused: list[str] = []
 
-def _number(text: str | None, default: float, low: float, high: float) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return default
-    return min(max(value, low), high) if not math.isnan(value) else default
+    def name(self, key: str, choices: Sequence[str]) -> str:
+        text = self._query.get(key, choices[0])
+        if text in choices:
+            return text
+        self._refuse(key, choices[0])
+        return choices[0]
+
+    def number(self, key: str, default: float, low: float, high: float, *, whole: bool = False) -> float:
+        if key not in self._query:
+            return default
+        try:
+            value = float(self._query[key])
+        except ValueError:
+            value = math.nan
+        used = min(max(value, low), high) if not math.isnan(value) else default
+        used = math.floor(used) if whole else used
+        if used != value:
+            self._refuse(key, f"{used:.10g}")
+        return used
+
+    def _refuse(self, key: str, used: str) -> None:
+        self.refused.append(f"{key}={self._query[key][:LONGEST]} (shown: {used})")

@@ -1,6 +1,7 @@
 """The page: the generator dropdown above five tabs, and the events between them. Public events are API endpoints as well."""
 
 import sys
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -9,6 +10,7 @@ from demo.address import parse_address
 from demo.bundle_store import BundleStore
 from demo.drawing import EVERY_CLASS
 from demo.image_store import ImageStore
+from demo.page import Page
 from demo.tabs.about import About
 from demo.tabs.contact_sheet import ContactSheet
 from demo.tabs.explore import Explore
@@ -23,7 +25,7 @@ WAITING = 32  # events in the queue; further ones are refused as "queue full"
 
 def build_page(bundle_store: BundleStore, image_store: ImageStore) -> gr.Blocks:
     """The page over these bundles, not yet launched. It must be built inside the block of `private_image_store`."""
-    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(300, 600))
+    page = Page(title=TITLE, analytics_enabled=False, delete_cache=(300, 600))
     with page:
         gr.HTML('<p class="eyebrow">gansample</p>', elem_id="masthead", padding=False)
         gr.Markdown(localized("title"), elem_id="headline")
@@ -54,7 +56,7 @@ def build_page(bundle_store: BundleStore, image_store: ImageStore) -> gr.Blocks:
 def _on_bundle_change(
     ui: Ui, generate: Generate, explore: Explore, contact: ContactSheet, fidelity: FidelityTab, about: About
 ) -> None:
-    def choose(bundle: str, seed: int | None, count: int, truncation: float, precision: str) -> tuple[Any, ...]:
+    def choose(bundle: str, seed: float | None, count: float, truncation: float, precision: str) -> tuple[Any, ...]:
         """Change to another bundle: its classes, facts, pictures for the same seeds, and card."""
         pictures = generate.generate(bundle, EVERY_CLASS, seed, count, truncation, precision)
         return ui.class_dropdown(bundle), format_facts(ui.bundle_store.bundles[bundle]), *pictures, *about.read(bundle)
@@ -81,8 +83,10 @@ def _on_bundle_change(
 
 def _on_load(page: gr.Blocks, ui: Ui, generate: Generate, about: About) -> None:
     def start(request: gr.Request) -> tuple[Any, ...]:
-        """The view that the page's address asks for; invalid values are ignored."""
-        view = parse_address(request.query_params if request is not None else {}, ui.bundle_store)
+        """The view that the page's address asks for; what cannot be shown is said."""
+        view, refused = parse_address(request.query_params if request is not None else {}, ui.bundle_store)
+        if refused:
+            gr.Warning(escape(f"The address asks for what there is not: {'; '.join(refused)}"), duration=None, title="Address")
         pictures = generate.generate(view.bundle, view.label, view.seed, view.count, view.truncation, view.precision)
         facts = format_facts(ui.bundle_store.bundles[view.bundle])
         labels = ui.class_dropdown(view.bundle, view.label)
@@ -101,13 +105,13 @@ def _on_load(page: gr.Blocks, ui: Ui, generate: Generate, about: About) -> None:
 
 
 def _on_picture_click(ui: Ui, generate: Generate, explore: Explore, contact: ContactSheet, tabs: gr.Tabs) -> None:
-    def pick(seed: int | None, before: int | None, event: gr.SelectData) -> tuple[int, int | None, int]:
+    def pick(before: float | None, event: gr.SelectData) -> tuple[int, float | None, int]:
         """Put the seed of the clicked picture into Explore; the one clicked before it becomes the start of the morph."""
-        picked = int(seed or 0) + int(event.index)
+        picked = int(event.value["caption"].split()[1])  # "seed 42 · cat": the field may hold another one by now
         return picked, before, picked
 
     generate.gallery.select(
-        pick, [generate.seed, explore.end], [explore.centre, explore.start, explore.end], api_visibility="private",
+        pick, explore.end, [explore.centre, explore.start, explore.end], api_visibility="private",
         show_progress="hidden",
     )  # fmt: skip
 

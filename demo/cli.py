@@ -44,6 +44,9 @@ def demo(
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 accepts other machines.")
     ] = "127.0.0.1",
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="Tell visitors apart by the X-Forwarded-For of a proxy on this machine.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
 ) -> None:
     """Serve a page that draws pictures from exported generators.
@@ -71,7 +74,10 @@ def demo(
 
         password = secrets.token_urlsafe(9) if share and not no_auth else None
         page = build_page(bundle_store, image_store)
-        with running(page, image_store, host=host, port=port, password=password) as url, contextlib.ExitStack() as stack:
+        with (
+            running(page, image_store, host=host, port=port, password=password, behind_proxy=behind_proxy or share) as url,
+            contextlib.ExitStack() as stack,
+        ):
             logger.info("%s at %s (Ctrl-C stops it)", ", ".join(bundle_store.names), url)
             if password is not None:
                 logger.info("sign in as %s, password %s", USER, password)

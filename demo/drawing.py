@@ -52,11 +52,12 @@ class DrawResult:
     """Count, time, engine and why it was chosen: a line of Markdown, the same in every language."""
 
 
-def consecutive_seeds(seed: int | None, count: int) -> SelectionOptions:
+def consecutive_seeds(seed: float | None, count: float) -> SelectionOptions:
     """`count` seeds from `seed` on. Raises UsageError for a seed or count out of range."""
     first = check_seed(seed)
-    if not 1 <= count <= MAX_PICTURES:
-        raise UsageError(f"{count} pictures were asked for", f"ask for 1 to {MAX_PICTURES}")
+    if not _is_whole(count) or not 1 <= count <= MAX_PICTURES:
+        raise UsageError(f"{count!r:.40} pictures were asked for", f"ask for 1 to {MAX_PICTURES}")
+    count = int(count)
     if first > SEED_END - count:
         raise UsageError(
             f"seeds {first} to {first + count - 1} leave 0..{SEED_END - 1}", "choose a lower seed, or fewer pictures"
@@ -64,11 +65,11 @@ def consecutive_seeds(seed: int | None, count: int) -> SelectionOptions:
     return SelectionOptions(seed=first, n=count)
 
 
-def neighbours(seed: int | None, radius: float) -> SelectionOptions:
+def neighbours(seed: float | None, radius: float) -> SelectionOptions:
     return SelectionOptions(around=check_seed(seed), radius=radius, n=NEIGHBOURS)
 
 
-def interpolate(a: int | None, b: int | None, frames: int) -> SelectionOptions:
+def interpolate(a: float | None, b: float | None, frames: int) -> SelectionOptions:
     return SelectionOptions(walk=f"{check_seed(a)},{check_seed(b)}", frames=frames)
 
 
@@ -76,10 +77,19 @@ def latent_arithmetic(text: str) -> SelectionOptions:
     return SelectionOptions(mix=text.replace(" ", "").replace("−", "-"))
 
 
-def check_seed(seed: int | None) -> int:
-    if seed is None or not 0 <= seed < SEED_END:
-        raise UsageError(f"the seed is {seed}", f"type a whole number from 0 to {SEED_END - 1}")
+def check_seed(seed: float | None) -> int:
+    """The seed that was typed, None where the field is empty. Raises UsageError unless it is a whole number in range."""
+    hint = f"type a whole number from 0 to {SEED_END - 1}"
+    if seed is None:
+        raise UsageError("there is no seed", hint)
+    if not _is_whole(seed) or not 0 <= seed < SEED_END:
+        raise UsageError(f"the seed is {seed!r:.40}", hint)
     return int(seed)
+
+
+def _is_whole(number: object) -> bool:
+    """Callers of the API may send anything; a browser has only one kind of number, and 7.0 is 7."""
+    return type(number) is int or (type(number) is float and number.is_integer())
 
 
 def draw_images(

@@ -22,6 +22,7 @@ from gansample.errors import UsageError
 
 STYLE, SCRIPT = Path(__file__).with_name("page.css"), Path(__file__).with_name("page.js")
 USER = "guest"  # the name that goes with a password
+FORWARDERS = "FORWARDED_ALLOW_IPS"
 
 
 @contextmanager
@@ -33,12 +34,15 @@ def running(
     port: int | None = None,
     password: str | None = None,
     limits: Limits | None = None,
+    behind_proxy: bool = False,
 ) -> Iterator[str]:
     """Serve `page` in a thread of its own for the length of the block; gives its local address.
 
     port      None takes the first free one from 7860.
     password  asked of every visitor, for the user `guest`; None lets everybody in.
     limits    None is `Limits()`; on a Space, where all visitors share the proxy's address, the limits for all of them.
+    behind_proxy  a proxy or tunnel on this machine says in X-Forwarded-For who asks. Anybody could write that header
+              otherwise, and be somebody else in every request, whom no limit has met yet.
 
     Raises UsageError if the port is taken or the environment asks for Gradio's remote editor. No other environment
     variable can enable anything: every setting that has one is given explicitly.
@@ -49,29 +53,30 @@ def running(
     guard = Middleware(Guard, pictures=image_store.folder, endpoints=public_endpoints(page))
     throttle = Middleware(Throttle, limits=limits, waiting=partial(_waiting, page))
     try:
-        _, url, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            prevent_thread_lock=True,
-            quiet=True,
-            theme=theme(),
-            css_paths=[STYLE],
-            js=SCRIPT.read_text(encoding="utf-8"),
-            i18n=LANGUAGES,
-            footer_links=["api"],
-            app_kwargs={"middleware": [guard, throttle]},
-            allowed_paths=[str(image_store.folder)],
-            share=False,  # demo.share opens links, with a reason where it cannot
-            auth=(USER, password) if password is not None else None,
-            enable_monitoring=False,
-            run_history=False,
-            mcp_server=False,
-            ssr_mode=False,
-            num_workers=0,  # worker processes would serve files past the guard
-            pwa=False,
-            strict_cors=True,
-            show_error=False,
-        )
+        with _forwarding(from_loopback=behind_proxy):
+            _, url, _ = page.launch(
+                server_name=host,
+                server_port=port,
+                prevent_thread_lock=True,
+                quiet=True,
+                theme=theme(),
+                css_paths=[STYLE],
+                js=SCRIPT.read_text(encoding="utf-8"),
+                i18n=LANGUAGES,
+                footer_links=["api"],
+                app_kwargs={"middleware": [guard, throttle]},
+                allowed_paths=[str(image_store.folder)],
+                share=False,  # demo.share opens links, with a reason where it cannot
+                auth=(USER, password) if password is not None else None,
+                enable_monitoring=False,
+                run_history=False,
+                mcp_server=False,
+                ssr_mode=False,
+                num_workers=0,  # worker processes would serve files past the guard
+                pwa=False,
+                strict_cors=True,
+                show_error=False,
+            )
     except OSError as error:
         wanted = f"{host}:{port}" if port is not None else f"any port of {host} from 7860"
         raise UsageError(f"cannot listen on {wanted} ({error})", "choose another --port or --host") from error
@@ -80,6 +85,20 @@ def running(
     finally:
         page.close(verbose=False)
         sys.stdout.flush()
+
+
+@contextmanager
+def _forwarding(*, from_loopback: bool) -> Iterator[None]:
+    """Whose X-Forwarded-For counts. uvicorn, which Gradio starts without options, reads that from the environment only."""
+    before = os.environ.get(FORWARDERS)
+    os.environ[FORWARDERS] = "127.0.0.1,::1" if from_loopback else ""
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FORWARDERS]
+        else:
+            os.environ[FORWARDERS] = before
 
 
 def public_endpoints(page: gr.Blocks) -> frozenset[str]:

@@ -61,7 +61,7 @@ class Buckets:
 class Throttle:
     """ASGI middleware: 429 with Retry-After for requests over `limits`.
 
-    The client's address is uvicorn's: the peer, or what a proxy on this machine (such as the tunnel) forwards.
+    The client's address is uvicorn's: the peer, or what an announced proxy on this machine (such as the tunnel) says.
 
     waiting  returns the number of a client's queued draws.
     """

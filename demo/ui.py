@@ -84,6 +84,11 @@ class Ui:
             ) from error
 
 
+def seed_input(value: int, key: str, elem_id: str, min_width: int = 110) -> gr.Number:
+    """A field for a seed. Whatever number is typed comes through as it is: Gradio would round 7.5, and `check_seed` says no."""
+    return gr.Number(value, label=localized(key), step=1, elem_id=elem_id, min_width=min_width)
+
+
 def _choices(labels: Sequence[str]) -> list[tuple[Any, str]]:
     return [(localized("each"), EVERY_CLASS), *((label, label) for label in dict.fromkeys(labels))]
 

@@ -6,14 +6,12 @@ from typing import Any
 import gradio as gr
 
 from demo.drawing import DrawResult
+from demo.model_card import read_card
 from demo.previews import find_previews
 from demo.texts import localized
 from demo.ui import Ui
 from gansample.cli.info import describe_bundle
 from gansample.errors import ArtefactError
-
-CARD = "README.md"
-MAX_CARD = 64 << 10  # bytes: a card is a page
 
 
 class About:
@@ -38,14 +36,9 @@ class About:
             facts = describe_bundle(opened)
         for private in ("path", "files"):  # not for visitors: folders of this machine
             facts.pop(private)
-        try:
-            text = (opened.path / CARD).read_bytes()[:MAX_CARD].decode(errors="replace")
-        except OSError:
-            text = f"# {opened.spec.name}"
         known = bool(find_previews(opened, self._ui.bundle_store.runs))
         shown = self.scrub(bundle, 100) if known else None
-        card = _without_front_matter(text)
-        return card, json.loads(json.dumps(facts)), shown, gr.Column(visible=known), gr.Markdown(visible=not known)
+        return read_card(opened), json.loads(json.dumps(facts)), shown, gr.Column(visible=known), gr.Markdown(visible=not known)
 
     def scrub(self, bundle: str, share: int) -> Any:
         """What the generator drew after `share` percent of its training, for the same seeds; None if unknown."""
@@ -61,9 +54,3 @@ class About:
                 raise ArtefactError(f"cannot read {path} ({error.strerror})", "train again") from error
             kept = self._ui.image_store.keep({path.name: data})
         return self._ui.gallery_value(DrawResult(pictures=[(kept[0], f"{seen:,} / {last:,}")], report=""), bundle)
-
-
-def _without_front_matter(text: str) -> str:
-    if text.startswith("---\n"):
-        _, _, text = text.removeprefix("---\n").partition("\n---\n")
-    return text

@@ -9,9 +9,8 @@ import gradio as gr
 from demo.drawing import EVERY_CLASS, DrawSettings, draw_images, interpolate, latent_arithmetic, neighbours
 from demo.tabs.generate import Generate
 from demo.texts import localized
-from demo.ui import Ui
+from demo.ui import Ui, seed_input
 from demo.video import FORMATS, FRAMES, render_video
-from gansample.latents import SEED_END
 
 STEPS = 100  # of the slider
 
@@ -25,7 +24,7 @@ class Explore:
             with gr.Column(elem_classes=["controls"], min_width=280):
                 gr.Markdown(localized("neighbours"), elem_classes=["heading"])
                 gr.Markdown(localized("neighbours_info"), elem_classes=["note"])
-                self.centre = _seed_input(0, "centre", "centre")
+                self.centre = seed_input(0, "centre", "centre")
                 self.radius = gr.Slider(0.05, 1, 0.3, step=0.05, label=localized("radius"), buttons=[], elem_id="radius")
                 vary = gr.Button(localized("vary"), elem_id="vary")
             with gr.Column(elem_classes=["sheet"], min_width=300):
@@ -36,8 +35,8 @@ class Explore:
                 gr.Markdown(localized("morph"), elem_classes=["heading"])
                 gr.Markdown(localized("morph_info"), elem_classes=["note"])
                 with gr.Row():
-                    self.start = _seed_input(0, "from", "from")
-                    self.end = _seed_input(1, "to", "to")
+                    self.start = seed_input(0, "from", "from")
+                    self.end = seed_input(1, "to", "to")
                 self.share = gr.Slider(
                     0, STEPS, STEPS // 2, step=1, precision=0, label=localized("way"), buttons=[], elem_id="way"
                 )  # fmt: skip
@@ -87,7 +86,7 @@ class Explore:
         )  # fmt: skip
 
     def neighbours(
-        self, bundle: str, seed: int | None, radius: float, label: str = EVERY_CLASS, truncation: float = 0.0
+        self, bundle: str, seed: float | None, radius: float, label: str = EVERY_CLASS, truncation: float = 0.0
     ) -> tuple[Any, str]:
         """Eleven variations of the picture of `seed`; radius 0.05 stays close, 1 is any picture."""
         with self._ui.errors_shown():
@@ -96,7 +95,7 @@ class Explore:
         return self._ui.gallery_value(result, bundle), result.report
 
     def morph(
-        self, bundle: str, start: int | None, end: int | None, share: int, label: str = EVERY_CLASS, truncation: float = 0.0
+        self, bundle: str, start: float | None, end: float | None, share: int, label: str = EVERY_CLASS, truncation: float = 0.0
     ) -> Any:
         """The first picture, the one at `share` percent of the way to the last, and the last."""
         with self._ui.errors_shown():
@@ -107,7 +106,7 @@ class Explore:
         return self._ui.gallery_value(result, bundle)
 
     def make_video(
-        self, bundle: str, start: int | None, end: int | None, form: str, label: str = EVERY_CLASS, truncation: float = 0.0
+        self, bundle: str, start: float | None, end: float | None, form: str, label: str = EVERY_CLASS, truncation: float = 0.0
     ) -> tuple[str, str, Any]:
         """The interpolation in 49 frames, as "mp4" or "gif". Returns the file, and HTML that plays it."""
         with self._ui.errors_shown():
@@ -121,10 +120,6 @@ class Explore:
             settings = DrawSettings(bundle=bundle, label=label, truncation=truncation)
             result = draw_images(settings, latent_arithmetic(text), self._ui.bundle_store, self._ui.image_store)
         return self._ui.gallery_value(result, bundle)
-
-
-def _seed_input(value: int, key: str, elem_id: str) -> gr.Number:
-    return gr.Number(value, label=localized(key), precision=0, minimum=0, maximum=SEED_END - 1, elem_id=elem_id, min_width=110)
 
 
 def _player_html(path: Path, title: str) -> str:

@@ -1,5 +1,6 @@
 """Generate: pictures for a class and consecutive seeds."""
 
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -11,13 +12,14 @@ from demo.drawing import (
     FIRST_SEED,
     MAX_PICTURES,
     DrawSettings,
+    check_seed,
     consecutive_seeds,
     draw_images,
     random_seed,
 )
 from demo.texts import localized
-from demo.ui import Ui
-from gansample.latents import SEED_END
+from demo.ui import Ui, seed_input
+from gansample.errors import UsageError
 from gansample.sampling.options import PRECISIONS
 
 
@@ -33,14 +35,11 @@ class Generate:
                     visible=bool(ui.classes(ui.first)),
                 )  # fmt: skip
                 with gr.Row(elem_id="seed-row", equal_height=True):
-                    self.seed = gr.Number(
-                        FIRST_SEED, label=localized("seed"), precision=0, minimum=0, maximum=SEED_END - 1, elem_id="seed",
-                        min_width=80,
-                    )  # fmt: skip
+                    self.seed = seed_input(FIRST_SEED, "seed", "seed", min_width=80)
                     dice = gr.Button(localized("roll"), elem_id="dice", min_width=64, scale=0)
                     back = gr.Button(localized("back"), elem_id="back", min_width=64, scale=0)
                 self.count = gr.Slider(
-                    1, MAX_PICTURES, FIRST_COUNT, step=1, precision=0, label=localized("pictures"), buttons=[], elem_id="count"
+                    1, MAX_PICTURES, FIRST_COUNT, step=1, label=localized("pictures"), buttons=[], elem_id="count"
                 )
                 self.truncation = gr.Slider(
                     0,
@@ -97,7 +96,7 @@ class Generate:
         event.then(None, self.inputs, self.link, js=UPDATE_ADDRESS, api_visibility="private")
 
     def generate(
-        self, bundle: str, label: str, seed: int | None, count: int, truncation: float = 0.0, precision: str = "exact"
+        self, bundle: str, label: str, seed: float | None, count: float, truncation: float = 0.0, precision: str = "exact"
     ) -> tuple[Any, str]:
         """Draw `count` pictures (1 to 64) of consecutive seeds, the first one `seed` (0 to 4294967295).
 
@@ -110,15 +109,17 @@ class Generate:
         return self._ui.gallery_value(result, bundle), result.report
 
     def surprise(
-        self, bundle: str, label: str, seed: int | None, count: int, truncation: float, precision: str, used: list[int]
+        self, bundle: str, label: str, seed: float | None, count: float, truncation: float, precision: str, used: list[int]
     ) -> tuple[int, Any, str, list[int]]:
         """Draw from a random seed. Returns the seed, PNG files with captions, and how it was drawn."""
         fresh = random_seed()
-        history = [*(used or []), seed if seed is not None else FIRST_SEED][-50:]
-        return fresh, *self.generate(bundle, label, fresh, count, truncation, precision), history
+        history = list(used or [])
+        with suppress(UsageError):  # what was typed is no seed: there is nothing to go back to
+            history.append(check_seed(seed))
+        return fresh, *self.generate(bundle, label, fresh, count, truncation, precision), history[-50:]
 
     def last_used(
-        self, bundle: str, label: str, seed: int | None, count: int, truncation: float, precision: str, used: list[int]
+        self, bundle: str, label: str, seed: float | None, count: float, truncation: float, precision: str, used: list[int]
     ) -> tuple[int, Any, str, list[int]]:
         """Go back to the previous seed."""
         previous = used[-1] if used else FIRST_SEED

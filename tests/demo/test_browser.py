@@ -86,9 +86,15 @@ def test_what_the_browser_downloads_still_knows_its_seed(visit: Any) -> None:
 
 def test_a_mistake_is_explained_on_the_page(visit: Any) -> None:
     page = visit()
-    page.fill("#seed input", "4294967295")
-    page.press("#seed input", "Enter")
-    page.get_by_text("choose a lower seed, or fewer pictures").wait_for()
+    for typed, words in [
+        ("4294967295", "choose a lower seed, or fewer pictures"),
+        ("7.5", "the seed is 7.5: type a whole number from 0 to 4294967295"),
+        ("-1", "the seed is -1: type a whole number"),
+        ("", "there is no seed: type a whole number"),
+    ]:
+        page.fill("#seed input", typed)
+        page.press("#seed input", "Enter")
+        page.get_by_text(words).wait_for()
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -122,6 +128,9 @@ def test_the_address_says_what_is_seen_and_brings_it_back(visit: Any, demo: Demo
     wait_for_captions(page, "#gallery", "seed 77 · bee")
     assert captions(page) == ["seed 77 · bee", "seed 78 · bee", "seed 79 · bee"]
     page.goto(f"{demo.url}/?bundle=nobody&seed=x&n=9999999999&class=%3Cscript%3E")
+    page.get_by_text(
+        "bundle=nobody (shown: tiny); n=9999999999 (shown: 64); class=<script> (shown: each in turn); seed=x"
+    ).wait_for()
     wait_for_captions(page, "#gallery", "seed 63")
     assert len(captions(page)) == 64
 

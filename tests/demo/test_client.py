@@ -209,8 +209,8 @@ def test_every_engine_of_a_bundle_is_judged_or_says_why_not(client: Any) -> None
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"seed": -1}, "less than minimum value 0"),
-        ({"seed": 2**32}, "greater than maximum value 4294967295"),
+        ({"seed": -1}, "the seed is -1: type a whole number from 0"),
+        ({"seed": 2**32}, "the seed is 4294967296: type a whole number from 0 to 4294967295"),
         ({"seed": 2**32 - 2, "count": 3}, "choose a lower seed"),
         ({"seed": None}, "type a whole number"),
         ({"count": 0}, "less than minimum value 1"),

@@ -51,7 +51,7 @@ def is_alive(demo: Demo) -> bool:
 
 @pytest.fixture
 def strict(tiny_bundle: Path) -> Iterator[Demo]:
-    with serve_demo([tiny_bundle], limits=STRICT) as demo:
+    with serve_demo([tiny_bundle], limits=STRICT, behind_proxy=True) as demo:
         yield demo
 
 
@@ -73,7 +73,7 @@ def test_a_bucket_fills_with_time_and_forgets_the_silent() -> None:
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(waiting=1000)], ids=["as shipped", "the rate alone"])
 def test_200_parallel_calls_are_answered_or_told_to_wait(tiny_bundle: Path, limits: Limits) -> None:
-    with serve_demo([tiny_bundle], limits=limits) as demo:
+    with serve_demo([tiny_bundle], limits=limits, behind_proxy=True) as demo:
         started = time.monotonic()
         with ThreadPoolExecutor(200) as crowd:
             statuses = Counter(crowd.map(lambda _: draw(demo), range(200)))
@@ -85,7 +85,7 @@ def test_200_parallel_calls_are_answered_or_told_to_wait(tiny_bundle: Path, limi
 
 
 def test_200_visitors_at_once_find_a_full_queue_and_a_live_page(tiny_bundle: Path) -> None:
-    with serve_demo([tiny_bundle], limits=Limits(all_draws=PLENTY)) as demo:
+    with serve_demo([tiny_bundle], limits=Limits(all_draws=PLENTY), behind_proxy=True) as demo:
         with ThreadPoolExecutor(200) as crowd:
             statuses = Counter(crowd.map(lambda k: draw(demo, f"198.51.100.{k}"), range(200)))
         assert set(statuses) <= {200, 503}, statuses  # 503 is Gradio's own: the queue is full
@@ -110,8 +110,14 @@ def test_each_client_has_its_own_rate_below_the_one_of_all(strict: Demo) -> None
     assert is_alive(strict)
 
 
+def test_without_a_proxy_nobody_is_somebody_else_by_writing_so(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")  # uvicorn's own, which is not ours to be opened by
+    with serve_demo([tiny_bundle], limits=STRICT) as demo:
+        assert [draw(demo, f"203.0.113.{k}") for k in range(24)] == [200] * 20 + [429] * 4
+
+
 def test_draws_of_one_client_do_not_fill_the_queue(tiny_bundle: Path) -> None:
-    with serve_demo([tiny_bundle], limits=Limits(draws=PLENTY, all_draws=PLENTY, waiting=2)) as demo:
+    with serve_demo([tiny_bundle], limits=Limits(draws=PLENTY, all_draws=PLENTY, waiting=2), behind_proxy=True) as demo:
         with ThreadPoolExecutor(16) as crowd:
             statuses = Counter(crowd.map(lambda _: draw(demo), range(64)))
         assert set(statuses) == {200, 429}, statuses
@@ -120,7 +126,7 @@ def test_draws_of_one_client_do_not_fill_the_queue(tiny_bundle: Path) -> None:
 
 def test_guessing_the_password_is_slowed_down(tiny_bundle: Path) -> None:
     form = "application/x-www-form-urlencoded"
-    with serve_demo([tiny_bundle], password="one-time", limits=STRICT) as demo:
+    with serve_demo([tiny_bundle], password="one-time", limits=STRICT, behind_proxy=True) as demo:
         guesses = [post(demo, "/login", b"username=guest&password=%d" % guess, kind=form)[0] for guess in range(6)]
         assert guesses == [400] * 3 + [429] * 3
         assert post(demo, "/login/", b"username=guest&password=one-time", kind=form)[0] == 429, "not by another spelling"
@@ -128,7 +134,7 @@ def test_guessing_the_password_is_slowed_down(tiny_bundle: Path) -> None:
 
 
 def test_connections_are_counted_and_given_back(tiny_bundle: Path) -> None:
-    with serve_demo([tiny_bundle], limits=Limits(connections=3, draws=PLENTY, all_draws=PLENTY)) as demo:
+    with serve_demo([tiny_bundle], limits=Limits(connections=3, draws=PLENTY, all_draws=PLENTY), behind_proxy=True) as demo:
         streams = []
         for number in range(3):
             stream = HTTPConnection(demo.url.removeprefix("http://"), timeout=60)

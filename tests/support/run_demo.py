@@ -38,12 +38,20 @@ class Demo:
 
 
 @contextmanager
-def serve_demo(bundles: Sequence[Path], password: str | None = None, limits: Limits = GENEROUS) -> Iterator[Demo]:
+def serve_demo(
+    bundles: Sequence[Path], password: str | None = None, limits: Limits = GENEROUS, behind_proxy: bool = False
+) -> Iterator[Demo]:
     bundle_store = BundleStore([open_bundle(path) for path in bundles])
     with private_image_store() as image_store, contextlib.ExitStack() as stack:
         with collected_event_loops():
             url = stack.enter_context(
-                running(build_page(bundle_store, image_store), image_store, password=password, limits=limits)
+                running(
+                    build_page(bundle_store, image_store),
+                    image_store,
+                    password=password,
+                    limits=limits,
+                    behind_proxy=behind_proxy,
+                )
             )
         yield Demo(url.rstrip("/"), image_store.folder)
     bundle_store.close()
