@@ -24,6 +24,7 @@ from export.importers.onnx_canonical import (
     with_explicit_pads,
     without_unread,
 )
+from export.importers.onnx_dynamic_quantised import is_dynamically_quantised, quantised_by_picture
 from export.importers.onnx_file import read_onnx, tensors_of
 from export.importers.onnx_float64 import evaluator
 from export.importers.onnx_network import AS_RUN, FLOAT64, RUNTIME, OnnxNetwork
@@ -117,6 +118,13 @@ class _Original:
             feed[value.name] = stream.standard_normal(shape).astype(dtype) if is_float else np.zeros(shape, dtype)
         return feed
 
+    def draws_alone(self) -> bool:
+        """Go on in batches of one, where the file takes them."""
+        if not self.takes(1):
+            return False
+        self.batch, self.feed = 1, self.latents(1)
+        return True
+
     def takes(self, n: int) -> bool:
         """Whether the file itself draws n pictures at once."""
         try:
@@ -136,23 +144,25 @@ class _Original:
 
 
 def _for_any_batch(model: onnx.ModelProto, original: _Original, name: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """`model`, or it freed of its batch size; proven against the file."""
+    """`model`, or it freed of its batch size and of what its batch measures; proven against the file."""
+    findings: tuple[str, ...] = ()
+    if is_dynamically_quantised(model) and original.draws_alone():
+        model = quantised_by_picture(model, observed_shapes(model, original.canonical_feed))
+        findings = ("it quantises by what is in the batch: each picture is drawn as the file draws it alone",)
     if _draws(model, original):
-        return model, ()
+        return model, findings
     if original.takes(original.batch + 1):
-        dynamic = any(node.op_type == "DynamicQuantizeLinear" for node in model.graph.node)
-        raise ArtefactError(
-            f"in {name} a picture depends on the others of its batch"
-            + (" (DynamicQuantizeLinear measures the whole batch)" if dynamic else ""),
-            "export the graph that was quantised, or quantise it statically" if dynamic else "drop what mixes the batch",
-        )
+        raise ArtefactError(f"in {name} a picture depends on the others of its batch", "drop what mixes the batch")
     try:
         freed = free_batch(model, original.batch, observed_shapes(model, original.canonical_feed))
     except Exception as error:  # a foreign graph may hold anything
         raise _one_batch(name, original.batch) from error
     if not _draws(freed, original):
         raise _one_batch(name, original.batch)
-    return freed, (f"it takes batches of {original.batch} only, its graph was freed of that number",)
+    return freed, (
+        *findings,
+        f"it takes batches of {original.batch} only, its graph was freed of that number",
+    )
 
 
 def _draws(model: onnx.ModelProto, original: _Original) -> bool:

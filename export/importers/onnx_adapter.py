@@ -1,15 +1,14 @@
 """A foreign graph with nodes around it that give it its inputs and arrange its pictures: z [, label] -> (N, C, H, W)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-from onnx.compose import add_prefix
+from onnx import TensorProto, helper
 
 from export.importers.call_signature import CallSignature, GeneratorAdapter
+from export.importers.onnx_builder import GraphBuilder
+from export.importers.onnx_canonical import prefixed
 from export.importers.onnx_network import OnnxNetwork
 
 PREFIX = "network/"  # its names may be ours: z, label, images
@@ -29,7 +28,7 @@ class OnnxAdapter(GeneratorAdapter):
     def onnx_graph(self) -> onnx.ModelProto:
         """z float32 (N, nz) [, label int64 (N,)] -> pictures float32 (N, C, H, W)."""
         assert isinstance(self.module, OnnxNetwork)
-        model = add_prefix(self.module.graph(), PREFIX)
+        model = prefixed(self.module.graph(), PREFIX)
         around = _Around(self.signature)
         around.inputs(model.graph.input)
         before = list(around.nodes)
@@ -45,53 +44,44 @@ class OnnxAdapter(GeneratorAdapter):
         return helper.make_model(graph, opset_imports=model.opset_import, ir_version=max(model.ir_version, 8))
 
 
-class _Around:
+class _Around(GraphBuilder):
     """The same as `call_signature.inputs` and `as_pictures`, in ONNX."""
 
     def __init__(self, signature: CallSignature) -> None:
+        super().__init__()
         self.signature = signature
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
 
     def inputs(self, declared: Sequence[onnx.ValueInfoProto]) -> None:
         signature = self.signature
-        z, shape = "z", self._constant("latent_shape", np.array([-1, *signature.latent], np.int64))
+        z, shape = "z", self.sizes("latent_shape", -1, *signature.latent)
         if signature.classes is not None and signature.label != "index":
-            depth = self._constant("classes", np.array([signature.classes], np.int64))
-            values = self._constant("off_on", np.array([0, 1], np.float32))
-            hot = self._node("OneHot", ["label", depth, values], "onehot")
+            depth = self.sizes("classes", signature.classes)
+            values = self.constant("off_on", np.array([0, 1], np.float32))
+            hot = self.node("OneHot", ["label", depth, values], "onehot")
             if signature.label == "joined onehot":
-                z = self._node("Concat", [z, hot], "joined", axis=1)
+                z = self.node("Concat", [z, hot], "joined", axis=1)
             else:
                 self._label(hot, declared[1], signature.label == "onehot planes")
         elif signature.classes is not None:
             self._label("label", declared[1], False)
-        self._node("Reshape", [z, shape], declared[0].name)
+        self.node("Reshape", [z, shape], declared[0].name)
 
     def _label(self, name: str, declared: onnx.ValueInfoProto, planes: bool) -> None:
         kind = declared.type.tensor_type
         if planes:
-            sizes = [-1, self.signature.classes, 1, 1]
-            name = self._node("Reshape", [name, self._constant("planes", np.array(sizes, np.int64))], "label_planes")
+            shape = self.sizes("planes", -1, self.signature.classes or 1, 1, 1)
+            name = self.node("Reshape", [name, shape], "label_planes")
         elif self.signature.label == "index" and len(kind.shape.dim) == 2 and kind.shape.dim[1].dim_value == 1:
-            name = self._node("Reshape", [name, self._constant("column", np.array([-1, 1], np.int64))], "label_column")
-        self._node("Cast", [name], declared.name, to=kind.elem_type)
+            name = self.node("Reshape", [name, self.sizes("column", -1, 1)], "label_column")
+        self.node("Cast", [name], declared.name, to=kind.elem_type)
 
     def pictures(self, name: str) -> None:
         channels, height, width = self.signature.image
-        name = self._node("Cast", [name], "drawn", to=TensorProto.FLOAT)
+        name = self.node("Cast", [name], "drawn", to=TensorProto.FLOAT)
         last = self.signature.layout in ("HWC", "flat HWC")
         sizes = [-1, height, width, channels] if last else [-1, channels, height, width]
-        shape = self._constant("picture_shape", np.array(sizes, np.int64))
+        shape = self.sizes("picture_shape", *sizes)
         if last:
-            self._node("Transpose", [self._node("Reshape", [name, shape], "drawn_last")], "pictures", perm=[0, 3, 1, 2])
+            self.node("Transpose", [self.node("Reshape", [name, shape], "drawn_last")], "pictures", perm=[0, 3, 1, 2])
         else:
-            self._node("Reshape", [name, shape], "pictures")
-
-    def _node(self, op: str, read: list[str], written: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(op, read, [written], name=f"adapter/{written}", **attributes))
-        return written
-
-    def _constant(self, name: str, value: npt.NDArray[Any]) -> str:
-        self.constants.append(numpy_helper.from_array(value, name))
-        return name
+            self.node("Reshape", [name, shape], "pictures")

@@ -8,11 +8,12 @@ import numpy.typing as npt
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper, version_converter
 
-from export.importers.onnx_file import nodes_of, opset_of, tensors_of
+from export.importers.onnx_file import graphs_of, nodes_of, opset_of, tensors_of
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
 
 OPSET = 18
 FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+TYPES = ("to", "dtype", "output_dtype", "softmax_precision")  # the attributes that name the type of a tensor
 
 Feed = Mapping[str, npt.NDArray[Any]]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -53,20 +54,15 @@ def in_precision(model: onnx.ModelProto, sources: Sequence[int], target: int) ->
     for tensor in tensors_of(changed.graph):
         if tensor.data_type in sources:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(dtype), tensor.name))
-    for node in nodes_of(changed.graph):
-        for attribute in node.attribute:
-            if attribute.name in ("to", "dtype") and attribute.i in sources:
-                attribute.i = target
-            for part in (attribute.g, *attribute.graphs):
-                _retype(part, sources, target)
-    _retype(changed.graph, sources, target)
+    for graph in graphs_of(changed.graph):
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.name in TYPES and attribute.i in sources:
+                    attribute.i = target
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            if value.type.tensor_type.elem_type in sources:
+                value.type.tensor_type.elem_type = target
     return changed
-
-
-def _retype(graph: onnx.GraphProto, sources: Sequence[int], target: int) -> None:
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        if value.type.tensor_type.elem_type in sources:
-            value.type.tensor_type.elem_type = target
 
 
 def _constant(node: NodeProto) -> npt.NDArray[Any] | None:
@@ -86,6 +82,19 @@ def without_unread(model: onnx.ModelProto) -> onnx.ModelProto:
     kept = [copied(tensor) for tensor in changed.graph.initializer if tensor.name in read]
     del changed.graph.initializer[:]
     changed.graph.initializer.extend(kept)
+    return changed
+
+
+def prefixed(model: onnx.ModelProto, prefix: str) -> onnx.ModelProto:
+    """A copy with `prefix` before all names. (`onnx.compose.add_prefix` forgets what subgraphs read from outside.)"""
+    changed = copied(model)
+    for graph in graphs_of(changed.graph):
+        for part in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+            part.name = prefix + part.name
+        for node in graph.node:
+            node.name = prefix + node.name if node.name else ""
+            node.input[:] = [prefix + name if name else "" for name in node.input]
+            node.output[:] = [prefix + name if name else "" for name in node.output]
     return changed
 
 

@@ -16,6 +16,7 @@ from gansample.errors import ArtefactError
 OLDEST_OPSET = 9
 # Whose operators ONNX Runtime ships: the standard's, those for classic models, and its own.
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+FOR_ONE_PROCESSOR = "com.microsoft.nchwc"  # what ONNX Runtime writes where it saves a graph optimised to the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +51,30 @@ def read_onnx(path: Path) -> OnnxFile:
     return OnnxFile(model, digest(b"".join([data, *beside])))
 
 
+def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph and its subgraphs, which the branches and bodies of control flow are."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+                yield from graphs_of(inner)
+
+
 def nodes_of(graph: onnx.GraphProto) -> Iterator[NodeProto]:
     """Every node, those of subgraphs too."""
-    for node in graph.node:
-        yield node
-        for inner in _subgraphs(node):
-            yield from nodes_of(inner)
+    for inner in graphs_of(graph):
+        yield from inner.node
 
 
 def tensors_of(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     """Every constant: initializers and attributes, those of subgraphs too."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-        for inner in _subgraphs(node):
-            yield from tensors_of(inner)
-
-
-def _subgraphs(node: NodeProto) -> Iterator[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
+    for inner in graphs_of(graph):
+        yield from inner.initializer
+        for node in inner.node:
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    yield attribute.t
+                yield from attribute.tensors
 
 
 def _with_external_data(model: onnx.ModelProto, path: Path) -> list[bytes]:
@@ -106,11 +106,16 @@ def _with_external_data(model: onnx.ModelProto, path: Path) -> list[bytes]:
 def _check_operators(model: onnx.ModelProto, name: str) -> None:
     foreign = sorted({node.domain for node in nodes_of(model.graph)} - set(DOMAINS))
     if foreign:
-        raise ArtefactError(f"{name} uses operations of {', '.join(foreign)}", "export it with operators that ONNX Runtime has")
-    constants = {tensor.name for tensor in model.graph.initializer}
-    constants |= {node.output[0] for node in model.graph.node if node.op_type == "Constant"}
-    if any(node.op_type == "Loop" and node.input[0] not in constants for node in nodes_of(model.graph)):
-        raise ArtefactError(f"{name} holds a Loop whose number of trips is not fixed", "export it with the loop unrolled")
+        next_step = "export it with operators that ONNX Runtime has"
+        if foreign == [FOR_ONE_PROCESSOR]:
+            next_step = "ONNX Runtime wrote it for one processor: pass the graph that it optimised"
+        raise ArtefactError(f"{name} uses operations of {', '.join(foreign)}", next_step)
+    fixed = {tensor.name for inner in graphs_of(model.graph) for tensor in inner.initializer} | {""}
+    for node in nodes_of(model.graph):
+        if node.op_type == "Loop" and (not node.input[0] or node.input[0] not in fixed):
+            raise ArtefactError(f"{name} holds a Loop whose number of trips is not fixed", "export it with the loop unrolled")
+        if fixed.issuperset(node.input):
+            fixed.update(node.output)
     opset = opset_of(model)
     if opset < OLDEST_OPSET:
         raise ArtefactError(f"{name} has opset {opset}", f"export it with opset {OLDEST_OPSET} or newer")

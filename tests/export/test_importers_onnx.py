@@ -200,27 +200,68 @@ def test_a_quantised_graph(tmp_path: Path) -> None:
     np.testing.assert_allclose(drawn, levels(file_draws(tmp_path / "gan.onnx", {"z": z0})), atol=0.02)
 
 
-def test_a_loop_without_a_bound_is_refused(tmp_path: Path) -> None:
-    graph = OnnxGraph()
-    trips = graph.node("ReduceMax", ["z"], "most", keepdims=0)
-    trips = graph.node("Cast", [trips], "trips", to=TensorProto.INT64)
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(("stride", "pads"), [(1, (1, 1, 1, 1)), (2, (0, 0, 0, 0)), (2, (1, 0, 0, 1))])
+def test_a_kernel_for_each_picture_of_a_fixed_batch(
+    batch: int, transposed: bool, stride: int, pads: tuple[int, ...], tmp_path: Path
+) -> None:
+    graph = OnnxGraph(batch=batch)
+    path = graph.save(tmp_path, graph.modulated(transposed=transposed, stride=stride, pads=pads))
+    size = file_draws(path, {"z": np.zeros((batch, NZ), np.float32)}).shape[1:]
+    _, drawn, z, _ = imported_and_exported(path, image=size)
+    rows = np.concatenate([z, z[:3]])
+    theirs = [file_draws(path, {"z": rows[i : i + batch]}) for i in range(0, len(rows), batch)]
+    np.testing.assert_allclose(drawn, levels(np.concatenate(theirs)[:PICTURES]), atol=0.02)
+
+
+def step_of_a_loop() -> onnx.GraphProto:
+    """x -> tanh(x · mix), for as long as it runs; `mix` is a constant outside."""
     info = onnx.helper.make_tensor_value_info
-    step = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", [old], [new]) for old, new in (("going", "on"), ("x", "y"))],
+    nodes = [("Identity", ["going"], "on"), ("MatMul", ["x", "mix"], "mixed"), ("Tanh", ["mixed"], "y")]
+    return onnx.helper.make_graph(
+        [onnx.helper.make_node(op, read, [written]) for op, read, written in nodes],
         "step",
         [info("i", TensorProto.INT64, []), info("going", TensorProto.BOOL, []), info("x", TensorProto.FLOAT, None)],
         [info("on", TensorProto.BOOL, []), info("y", TensorProto.FLOAT, None)],
     )
-    path = graph.save(tmp_path, graph.body(graph.node("Loop", [trips, graph.constant("yes", True), "z"], "looped", body=step)))
-    with pytest.raises(ArtefactError, match="Loop whose number of trips is not fixed"):
-        load_generator(ImportRequest(onnx=path))
 
 
-def test_quantisation_by_what_is_in_the_batch_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", ["constant", "computed from constants"])
+def test_a_loop_with_a_bound(written: str, tmp_path: Path) -> None:
     graph = OnnxGraph()
-    graph.nodes.append(onnx.helper.make_node("DynamicQuantizeLinear", ["z"], ["steps", "scale", "zero"]))
-    path = graph.save(tmp_path, graph.body(graph.node("DequantizeLinear", ["steps", "scale", "zero"], "coarse")))
-    with pytest.raises(ArtefactError, match="depends on the others of its batch"):
+    graph.weight("mix", NZ, NZ)
+    trips = graph.constant("trips", np.array(3))
+    if written != "constant":
+        trips = graph.node("Add", [trips, graph.constant("one", np.array(1))], "one_more")
+    z = graph.node("Loop", [trips, graph.constant("yes", True), "z"], "looped", body=step_of_a_loop())
+    _, drawn, z0, _ = imported_and_exported(graph.save(tmp_path, graph.body(z)))
+    np.testing.assert_allclose(drawn, levels(file_draws(tmp_path / "gan.onnx", {"z": z0})), atol=0.02)
+
+
+def test_layers_whose_weights_are_scanned(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    info = onnx.helper.make_tensor_value_info
+    nodes = [("MatMul", ["x", "layer"], "mixed"), ("Tanh", ["mixed"], "y")]
+    step = onnx.helper.make_graph(
+        [onnx.helper.make_node(op, read, [written]) for op, read, written in nodes],
+        "layer",
+        [info("x", TensorProto.FLOAT, None), info("layer", TensorProto.FLOAT, None)],
+        [info("y", TensorProto.FLOAT, None)],
+    )
+    z = graph.node("Scan", ["z", graph.weight("layers", 4, NZ, NZ)], "mapped", body=step, num_scan_inputs=1)
+    _, drawn, z0, _ = imported_and_exported(graph.save(tmp_path, graph.body(z)))
+    np.testing.assert_allclose(drawn, levels(file_draws(tmp_path / "gan.onnx", {"z": z0})), atol=0.02)
+
+
+def test_a_loop_without_a_bound_is_refused(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    graph.weight("mix", NZ, NZ)
+    trips = graph.node("ReduceMax", ["z"], "most", keepdims=0)
+    trips = graph.node("Cast", [trips], "trips", to=TensorProto.INT64)
+    looped = graph.node("Loop", [trips, graph.constant("yes", True), "z"], "looped", body=step_of_a_loop())
+    path = graph.save(tmp_path, graph.body(looped))
+    with pytest.raises(ArtefactError, match="Loop whose number of trips is not fixed"):
         load_generator(ImportRequest(onnx=path))
 
 

@@ -15,7 +15,7 @@ class OnnxGraph:
     """A graph under construction; `body` is the generator: a matrix, two transposed convolutions up to 16 × 16, tanh."""
 
     def __init__(self, *, opset: int = 17, batch: int | str = "N", kind: int = TensorProto.FLOAT) -> None:
-        self.stream, self.opset, self.kind = np.random.RandomState(0), opset, kind
+        self.stream, self.opset, self.kind, self.batch = np.random.RandomState(0), opset, kind, batch
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.inputs = [helper.make_tensor_value_info("z", kind, [batch, NZ])]
@@ -52,6 +52,27 @@ class OnnxGraph:
             )
             x = self.node("LeakyRelu", [x], "a0", alpha=0.2) if i == 0 else self.node("Tanh", [x], "a1")
         return x
+
+    def modulated(self, *, transposed: bool, stride: int, pads: Sequence[int]) -> str:
+        """Pictures (batch, 3, …) from one convolution with a kernel for each picture, in as many groups as `self.batch`."""
+        n = self.batch
+        assert isinstance(n, int)
+        flat = self.node("MatMul", ["z", self.weight("w", NZ, 2 * 17 * 18)], "flat")
+        x = self.node("Reshape", [flat, self.constant("one_row", np.array([1, n * 2, 17, 18]))], "x")
+        style = self.node("MatMul", ["z", self.weight("s", NZ, 2)], "style")
+        form, rows = ([n, 2, 1, 1, 1], n * 2) if transposed else ([n, 1, 2, 1, 1], n * 3)
+        style = self.node("Reshape", [style, self.constant("style_shape", np.array(form))], "styles")
+        kernels = self.node("Mul", [self.weight("k", 1, *((2, 3) if transposed else (3, 2)), 3, 3), style], "kernels")
+        flat_shape = self.constant("kernel_shape", np.array([rows, 3 if transposed else 2, 3, 3]))
+        kernels = self.node("Reshape", [kernels, flat_shape], "in_a_row")
+        op = "ConvTranspose" if transposed else "Conv"
+        drawn = self.node(op, [x, kernels], "drawn", group=n, strides=[stride, stride], pads=pads)
+        if transposed:
+            sides = [(side - 1) * stride + 3 - pads[i] - pads[i + 2] for i, side in enumerate((17, 18))]
+        else:
+            sides = [(side + pads[i] + pads[i + 2] - 3) // stride + 1 for i, side in enumerate((17, 18))]
+        apart = self.node("Reshape", [drawn, self.constant("picture_shape", np.array([n, 3, *sides]))], "apart")
+        return self.node("Tanh", [apart], "a1")
 
     def save(self, folder: Path, *pictures: str, kind: int | None = None, **storage: Any) -> Path:
         """Write the graph with the outputs `pictures`."""
