@@ -22,9 +22,9 @@ def test_a_grid(gansample: Command, tiny_bundle: Path, tmp_path: Path) -> None:
     done = gansample("--n", 64, "--bundle", tiny_bundle, "out.png")
     assert done.returncode == 0, done.stderr
     assert done.stdout == b""
-    assert b"64 pictures of tiny in out.png (onnxruntime-cpu" in done.stderr
+    assert b"64 pictures of tiny in out.png (onnx-fp32 on onnxruntime-cpu" in done.stderr
     with Image.open(tmp_path / "out.png") as image:
-        assert image.size == (8 * 10 + 2, 8 * 10 + 2)
+        assert image.size == (8 * (8 * 8 + 2) + 2,) * 2  # every pixel eight times: 512 is the least to look at
     metadata = read_metadata(tmp_path / "out.png")
     assert metadata["seeds"] == "0-63"
     assert metadata["grid"] == "8x8"
@@ -62,7 +62,42 @@ def test_a_bundle_goes_by_its_name(gansample: Command, tiny_bundle: Path, tmp_pa
 
 def test_stdout_is_only_the_picture(gansample: Command, tiny_bundle: Path) -> None:
     done = gansample("--n", 4, "--bundle", tiny_bundle, "-")
-    assert Image.open(io.BytesIO(done.stdout)).size == (22, 22)
+    assert Image.open(io.BytesIO(done.stdout)).size == (2 * (8 * 32 + 2) + 2,) * 2
+
+
+def test_a_terminal_gets_no_bytes(tiny_bundle: Path) -> None:
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "gansample", "--n", "1", "--bundle", str(tiny_bundle), "-"]
+    done = subprocess.run(command, stdout=slave, stderr=subprocess.PIPE, timeout=60)
+    os.close(slave)
+    os.close(master)
+    assert (done.returncode, b"stdout is a terminal" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ("--outdir=pictures --seeds=0-3 --network {bundle}", 0, "4 pictures of tiny in pictures"),
+        ("--outdir pictures --seeds 0-3 --trunc=0.7 --network={bundle}", 2, "--trunc is stylegan3's: there it is psi"),
+        ("--outdir=pictures --noise-mode=const --bundle={bundle}", 2, "--noise-mode is stylegan3's"),
+    ],
+)
+def test_habits_from_stylegan3(
+    arguments: str, code: int, words: str, gansample: Command, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    done = gansample(*arguments.format(bundle=tiny_bundle).split())
+    assert (done.returncode, words in done.stderr.decode()) == (code, True), done.stderr
+    assert len(list(tmp_path.glob("pictures/*.png"))) == (4 if code == 0 else 0)
+
+
+def test_a_walk_between_classes_says_that_it_keeps_one(gansample: Command, tiny_classes_bundle: Path) -> None:
+    done = gansample("--bundle", tiny_classes_bundle, "--walk", "1,2", "--frames", 2, "--json", "walk.gif")
+    (note,) = json.loads(done.stdout)["notes"]
+    assert "every picture is of class bee, seed 1's" in note
+    for arguments in (("--walk", "1,4"), ("--walk", "1,2", "--class", "cat"), ("--seeds", "1,2"), ("--around", 1)):
+        done = gansample("--bundle", tiny_classes_bundle, *arguments, "--json", "--force", "walk.gif")
+        assert json.loads(done.stdout)["notes"] == []
 
 
 def test_json_is_only_json(gansample: Command, tiny_bundle: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from gansample import open_sampler
+from gansample.outputs.grid import GAP_LEVEL
 from gansample.outputs.metadata import read_metadata
 from gansample.outputs.sizes import TooLargeForForm, check_size
 from gansample.types import Images
@@ -101,9 +102,29 @@ def test_arrays(gansample: Command, tiny_classes_bundle: Path, pictures: Images,
 
 @pytest.mark.parametrize("form", ["png", "webp"])
 def test_a_lossless_sheet(form: str, gansample: Command, tiny_classes_bundle: Path, pictures: Images, tmp_path: Path) -> None:
-    assert gansample("--n", N, "--bundle", tiny_classes_bundle, "--grid", "10x7", "--pad", 0, f"out.{form}").returncode == 0
-    expected = pictures.reshape(7, 10, 8, 8, 3).transpose(0, 2, 1, 3, 4).reshape(56, 80, 3)
+    assert gansample("--n", N, "--bundle", tiny_classes_bundle, "--pad", 0, "--upscale", 1, f"out.{form}").returncode == 0
+    padded = np.concatenate([pictures, np.full((2, 8, 8, 3), GAP_LEVEL, np.uint8)])  # 70 in 9 columns: a class in each
+    expected = padded.reshape(8, 9, 8, 8, 3).transpose(0, 2, 1, 3, 4).reshape(64, 72, 3)
     assert np.array_equal(decoded((tmp_path / f"out.{form}").read_bytes()), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "size"),
+    [
+        (("--n", 1), (8, 8)),
+        (("--n", 1, "--pad", 3), (14, 14)),
+        (("--n", 1, "--upscale", 5), (40, 40)),
+        (("--n", 4, "--upscale", 1), (22, 22)),
+        (("--n", 4), (518, 518)),
+        (("--n", 2), (518, 260)),
+    ],
+)
+def test_small_sheets_are_enlarged_and_a_single_picture_keeps_its_pixels(
+    arguments: tuple[object, ...], size: tuple[int, int], gansample: Command, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    assert gansample("--bundle", tiny_bundle, *arguments, "out.png").returncode == 0
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.size == size
 
 
 def test_a_jpeg_is_close(gansample: Command, tiny_bundle: Path, tmp_path: Path) -> None:

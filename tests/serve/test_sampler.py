@@ -1,7 +1,9 @@
 """Picture = f(model, seed, label): the same bytes for any n, batch size, order and run."""
 
 import io
+import pydoc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import gansample
 from gansample.errors import ArtefactError, BackendUnavailable, UsageError
 from gansample.outputs.grid import GAP, check_grid_size, grid_shape, make_grid
 from gansample.outputs.metadata import picture_metadata, read_metadata
@@ -41,6 +44,42 @@ def test_labels_choose_the_class(tiny_classes_bundle: Path) -> None:
             sampler.sample([1], labels=[3])
         with pytest.raises(UsageError, match="one label per seed"):
             sampler.sample([1, 2], labels=[0])
+
+
+def test_classes_by_name(tiny_classes_bundle: Path) -> None:
+    with open_sampler(tiny_classes_bundle) as sampler:
+        assert np.array_equal(sampler.sample(range(4), classes="bee"), sampler.sample(range(4), labels=[1] * 4))
+        assert np.array_equal(sampler.sample(range(4), classes=["cat", 0]), sampler.sample(range(4), labels=[2, 0, 2, 0]))
+        with pytest.raises(UsageError, match="give one of them"):
+            sampler.sample([1], classes="bee", labels=[1])
+
+
+def test_what_is_wrong_is_said(tiny_bundle: Path, tiny_classes_bundle: Path) -> None:
+    with open_sampler(tiny_classes_bundle) as sampler:
+        z = sampler.spec.latents([1, 2])
+        for label, words in (
+            (None, "draws 3 classes, and no label was given"),
+            (np.array([0]), r"label is int64 \(1,\): it must be int64 \(2,\)"),
+            (np.array([0.0, 1.0]), "label is float64"),
+            (np.array([0, 3]), "label 3 is outside 0..2"),
+        ):
+            with pytest.raises(UsageError, match=words):
+                sampler.draw(z, label)
+        number: Any = 4
+        with pytest.raises(UsageError, match=r"seeds is 4, one number: give several, like range\(4\)"):
+            sampler.sample(number)
+        assert repr(sampler) == "<Sampler of pets: onnx-fp32 on onnxruntime-cpu>"
+        assert "pets at" in repr(sampler.bundle)
+    assert "closed" in repr(sampler)
+    with pytest.raises(UsageError, match="the sampler of pets is closed: open another one"):
+        sampler.sample([1])
+    with open_sampler(tiny_bundle) as sampler, pytest.raises(UsageError, match="has no classes"):
+        sampler.draw(z, np.array([0, 0]))
+
+
+def test_the_package_shows_what_it_has() -> None:
+    assert {"open_sampler", "draw", "Sampler"} <= set(dir(gansample))
+    assert "open_sampler" in pydoc.render_doc(gansample)
 
 
 def test_bad_requests_are_refused(tiny_bundle: Path) -> None:

@@ -47,6 +47,11 @@ class Bundle:
     variants: tuple[Variant, ...]
     files: Mapping[str, FileEntry]
 
+    def __repr__(self) -> str:
+        """Short: all of it is thousands of characters."""
+        variants = ", ".join(variant.name for variant in self.variants)
+        return f"<Bundle {self.spec.name} at {self.path}: {variants}>"
+
     @property
     def sha256(self) -> str:
         """The model's identity: the digest of its reference graph."""

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import typer
@@ -16,12 +17,15 @@ from gansample.system.signals import Stopped
 ClickException: type[typer.BadParameter] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
-def run(app: typer.Typer, name: str) -> NoReturn:
-    """Run a Typer app as the process's main function and end with its exit code."""
+def run(app: typer.Typer, name: str, translate: Callable[[Sequence[str]], list[str]] = list) -> NoReturn:
+    """Run a Typer app as the process's main function and end with its exit code.
+
+    translate  what is done to the command line before Typer reads it; may raise UsageError.
+    """
 
     def call() -> object:
         try:
-            return app(prog_name=name, standalone_mode=False)
+            return app(translate(sys.argv[1:]), prog_name=name, standalone_mode=False)
         except ClickException as error:
             print(f"{name}: {one_line(error.format_message()).rstrip('.')}. Try: {name} --help", file=sys.stderr)
             return error.exit_code

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from gansample.cli.draw_report import DrawReport
 from gansample.errors import UsageError
-from gansample.outputs.forms import STDOUT, VIDEOS, check_path
+from gansample.outputs.forms import GRIDS, STDOUT, VIDEOS, check_path
 from gansample.outputs.options import DrawOptions
 
 if TYPE_CHECKING:
     from gansample.cli.option_table import Command
+    from gansample.outputs.job import Job
 
 MIN_VIDEO_SIDE = 256  # pixels: smaller videos are a stamp on today's screens
 
@@ -31,8 +32,8 @@ def run_command(command: "Command") -> None:
     if messages.as_json:
         print(json.dumps(report.to_dict()))
     elif not messages.quiet:
-        engine = report.variant if options.engine.precision == "fast" or options.engine.ray else report.backend
-        print(report.summary(engine), file=sys.stderr)
+        for line in (*report.notes, report.summary()):
+            print(line, file=sys.stderr)
 
 
 def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
@@ -45,6 +46,8 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
     form = options.form
     if options.output.out is None:
         raise UsageError("say where the pictures go", "for example out.png, pictures/ or - for stdout")
+    if options.output.path == STDOUT and sys.stdout is not None and sys.stdout.isatty():
+        raise UsageError("pictures are bytes, and stdout is a terminal", "name a file, or pipe them: gansample - > out.png")
     if options.engine.ray:
         from gansample.cli.draw_on_ray import draw_on_ray
 
@@ -53,6 +56,7 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
     check_path(options.output.out, form, replaceable=options.output.force or options.output.resume)
 
     from gansample.bundle.open import open_bundle
+    from gansample.cli.info import check_classes
     from gansample.cli.progress import Progress
     from gansample.outputs.job import job_from_options, selection_from_options
     from gansample.outputs.open import open_output
@@ -61,6 +65,7 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
     from gansample.sampling.sampler import open_sampler
 
     bundle = open_bundle(options.engine.bundle)
+    check_classes(options.selection.of_class, bundle)
     selection = selection_from_options(options.selection, bundle.spec)
     output = open_output(options)
     begun = output.resumable_job() or {}  # a resumed job is drawn by the engine that began it
@@ -76,9 +81,9 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
         pictures=len(selection),
     ) as sampler:
         opened = time.perf_counter()
-        default_upscale = _video_scale(bundle.spec.height, bundle.spec.width) if form in VIDEOS else 1
-        upscale = options.output.upscale or default_upscale
-        job = job_from_options(options, bundle, sampler.engine, selection=selection, upscale=upscale)
+        job = job_from_options(options, bundle, sampler.engine, selection=selection, upscale=options.output.upscale or 1)
+        if options.output.upscale is None and (upscale := _default_upscale(options, job)) > 1:
+            job = job_from_options(options, bundle, sampler.engine, selection=selection, upscale=upscale)
         with Progress(len(job), quiet) as progress:
             drawn = draw_into(output, job, sampler, batch=options.engine.batch, on_progress=progress.done)
         ended = time.perf_counter()
@@ -93,9 +98,19 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
             backend=sampler.runner.backend,
             variant=sampler.runner.variant,
             why=sampler.why,
+            notes=job.notes,
             seconds={"open": round(opened - started, 4), "draw": round(ended - opened, 4)},
         )
 
 
-def _video_scale(height: int, width: int) -> int:
-    return max(1, -(-MIN_VIDEO_SIDE // min(height, width)))
+def _default_upscale(options: DrawOptions, job: "Job") -> int:
+    """The factor that makes a small sheet of several pictures, or a small video, large enough to look at."""
+    if options.form in VIDEOS:
+        return max(1, -(-MIN_VIDEO_SIDE // min(job.spec.height, job.spec.width)))
+    if options.form not in GRIDS:
+        return 1
+    from gansample.outputs.grid import grid_shape, sheet_scale
+    from gansample.outputs.sheet import sheet_pad
+
+    columns, rows = grid_shape(len(job), options.output.grid or "auto", job.class_period)
+    return sheet_scale(columns, rows, job.spec.height, job.spec.width, sheet_pad(len(job), options.output.pad))

@@ -18,6 +18,7 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     Raises GansampleError, before anything is written, for whatever cannot be done.
     """
     from gansample.bundle.open import open_bundle
+    from gansample.cli.info import check_classes
     from gansample.cli.progress import Progress
     from gansample.outputs.job import Job, job_from_options, selection_from_options
     from gansample.ray.connect import connect
@@ -31,6 +32,7 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     wanted, output, kind = options.engine, options.output, options.form
     assert output.out is not None, "checked first"
     bundle = open_bundle(wanted.bundle)
+    check_classes(options.selection.of_class, bundle)
     size = output.shard or SHARD
     selection = selection_from_options(options.selection, bundle.spec)
     check_unique_names(selection)
@@ -70,6 +72,7 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
         backend=engine.backend,
         variant=engine.variant,
         why=engine.why,
+        notes=job.notes,
         workers=workers,
         seconds={"open": round(opened - started, 4), "draw": round(ended - opened, 4)},
     )

@@ -20,15 +20,18 @@ class DrawReport:
     variant: str
     why: str
     seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
+    """What the user may not expect of these pictures."""
     workers: int | None = None
     """Of a Ray cluster."""
 
     def to_dict(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
-    def summary(self, engine: str) -> str:
+    def summary(self) -> str:
         """One line for a person."""
         noun = "picture" if self.n == 1 else "pictures"
         present = f", {self.n - self.drawn:,} were there" if self.drawn < self.n else ""
         seconds = sum(self.seconds.values())
+        engine = f"{self.variant} on {self.backend}"
         return f"{self.n:,} {noun} of {self.model} in {self.out} ({engine}, {seconds:.2f} s{present}; {self.why})"

@@ -8,6 +8,7 @@ import typer
 import gansample
 from gansample.cli import console
 from gansample.cli.draw import run_command
+from gansample.cli.habits import translate
 from gansample.cli.option_table import GROUPS, OPTIONS, command_from_values
 from gansample.errors import UsageError
 from gansample.sampling.options import Option, options_of
@@ -17,7 +18,7 @@ AGAIN = "_by_flag"  # what is given as an argument or by its flag arrives under 
 
 
 def main() -> NoReturn:
-    console.run(app, "gansample")
+    console.run(app, "gansample", translate)
 
 
 def _print_version(wanted: bool) -> None:

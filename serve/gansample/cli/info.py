@@ -10,7 +10,7 @@ from typing import Any
 from gansample.bundle.basis import Basis, format_basis, grade
 from gansample.bundle.open import MANIFEST, PLACES, REFERENCE, Bundle, open_bundle, read_file
 from gansample.bundle.spec import parse_json
-from gansample.errors import ArtefactError
+from gansample.errors import ArtefactError, UsageError
 from gansample.system.newest import folders_newest_first
 
 MOST_CLASSES = 20  # named on the page
@@ -130,3 +130,12 @@ def format_bundles(bundles: Sequence[Bundle], default: Bundle) -> str:
         rows.append((bundle_argument(each.path), f"{format_picture_facts(each.spec.to_dict())}{classes}{drawn}"))
     width = max((len(name) for name, _ in rows), default=0)
     return "\n".join(f"{name:{width}}  {facts}" for name, facts in rows)
+
+
+def check_classes(wanted: str | None, bundle: Bundle) -> None:
+    """Raise UsageError for a class of a generator that has none, naming bundles that have."""
+    if wanted is None or bundle.spec.classes is not None:
+        return
+    others = [bundle_argument(each.path) for each in bundles_here() if each.spec.classes is not None]
+    hint = f"leave it out, or draw from {' or '.join(others)}" if others else "leave it out"
+    raise UsageError(f"--class {wanted}, and {bundle.spec.name} has no classes", hint)

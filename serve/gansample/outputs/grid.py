@@ -11,16 +11,24 @@ from gansample.outputs.sizes import check_size
 
 GAP = 2  # pixels between pictures and around them
 GAP_LEVEL = 24  # near black: separates pictures on a white ground, and does not glare between dark ones
+MAX_ALIGNED = 16  # columns, or MAX_RIBBON times the rows, that a sheet may have so that each column holds one class
+MAX_RIBBON = 4
+MIN_SIDE = 512  # pixels: a smaller sheet is a stamp on today's screens
 MAX_PIXELS = 1 << 28  # 16,384 × 16,384: more than viewers open, and 0.8 GB of memory as RGB
 
 
-def grid_shape(n: int, layout: str = "auto") -> tuple[int, int]:
+def grid_shape(n: int, layout: str = "auto", period: int = 1) -> tuple[int, int]:
     """(columns, rows) for `n` pictures; `layout` is `auto` (as square as it gets) or `WxH` (columns × rows).
+
+    period  pictures after which the classes begin anew: `auto` then gives every column one class, where that makes no ribbon.
 
     Raises UsageError for a layout that is no WxH, or has no room for all.
     """
     if layout == "auto":
         columns = math.ceil(math.sqrt(n))
+        aligned = max(1, round(columns / period)) * period
+        if aligned < n and (aligned <= MAX_ALIGNED or aligned <= MAX_RIBBON * math.ceil(n / aligned)):
+            columns = aligned
         return columns, math.ceil(n / columns)
     match = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", layout)
     if not match:
@@ -42,6 +50,14 @@ def check_grid_size(form: str, columns: int, rows: int, shape: tuple[int, int, i
             "write single pictures instead, into a folder or a .tar",
         )
     check_size(form, width, height, shape[2])
+
+
+def sheet_scale(columns: int, rows: int, height: int, width: int, gap: int) -> int:
+    """The least factor that makes the longer side of a sheet of pictures height × width MIN_SIDE; 1 for a single picture."""
+    if columns * rows == 1:
+        return 1
+    scales = ((MIN_SIDE - gap - count * gap) / (count * side) for count, side in ((columns, width), (rows, height)))
+    return max(1, min(math.ceil(scale) for scale in scales))
 
 
 def make_grid(images: npt.NDArray[np.uint8], columns: int, rows: int, gap: int = GAP) -> npt.NDArray[np.uint8]:

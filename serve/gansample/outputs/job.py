@@ -18,6 +18,8 @@ from gansample.sampling.sampler import Engine
 from gansample.sampling.selection import Selection
 from gansample.types import Images, Labels
 
+MOST_ALIGNED = 10_000  # pictures looked at for classes that take turns
+
 
 @dataclass(frozen=True)
 class Job:
@@ -47,6 +49,26 @@ class Job:
             return np.array([self.chosen_labels[position % len(self.chosen_labels)] for position in positions], np.int64)
         labels = labels_for(self.selection.seeds(positions), self.spec.classes)
         return np.array(list(labels), np.int64) if labels is not None else None
+
+    @cached_property
+    def class_period(self) -> int:
+        """Pictures after which the classes begin anew; 1 where they do not take turns."""
+        n = min(len(self), MOST_ALIGNED)
+        labels = self.labels(range(n))
+        period = len(set(labels.tolist())) if labels is not None else 1
+        return period if labels is not None and (labels == np.resize(labels[:period], n)).all() else 1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What somebody who did not ask for a class may not expect: one class for pictures between seeds of several."""
+        if self.spec.classes is None or self.chosen_labels is not None:
+            return ()
+        seeds = self.selection.sources()
+        labels = list(labels_for(seeds, self.spec.classes) or ())
+        if len(set(labels)) < 2:
+            return ()
+        name = self._class_names[labels[0]]
+        return (f"every picture is of class {name}, seed {seeds[0]}'s: a label has no half; --class chooses another one",)
 
     def picture_json(self, position: int, label: int | None) -> str:
         """The metadata of the picture at `position`, as JSON."""

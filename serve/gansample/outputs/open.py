@@ -3,7 +3,7 @@
 from typing import Any
 
 from gansample.outputs.base import Output
-from gansample.outputs.options import DEFAULT_FPS, DEFAULT_PAD, DrawOptions
+from gansample.outputs.options import DEFAULT_FPS, DrawOptions
 
 
 def open_output(options: DrawOptions) -> Output[Any]:
@@ -14,8 +14,7 @@ def open_output(options: DrawOptions) -> Output[Any]:
         case "png" | "webp" | "jpg":
             from gansample.outputs.sheet import Sheet
 
-            pad = DEFAULT_PAD if output.pad is None else output.pad
-            return Sheet(out, form, overwrite=overwrite, layout=output.grid or "auto", pad=pad)
+            return Sheet(out, form, overwrite=overwrite, layout=output.grid or "auto", pad=output.pad)
         case "folder":
             from gansample.outputs.folder import Folder
 

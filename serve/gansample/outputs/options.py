@@ -26,8 +26,12 @@ class OutputOptions(OptionGroup):
     )
     format: str | None = option("What OUT's ending would say; also folder, and rgb24: raw frames.", choices=FORMS)
     grid: str | None = option("Columns x rows, like 8x4, or auto (default).", forms=GRIDS)
-    pad: int | None = option("Pixels between the pictures of a grid (2).", minimum=0, maximum=256, forms=GRIDS)
-    upscale: int | None = option("Every pixel as N x N (videos: up to 256).", minimum=1, maximum=64)
+    pad: int | None = option(
+        "Pixels between the pictures of a grid (2; none around a single one).", minimum=0, maximum=256, forms=GRIDS
+    )
+    upscale: int | None = option(
+        "Every pixel as N x N (default: grids up to 512 pixels, videos up to 256).", minimum=1, maximum=64
+    )
     fps: int | None = option("Frames a second of a video (30).", minimum=1, maximum=120, forms=VIDEOS)
     shard: int | None = option("Pictures per .tar: OUT-000000.tar, OUT-000001.tar …", minimum=1, forms=("tar", "parquet"))
     force: bool = option("Replace what exists.", "--force", "-f", default=False)

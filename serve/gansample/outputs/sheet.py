@@ -10,6 +10,7 @@ from gansample.errors import UsageError
 from gansample.outputs.grid import check_grid_size, empty_grid, grid_shape, place
 from gansample.outputs.job import Batch, Job
 from gansample.outputs.metadata import EXIF_DESCRIPTION
+from gansample.outputs.options import DEFAULT_PAD
 from gansample.outputs.png import encode_png_text
 from gansample.outputs.target import WholeFile
 from gansample.types import Images
@@ -17,15 +18,21 @@ from gansample.types import Images
 JPEG_QUALITY = 95
 
 
+def sheet_pad(n: int, wanted: int | None) -> int:
+    """Pixels between and around `n` pictures: none around a single one, unless they were asked for."""
+    return wanted if wanted is not None else DEFAULT_PAD if n > 1 else 0
+
+
 class Sheet(WholeFile):
     """Memory holds the grid once, never the pictures beside it."""
 
-    def __init__(self, path: Path, form: str, *, overwrite: bool, layout: str, pad: int) -> None:
+    def __init__(self, path: Path, form: str, *, overwrite: bool, layout: str, pad: int | None) -> None:
         super().__init__(path, overwrite=overwrite)
-        self._form, self._layout, self._pad = form, layout, pad
+        self._form, self._layout, self._wanted_pad = form, layout, pad
 
     def open(self, job: Job) -> Sequence[int]:
-        self.columns, self.rows = grid_shape(len(job), self._layout)
+        self.columns, self.rows = grid_shape(len(job), self._layout, job.class_period)
+        self._pad = sheet_pad(len(job), self._wanted_pad)
         if self._form == "jpg" and job.shape[2] in (2, 4):
             raise UsageError("a JPEG has no transparency", "write a .png or .webp")
         check_grid_size(self._form, self.columns, self.rows, job.shape, self._pad)

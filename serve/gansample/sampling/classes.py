@@ -8,14 +8,17 @@ from gansample.errors import UsageError
 from gansample.system.numbers import whole_number
 
 
-def parse_classes(text: str, classes: Sequence[str] | None) -> tuple[int, ...]:
-    """Labels for `sneaker`, `7` or `sneaker,bag`: names as the bundle has them, whatever their case, or their numbers.
+def parse_classes(wanted: str | Sequence[str | int], classes: Sequence[str] | None) -> tuple[int, ...]:
+    """Labels for `sneaker`, `7` or `sneaker,bag`, in one text or as a sequence: names as the bundle has them or their numbers.
+
+    Of a name case, spaces and punctuation do not matter, and its beginning is enough where no other begins like it.
 
     Raises UsageError for a name or number that is not there, with the nearest names, and for a bundle without classes.
     """
     if classes is None:
-        raise UsageError(f"--class {text}, and this generator has no classes", "leave the class out")
-    return tuple(_label(part.strip(), classes) for part in text.split(","))
+        raise UsageError(f"class {wanted}, and this generator has no classes", "leave the class out")
+    parts = wanted.split(",") if isinstance(wanted, str) else [str(part) for part in wanted]
+    return tuple(_label(part.strip(), classes) for part in parts)
 
 
 def format_class(label: int, classes: Sequence[str]) -> str:
@@ -36,16 +39,28 @@ def labels_for(seeds: Iterable[int], classes: Sequence[str] | None) -> Iterator[
 
 
 def _label(wanted: str, classes: Sequence[str]) -> int:
-    folded, sought = [_folded(name) for name in classes], _folded(wanted)
-    if sought in folded:
-        return folded.index(sought)
+    exact = [_folded(name) for name in classes]
+    if (sought := _folded(wanted)) in exact:
+        return exact.index(sought)
     if (number := whole_number(wanted)) is not None and number < len(classes):
         return number
+    folded, sought = [_letters(name) for name in exact], _letters(sought)
+    same = [label for label, name in enumerate(folded) if name == sought]
+    begun = [label for label, name in enumerate(folded) if name.startswith(sought) and not sought.isdigit()]
+    if sought and len(found := same or begun) == 1:
+        return found[0]
+    if sought and found:
+        possible = ", ".join(classes[label] for label in found)
+        raise UsageError(f"the class {wanted!r} may be any of {possible}", "write more of the name")
     near = difflib.get_close_matches(sought, folded, 3)
     names = [classes[folded.index(name)] for name in near] or classes
     raise UsageError(
         f"there is no class {wanted!r}", f"did you mean {', '.join(names)}" if near else f"choose {', '.join(names)}"
     )
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name if letter.isalnum())
 
 
 def _folded(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +14,7 @@ from gansample.bundle.open import Bundle, open_bundle
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import without_unit_axes
-from gansample.sampling.classes import labels_for
+from gansample.sampling.classes import labels_for, parse_classes
 from gansample.types import Images, Runner
 
 BATCH = 64
@@ -82,6 +82,11 @@ class Sampler:
 
     def __init__(self, bundle: Bundle, runner: Runner, why: str = "it was asked for") -> None:
         self.bundle, self.runner, self.why = bundle, runner, why
+        self._closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{self.runner.variant} on {self.runner.backend}"
+        return f"<Sampler of {self.spec.name}: {state}>"
 
     @property
     def spec(self) -> Spec:
@@ -95,23 +100,28 @@ class Sampler:
         self,
         seeds: Iterable[int],
         *,
+        classes: str | Sequence[str | int] | None = None,
         labels: Sequence[int] | None = None,
         truncation: float | None = None,
         batch: int = BATCH,
     ) -> Images:
         """Pictures for `seeds`, uint8 (N, H, W, C).
 
-        labels      one class index per seed, for a conditional generator; without them seed s draws class s mod classes.
+        classes     what `--class` takes: names or numbers like "bag" or ["bag", 3], which alternate from seed to seed.
+        labels      one class index per seed, instead; without either, seed s draws class s mod classes.
         truncation  redraw latent components beyond ±truncation; None leaves the latent as it is.
         batch       pictures per call of the runtime: speed and memory, never the pictures.
         """
-        parts = list(self.stream(seeds, labels=labels, truncation=truncation, batch=batch))
+        if isinstance(seeds, int | np.integer):
+            raise UsageError(f"seeds is {seeds}, one number", f"give several, like range({seeds}), or [{seeds}] for that one")
+        parts = list(self.stream(seeds, classes=classes, labels=labels, truncation=truncation, batch=batch))
         return np.concatenate(parts) if parts else np.empty((0, *self._shape), np.uint8)
 
     def stream(
         self,
         seeds: Iterable[int],
         *,
+        classes: str | Sequence[str | int] | None = None,
         labels: Iterable[int] | None = None,
         truncation: float | None = None,
         batch: int = BATCH,
@@ -119,19 +129,45 @@ class Sampler:
         """As `sample`, but batch by batch, in the order of the seeds: memory stays flat however many there are."""
         if batch < 1:
             raise UsageError(f"batch is {batch}", "it must be at least 1")
+        if classes is not None:
+            if labels is not None:
+                raise UsageError("classes and labels both say what is drawn", "give one of them")
+            labels = cycle(parse_classes(classes, self.spec.classes))
         seed_stream, label_stream = iter(seeds), iter(labels) if labels is not None else None
         while chunk := list(islice(seed_stream, batch)):
             z = self.spec.latents(chunk, truncation)
             yield self.draw(z, self._labels(label_stream, chunk))
 
     def draw(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None) -> Images:
-        """Pictures uint8 (N, H, W, C) for your own latents, float32 (N, latent_size) or (N, latent_size, 1, 1), all finite."""
+        """Pictures uint8 (N, H, W, C) for your own latents, float32 (N, latent_size) or (N, latent_size, 1, 1), all finite.
+
+        label  int64 (N,), for a conditional generator.
+        """
+        if self._closed:
+            raise UsageError(f"the sampler of {self.spec.name} is closed", "open another one: open_sampler(…)")
         z = without_unit_axes(z)
         if z.ndim != 2 or z.shape[1] != self.spec.latent_size:
             raise UsageError(f"latents have shape {z.shape}", f"this generator takes (N, {self.spec.latent_size})")
         if not np.isfinite(z).all():
             raise UsageError("latents hold NaN or infinity", "every component must be a finite number")
-        return self.runner.run(np.ascontiguousarray(z, np.float32), label)
+        return self.runner.run(np.ascontiguousarray(z, np.float32), self._checked(label, len(z)))
+
+    def _checked(self, label: npt.NDArray[np.int64] | None, n: int) -> npt.NDArray[np.int64] | None:
+        """Labels for n pictures as the graph takes them."""
+        classes = self.spec.classes
+        if classes is None:
+            if label is not None:
+                raise UsageError(f"{self.spec.name} has no classes", "leave the label out")
+            return None
+        if label is None:
+            missing = f"{self.spec.name} draws {len(classes)} classes, and no label was given"
+            raise UsageError(missing, f"give {n}, each 0 to {len(classes) - 1}")
+        label = np.asarray(label)
+        if label.shape != (n,) or label.dtype.kind not in "iu":
+            raise UsageError(f"label is {label.dtype} {label.shape}", f"it must be int64 ({n},), one for each latent")
+        for wrong in label[(label < 0) | (label >= len(classes))][:1]:
+            raise UsageError(f"label {wrong} is outside 0..{len(classes) - 1}", f"classes: {', '.join(classes)}")
+        return np.ascontiguousarray(label, np.int64)
 
     def _labels(self, stream: Iterator[int] | None, seeds: Sequence[int]) -> npt.NDArray[np.int64] | None:
         classes = self.spec.classes
@@ -142,16 +178,14 @@ class Sampler:
         chunk = list(islice(stream, len(seeds)) if stream is not None else labels_for(seeds, classes) or ())
         if len(chunk) < len(seeds):
             raise UsageError("there are fewer labels than seeds", "give one label per seed")
-        for label in chunk:
-            if not 0 <= label < len(classes):
-                raise UsageError(f"label {label} is outside 0..{len(classes) - 1}", f"classes: {', '.join(classes)}")
-        return np.array(chunk, np.int64)
+        return np.array(chunk)
 
     @property
     def _shape(self) -> tuple[int, int, int]:
         return self.spec.height, self.spec.width, self.spec.channels
 
     def close(self) -> None:
+        self._closed = True
         self.runner.close()
 
     def __enter__(self) -> Self:

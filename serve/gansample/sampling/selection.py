@@ -38,6 +38,9 @@ class Selection(Protocol):
     def seeds(self, positions: Sequence[int]) -> list[int]:
         """For each, the seed that decides its class where none was asked for."""
 
+    def sources(self) -> Sequence[int]:
+        """The seeds that pictures lie between, where all share the first one's class; none where each has its own."""
+
     def name(self, position: int) -> str:
         """The stem of its file, like seed0000042."""
 
@@ -64,6 +67,9 @@ class Seeds:
 
     def seeds(self, positions: Sequence[int]) -> list[int]:
         return [self.seed(position) for position in positions]
+
+    def sources(self) -> Sequence[int]:
+        return ()
 
     def name(self, position: int) -> str:
         return f"seed{self.seed(position):07d}"
@@ -122,6 +128,9 @@ class Walk:
     def seeds(self, positions: Sequence[int]) -> list[int]:
         return [self.keys[0]] * len(positions)  # one class on the whole way: a label has no half
 
+    def sources(self) -> Sequence[int]:
+        return self.keys
+
     def name(self, position: int) -> str:
         return f"frame{position:07d}"
 
@@ -158,6 +167,9 @@ class Around:
 
     def seeds(self, positions: Sequence[int]) -> list[int]:
         return [self.centre] * len(positions)
+
+    def sources(self) -> Sequence[int]:
+        return ()  # variations of one picture are of its class, as anybody expects
 
     def name(self, position: int) -> str:
         return f"around{self.centre:07d}-{self.first + position:07d}"
@@ -197,6 +209,9 @@ class Mix:
 
     def seeds(self, positions: Sequence[int]) -> list[int]:
         return [self.sums[position][0] for position in positions]
+
+    def sources(self) -> Sequence[int]:
+        return self.sums[0] if len(self.sums) == 1 else ()
 
     def name(self, position: int) -> str:
         text = self._text(position)
@@ -239,6 +254,9 @@ class LatentsFile:
 
     def seeds(self, positions: Sequence[int]) -> list[int]:
         return list(positions)
+
+    def sources(self) -> Sequence[int]:
+        return ()
 
     def name(self, position: int) -> str:
         return f"latent{position:07d}"
