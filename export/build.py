@@ -155,16 +155,16 @@ def variant_row(built: BuiltVariant, checked: CheckedVariant, passes: Sequence[P
 
 def check_reference(reference: Reference) -> None:
     """Raise ArtefactError for a generator that draws NaN, or one picture for every latent."""
-    if not np.isfinite(reference.pictures.unrounded).all():
+    if not reference.finite:
         raise ArtefactError("the generator draws NaN", "its weights are damaged or it diverged, use an earlier checkpoint")
-    if (reference.pictures.images == reference.pictures.images[:1]).all():
+    if all(np.array_equal(image, reference.images[0]) for image in reference.images):
         raise ArtefactError("the generator draws the same picture for every latent", "it has collapsed, train it again")
 
 
 def golden_bytes(reference: Reference, n: int = GOLDEN_SEEDS) -> bytes:
     """golden.npz: seeds (n,), labels (n,) and the pictures uint8 (n, H, W, C) that PyTorch float64 draws for them."""
     label = reference.label[:n] if reference.label is not None else np.zeros(n, np.int64)
-    return npz_bytes(seeds=np.array(reference.seeds[:n], np.int64), label=label, images=reference.pictures.images[:n])
+    return npz_bytes(seeds=np.array(reference.seeds[:n], np.int64), label=label, images=reference.images[:n])
 
 
 def with_tools(spec: Spec) -> Spec:

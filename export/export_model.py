@@ -4,6 +4,7 @@ Everything that exports a generator or checks parity does it through this module
 """
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -13,6 +14,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from export.effort import at_once
 from gansample.bundle.spec import Spec, ValueRange
 
 
@@ -95,17 +97,21 @@ class Rendered:
     unrounded: npt.NDArray[np.float64]
 
 
-@torch.no_grad()
-def render(
-    generator: ExportModel, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None, batch: int = 64
-) -> Rendered:
-    """Draw latents float32 (N, nz) with PyTorch in the generator's own precision."""
+def render(generator: ExportModel, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None) -> Rendered:
+    """Draw latents float32 (N, nz) with PyTorch in the generator's own precision, all of them in memory."""
+    parts = list(render_batches(generator, z, label))
+    return Rendered(np.concatenate([part.images for part in parts]), np.concatenate([part.unrounded for part in parts]))
+
+
+def render_batches(
+    generator: ExportModel, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None
+) -> Iterator[Rendered]:
+    """As `render`, a few pictures at a time: memory stays flat however many there are."""
     dtype = next((p.dtype for p in generator.parameters()), torch.float32)
-    images, unrounded = [], []
+    batch = at_once(generator.spec)
     for start in range(0, len(z), batch):
         part = slice(start, start + batch)
         labels = torch.from_numpy(label[part]) if label is not None else None
-        image, float_image = generator(torch.from_numpy(z[part]).to(dtype), labels)
-        images.append(image.numpy())
-        unrounded.append(float_image.double().numpy())
-    return Rendered(np.concatenate(images), np.concatenate(unrounded))
+        with torch.no_grad():  # not around the loop: a generator that waits at its yield would switch it off for its caller
+            image, float_image = generator(torch.from_numpy(z[part]).to(dtype), labels)
+        yield Rendered(image.numpy(), float_image.double().numpy())

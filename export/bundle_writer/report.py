@@ -104,7 +104,7 @@ def _summary_row(name: str, verdict: str, rate: float | None, seen: Fidelity, si
 def _section(entry: CheckedVariant, reference: Reference) -> dict[str, Any]:
     """What the page tells about one variant."""
     report, worst = entry.report, entry.report.worst
-    expected = reference.pictures.images[: len(report.shown)]
+    expected = reference.images[: len(report.shown)]
     difference, factor = amplified_difference(report.shown, expected)
     worst_difference, worst_factor = amplified_difference(worst.drawn[None], worst.expected[None])
     return {

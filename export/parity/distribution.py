@@ -57,24 +57,21 @@ class DistributionTest:
     floor: Shift
 
     @classmethod
-    def from_pictures(
-        cls, features: Features, images: npt.NDArray[np.uint8], other_images: npt.NDArray[np.uint8]
-    ) -> "DistributionTest":
-        """images: what PyTorch draws for the compared latents; other_images: for as many other latents."""
-        if len(images) < FEWEST:
-            raise ValueError(f"{len(images)} pictures make no distribution, at least {FEWEST} do")
-        raw = features.extract(images)
+    def fit(cls, features: Features, raw: Float64, other: Float64) -> "DistributionTest":
+        """raw, other: features (N, D) of what PyTorch draws for the compared latents, and for as many others."""
+        if len(raw) < FEWEST:
+            raise ValueError(f"{len(raw)} pictures make no distribution, at least {FEWEST} do")
         # A random network's features have no unit. In these, 1 is a shift as large as the pictures' own spread.
         spread = float(np.sqrt(raw.var(axis=0).sum()))
         scale = 1 / spread if spread > 0 else 1.0
         reference = raw * scale
         fitted = normals(reference)
-        floor = measure(reference, features.extract(other_images) * scale, fitted)
+        floor = measure(reference, other * scale, fitted)
         return cls(features=features, reference=reference, normals=fitted, scale=scale, floor=floor)
 
-    def shift(self, images: npt.NDArray[np.uint8]) -> Shift:
-        """The shift of what a variant draws for the same latents, in the same order."""
-        return measure(self.reference, self.features.extract(images) * self.scale, self.normals)
+    def shift(self, raw: Float64) -> Shift:
+        """The shift of what a variant draws for the same latents, in the same order: its pictures' features (N, D)."""
+        return measure(self.reference, raw * self.scale, self.normals)
 
     def failures(self, shift: Shift) -> list[str]:
         """Which distance leaves the floor: its interval must end below the end of the floor's; empty means PASS."""

@@ -23,6 +23,7 @@ from gansample.types import Images
 
 WIDTHS = (16, 32, 64)  # channels of the three convolutions; the means of all three are the features
 BATCH = 64
+PIXELS = 2**22  # of the pictures in one batch: 64 of 256×256, 4 of 1024×1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Features:
     _of_batch: Callable[[Images], npt.NDArray[np.generic]]
 
     def extract(self, images: Images) -> npt.NDArray[np.float64]:
-        parts = [self._of_batch(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+        batch = min(BATCH, max(1, PIXELS // (images.shape[1] * images.shape[2])))
+        parts = [self._of_batch(images[start : start + batch]) for start in range(0, len(images), batch)]
         return np.concatenate(parts).astype(np.float64)
 
 

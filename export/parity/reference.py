@@ -7,17 +7,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from export.export_model import ExportModel, Rendered, cycled_labels, render
+from export.effort import fewer
+from export.export_model import ExportModel, cycled_labels, render_batches
 from export.parity.distribution import DistributionTest
 from export.parity.features import Features, random_features
-from gansample.bundle.fidelity import Fidelity, compare, psnr_db
+from gansample.bundle.fidelity import Fidelity, RunningFidelity, psnr_db
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError
 from gansample.latents import latents
+from gansample.types import Images
 
 SEEDS = 1024
 STRESSED = 32  # latents for each condition outside the plain seeds
-NOISE = 256  # seeds that PyTorch float32 draws too: its noise floor settles long before a thousand
+UNROUNDED = 256  # seeds compared before rounding, and drawn in float32 too: a figure in dB settles long before a thousand
 TAIL = 5.0  # a component of N(0, I) passes it once in two million draws
 TRUNCATIONS = (0.1, 1.0)  # nearly the mean picture, and the strongest truncation people use
 
@@ -33,7 +35,12 @@ class Reference:
     label: npt.NDArray[np.int64] | None
     conditions: dict[str, slice]
     """Name -> rows of `z`: `seeds`, then tails and truncation extremes."""
-    pictures: Rendered
+    images: Images
+    """(N, H, W, C) for every row of `z`."""
+    unrounded: npt.NDArray[np.float64]
+    """The same before rounding, in 8-bit steps, for the first few seeds."""
+    finite: bool
+    """Whether no picture holds NaN or infinity before rounding."""
     float32: Fidelity
     """PyTorch's own float32 against float64 on the first seeds: no export can be asked to be closer."""
     float32_psnr_db: float
@@ -41,8 +48,9 @@ class Reference:
     float32_images_per_second: float
     distribution: DistributionTest
 
-    def render(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None) -> Rendered:
-        return render(self.generator, z, label)
+    def draw(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None) -> Images:
+        """The reference pictures (N, H, W, C) of other latents."""
+        return np.concatenate([part.images for part in render_batches(self.generator, z, label)])
 
 
 def render_reference(generator: ExportModel, seeds: range = range(SEEDS), features: Features | None = None) -> Reference:
@@ -56,33 +64,64 @@ def render_reference(generator: ExportModel, seeds: range = range(SEEDS), featur
     z, conditions = parity_latents(spec, seeds)
     label = cycled_labels(spec, len(z))
     generator64, generator32 = generator.in_precision(torch.float64), generator.in_precision(torch.float32)
+    few = min(fewer(spec, UNROUNDED, least=8), len(seeds))
     try:
-        expected = render(generator64, z, label)
+        images, unrounded, finite = _expected(generator64, z, label, few)
     except RuntimeError as error:  # what PyTorch raises where precisions meet
         reason = " ".join(str(error).split())[:120]
         raise ArtefactError(
             f"the generator does not draw in float64, which is the reference ({reason})", "create tensors with dtype=z.dtype"
         ) from error
-    started = time.perf_counter()
+    features = features if features is not None else random_features(spec.channels)
     # The floor needs other latents, and float32 is the torch that people compare with.
     others = range(seeds.stop, seeds.stop + len(seeds))
-    floor = render(generator32, spec.latents(others), cycled_labels(spec, len(others)))
-    rate = len(others) / (time.perf_counter() - started)
-    few = slice(0, min(NOISE, len(seeds)))
-    float32 = render(generator32, z[few], label[few] if label is not None else None)
-    features = features if features is not None else random_features(spec.channels)
+    floor, rate = _floor(generator32, spec.latents(others), features)
+    float32, squares, done = RunningFidelity(), [], 0
+    for part in render_batches(generator32, z[:few], label[:few] if label is not None else None):
+        rows = slice(done, done := done + len(part.images))
+        float32.add(part.images, images[rows])
+        squares.append(mean_squares(part.unrounded, unrounded[rows]))
     return Reference(
         generator=generator64,
         seeds=seeds,
         z=z,
         label=label,
         conditions=conditions,
-        pictures=expected,
-        float32=compare(float32.images, expected.images[few]),
-        float32_psnr_db=unrounded_psnr_db(float32.unrounded, expected.unrounded[few]),
+        images=images,
+        unrounded=unrounded,
+        finite=finite,
+        float32=float32.result(),
+        float32_psnr_db=psnr_db(float(np.concatenate(squares).mean())),
         float32_images_per_second=rate,
-        distribution=DistributionTest.from_pictures(features, expected.images[: len(seeds)], floor.images),
+        distribution=DistributionTest.fit(features, features.extract(images[: len(seeds)]), floor),
     )
+
+
+def _expected(
+    generator: ExportModel, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None, few: int
+) -> tuple[Images, npt.NDArray[np.float64], bool]:
+    """All pictures, the first `few` before rounding, and whether all are finite."""
+    size = (generator.spec.height, generator.spec.width, generator.spec.channels)
+    images, unrounded, finite, done = np.empty((len(z), *size), np.uint8), np.empty((few, *size)), True, 0
+    for part in render_batches(generator, z, label):
+        images[done : done + len(part.images)] = part.images
+        unrounded[done : done + len(part.images)] = part.unrounded[: max(0, few - done)]
+        finite &= bool(np.isfinite(part.unrounded).all())
+        done += len(part.images)
+    return images, unrounded, finite
+
+
+def _floor(generator: ExportModel, z: npt.NDArray[np.float32], features: Features) -> tuple[npt.NDArray[np.float64], float]:
+    """Features of what PyTorch float32 draws, and how many pictures it draws in a second."""
+    parts: list[npt.NDArray[np.float64]] = []
+    seconds, batches = 0.0, render_batches(generator, z, cycled_labels(generator.spec, len(z)))
+    while True:
+        started = time.perf_counter()
+        part = next(batches, None)
+        seconds += time.perf_counter() - started
+        if part is None:
+            return np.concatenate(parts), len(z) / seconds
+        parts.append(features.extract(part.images))
 
 
 def parity_latents(spec: Spec, seeds: range) -> tuple[npt.NDArray[np.float32], dict[str, slice]]:
@@ -93,7 +132,7 @@ def parity_latents(spec: Spec, seeds: range) -> tuple[npt.NDArray[np.float32], d
     truncated t   every component within ±t; normal latents only.
     """
     plain = spec.latents(seeds)
-    few = range(seeds.start, seeds.start + min(STRESSED, len(seeds)))
+    few = range(seeds.start, seeds.start + min(fewer(spec, STRESSED, least=8), len(seeds)))
     if spec.distribution == "normal":
         largest = np.abs(plain[: len(few)]).max(axis=1, keepdims=True)
         tails = plain[: len(few)] / largest * np.linspace(3, TAIL, len(few))[:, None]
@@ -107,5 +146,10 @@ def parity_latents(spec: Spec, seeds: range) -> tuple[npt.NDArray[np.float32], d
     return np.concatenate(list(groups.values())), rows
 
 
+def mean_squares(unrounded: npt.NDArray[np.generic], reference: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean squared difference of every picture before rounding, (N,); of a batch, for both are as large as the pictures."""
+    return np.asarray(np.square(unrounded.astype(np.float64) - reference).mean(axis=(1, 2, 3)))
+
+
 def unrounded_psnr_db(unrounded: npt.NDArray[np.generic], reference: npt.NDArray[np.float64]) -> float:
-    return psnr_db(float(np.square(unrounded.astype(np.float64) - reference).mean()))
+    return psnr_db(float(mean_squares(unrounded, reference).mean()))

@@ -5,24 +5,22 @@ asked to be closer than that, and a floor that is unusually high announces a gen
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from export.effort import at_once, batch_sizes, fewer
 from export.parity.distribution import Shift
 from export.parity.first_divergence import LATENTS, Divergence, Tensors, first_divergence
-from export.parity.reference import Reference, unrounded_psnr_db
-from export.parity.worst_latent import WorstLatent, search_worst_latent
-from gansample.bundle.fidelity import GATES, Fidelity, Gate, Verdict, compare, mean_square_steps, psnr_db
-from gansample.runtimes.base import Run, run_batched
+from export.parity.reference import Reference, mean_squares
+from export.parity.worst_latent import WorstDrawn, WorstLatent, search_worst_latent
+from gansample.bundle.fidelity import GATES, Fidelity, Gate, RunningFidelity, Verdict, compare, psnr_db
+from gansample.runtimes.base import Run, each_batch, run_batched
 from gansample.types import Images
 
-BATCHES = {1: 64, 2: 64, 3: 66, 17: 68, 64: 1024}  # batch size -> plain seeds compared at that size
-STRESS_BATCH = 64
-UNROUNDED_LATENTS = 256  # latents compared before rounding: a figure in dB settles long before a thousand
 BETWEEN_LEVELS = 0.05  # steps from the middle of two levels, within which the last bit of float32 decides which one it is
 FUSED_DB = 6.0  # half the error gone, only because the runtime may not fuse layers
 SHOWN = 36  # pictures a report shows, 6 × 6
@@ -100,29 +98,35 @@ def check_parity(
     variant: str,
     precision: str,
     tensors: Tensors | None = None,
-    batches: Mapping[int, int] = BATCHES,
+    batches: Mapping[int, int] | None = None,
 ) -> ParityReport:
     """Compare a variant with the reference.
 
     run        uint8 pictures (N, H, W, C) from latents and labels, by the very file and runtime that ship
     unrounded  the same pictures before rounding, where the runtime gives them
     tensors    everything the graph computes for some latents; called only to find the layer where a failure begins
-    batches    batch size -> number of plain seeds compared at that size
+    batches    batch size -> number of plain seeds compared at that size; None: all of the reference's, as their size allows
     """
+    spec, gate = reference.generator.spec, GATES[precision]
+    batches = batch_sizes(spec, len(reference.seeds)) if batches is None else batches
     if not batches:
         raise ValueError("a comparison of nothing is no verdict: give at least one batch size")
-    gate = GATES[precision]
-    by_batch = {batch: _in_batches(run, reference, slice(0, n), batch) for batch, n in batches.items()}
-    plain = max(by_batch.values(), key=len)
-    rows = [_row("seeds", batch, drawn, reference.pictures.images[: len(drawn)], gate) for batch, drawn in by_batch.items()]
+    widest = max(batches, key=batches.__getitem__)
+    kept = max([SHOWN, *(n for batch, n in batches.items() if batch != widest)])
+    plain = _draw_plain(run, reference, batches[widest], widest, kept)
+    agree, mixed, rows = RunningFidelity(), False, []
+    for batch, n in batches.items():  # a picture may not depend on its batch: every size against the one with the most
+        drawn = _in_batches(run, reference, slice(0, n), batch) if batch != widest else plain.first
+        agree.add(drawn, plain.first[: len(drawn)])
+        mixed |= batch != widest and not _same_but_for_rounding(drawn, plain.first[: len(drawn)], reference)
+        seen = compare(drawn, reference.images[:n]) if batch != widest else plain.fidelity.result()
+        rows.append(_row("seeds", batch, seen, gate))
     for name, part in reference.conditions.items():
         if name != "seeds":
-            drawn = _in_batches(run, reference, part, STRESS_BATCH)
-            rows.append(_row(name, STRESS_BATCH, drawn, reference.pictures.images[part], gate.under_stress()))
-    agree = _batches_agree(list(by_batch.values()), plain)
-    mixed = [] if all(_same_but_for_rounding(drawn, plain, reference) for drawn in by_batch.values()) else [_by_batch(agree)]
-    shift = reference.distribution.shift(plain)
-    worst = search_worst_latent(run, plain, reference)
+            seen = compare(_in_batches(run, reference, part, widest), reference.images[part])
+            rows.append(_row(name, widest, seen, gate.under_stress()))
+    shift = reference.distribution.shift(plain.features)
+    worst = search_worst_latent(run, plain.worst, reference)
     most = max(rows, key=lambda row: row.fidelity.images)
     failures = (
         # Where all the seeds fail together, every batch size does: saying so once is enough.
@@ -131,7 +135,7 @@ def check_parity(
             for row in ([most] if most.failures else rows)
             for failure in row.failures
         ),
-        *mixed,
+        *([_by_batch(agree.result())] if mixed else []),
         *(f"worst latent: {failure}" for failure in worst.failures(gate)),
         *reference.distribution.failures(shift),
     )
@@ -140,40 +144,64 @@ def check_parity(
         precision=precision,
         reference=reference.generator.reference_name,
         rows=tuple(rows),
-        batches_agree=agree,
-        unrounded_psnr_db=_unrounded_psnr_db(unrounded, reference, len(plain)) if unrounded is not None else None,
+        batches_agree=agree.result(),
+        unrounded_psnr_db=_unrounded_psnr_db(unrounded, reference, batches[widest]) if unrounded is not None else None,
         float32_psnr_db=reference.float32_psnr_db,
         shift=shift,
         floor=reference.distribution.floor,
         features=reference.distribution.features.name,
         worst=worst,
-        worst_class=_worst_class(plain, reference),
+        worst_class=_worst_class(plain.fidelity.squares, reference),
         failures=failures,
-        divergence=_divergence(tensors, plain, reference) if failures and tensors is not None else None,
-        shown=plain[:SHOWN],
+        divergence=_divergence(tensors, plain.first, reference) if failures and tensors is not None else None,
+        shown=plain.first[:SHOWN],
     )
 
 
-def _in_batches(run: Run[Any], reference: Reference, part: slice, batch: int) -> npt.NDArray[Any]:
-    return run_batched(run, reference.z[part], reference.label[part] if reference.label is not None else None, batch)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plain:
+    """What is kept of a variant's pictures for the plain seeds; the pictures themselves have gone by."""
+
+    fidelity: RunningFidelity
+    features: npt.NDArray[np.float64]
+    worst: WorstDrawn
+    first: Images
 
 
-def _row(latents: str, batch: int, drawn: npt.NDArray[Any], expected: Images, gate: Gate) -> Row:
-    fidelity = compare(drawn.astype(np.uint8, copy=False), expected)
-    return Row(latents=latents, batch=batch, fidelity=fidelity, failures=tuple(gate.failures(fidelity)))
+def _draw_plain(run: Run[Any], reference: Reference, n: int, batch: int, kept: int) -> _Plain:
+    """Draw the first `n` plain seeds, `batch` at a time, and keep the first `kept` pictures."""
+    fidelity, worst, first, done = RunningFidelity(), WorstDrawn(), [], 0
+    extract, features = reference.distribution.features.extract, []
+    for drawn in each_batch(run, reference.z[:n], reference.label, batch):
+        images = drawn.astype(np.uint8, copy=False)
+        fidelity.add(images, reference.images[done : done + len(images)])
+        worst.add(done, images, fidelity.squares[done:])
+        features.append(extract(images))
+        if done < kept:
+            first.append(images[: kept - done])
+        done += len(images)
+    return _Plain(fidelity=fidelity, features=np.concatenate(features), worst=worst, first=np.concatenate(first))
 
 
-def _batches_agree(drawn: Sequence[Images], plain: Images) -> Fidelity:
-    """A picture may not depend on its batch: every batch size against the one with the most pictures."""
-    return compare(np.concatenate(drawn), np.concatenate([plain[: len(pictures)] for pictures in drawn]))
+def _in_batches(run: Run[Any], reference: Reference, part: slice, batch: int) -> Images:
+    label = reference.label[part] if reference.label is not None else None
+    return run_batched(run, reference.z[part], label, batch).astype(np.uint8, copy=False)
+
+
+def _row(latents: str, batch: int, seen: Fidelity, gate: Gate) -> Row:
+    return Row(latents=latents, batch=batch, fidelity=seen, failures=tuple(gate.failures(seen)))
 
 
 def _same_but_for_rounding(drawn: Images, plain: Images, reference: Reference) -> bool:
     """Whether pictures are those of another batch size, but for channels that float64 has in the middle of two levels."""
-    plain = plain[: len(drawn)]
-    seen, level = compare(drawn, plain), reference.pictures.unrounded[: len(drawn)]
+    differs, level = drawn != plain, reference.unrounded[: len(drawn)]
     in_the_middle = np.abs(level - np.floor(level) - 0.5) <= BETWEEN_LEVELS
-    return not GATES["fp32"].failures(seen) and bool(in_the_middle[drawn != plain].all())
+    known = len(level)  # of later pictures nobody knows how near the middle they were
+    return (
+        not GATES["fp32"].failures(compare(drawn, plain))
+        and bool(in_the_middle[differs[:known]].all())
+        and not differs[known:].any()
+    )
 
 
 def _by_batch(agree: Fidelity) -> str:
@@ -181,25 +209,28 @@ def _by_batch(agree: Fidelity) -> str:
     return f"a picture changes with the batch it is drawn in, by {steps}"
 
 
-def _worst_class(plain: Images, reference: Reference) -> tuple[str, float] | None:
+def _worst_class(errors: npt.NDArray[np.float64], reference: Reference) -> tuple[str, float] | None:
     classes = reference.generator.spec.classes
     if classes is None or reference.label is None:
         return None
-    errors, label = mean_square_steps(plain, reference.pictures.images[: len(plain)]), reference.label[: len(plain)]
+    label = reference.label[: len(errors)]
     by_class = {int(k): float(errors[label == k].mean()) for k in np.unique(label)}
     worst = max(by_class, key=by_class.__getitem__)
     return classes[worst], psnr_db(by_class[worst])
 
 
 def _unrounded_psnr_db(unrounded: Run[Any], reference: Reference, n: int) -> float:
-    n = min(UNROUNDED_LATENTS, n)
-    return unrounded_psnr_db(_in_batches(unrounded, reference, slice(0, n), STRESS_BATCH), reference.pictures.unrounded[:n])
+    n, squares, done = min(len(reference.unrounded), n), [], 0
+    for drawn in each_batch(unrounded, reference.z[:n], reference.label, at_once(reference.generator.spec)):
+        squares.append(mean_squares(drawn, reference.unrounded[done : done + len(drawn)]))
+        done += len(drawn)
+    return psnr_db(float(np.concatenate(squares).mean()))
 
 
 def _divergence(tensors: Tensors, drawn: Images, reference: Reference) -> Divergence:
-    few = slice(0, min(LATENTS, len(drawn)))
+    few = slice(0, min(LATENTS, fewer(reference.generator.spec, 4 * LATENTS), len(drawn)))
     z, label = reference.z[few], reference.label[few] if reference.label is not None else None
-    expected = reference.pictures.images[few]
+    expected = reference.images[few]
     seen = tensors(z, label)
     divergence = first_divergence(reference.generator, seen, z, label)
     apart, fused = (compare(images, expected).psnr_db for images in (seen["images"], drawn[few]))

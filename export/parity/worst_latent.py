@@ -4,18 +4,38 @@ A thousand random latents rarely hold the one that hurts. The search redraws a s
 prior, keeps what the variant draws worse, and halves the share: every candidate is a latent that a seed could have given.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from export.effort import at_once, fewer
 from export.parity.reference import Reference
 from gansample.bundle.fidelity import Gate, mean_square_steps, psnr_db
-from gansample.types import Images, Labels, Latents
+from gansample.runtimes.base import Run, run_batched
+from gansample.types import Images, Latents
 
 PARENTS, CHILDREN, ROUNDS = 4, 4, 6  # 96 pictures in all: a second or two of PyTorch float64
+
+
+class WorstDrawn:
+    """The few pictures of a stream that are farthest off, worst first; of equals the earlier."""
+
+    def __init__(self) -> None:
+        self.rows = np.empty(0, np.int64)
+        """Which of the stream they are."""
+        self.errors = np.empty(0)
+        """As `mean_square_steps`."""
+        self.images: list[npt.NDArray[np.uint8]] = []
+
+    def add(self, row: int, images: Images, errors: npt.NDArray[np.float64]) -> None:
+        """The next pictures (N, H, W, C) of the stream, from `row` on."""
+        rows = np.concatenate([self.rows, np.arange(row, row + len(images))])
+        errors = np.concatenate([self.errors, errors])
+        keep = np.argsort(-errors, kind="stable")[:PARENTS]
+        pictures = [*self.images, *images]
+        self.rows, self.errors, self.images = rows[keep], errors[keep], [pictures[i].copy() for i in keep]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,27 +79,23 @@ class WorstLatent:
         }
 
 
-def search_worst_latent(
-    draws: Callable[[Latents, Labels | None], npt.NDArray[Any]], drawn: Images, reference: Reference, rounds: int = ROUNDS
-) -> WorstLatent:
-    """Search from the worst of `drawn`, the variant's pictures for the reference's seeds, (N, H, W, C).
+def search_worst_latent(draws: Run[Any], worst: WorstDrawn, reference: Reference) -> WorstLatent:
+    """Search from the worst of the variant's pictures for the reference's seeds.
 
     Fixed streams of random numbers: the same variant always has the same worst latent.
     """
-    expected = reference.pictures.images[: len(drawn)]
-    errors = mean_square_steps(drawn, expected)
-    order = np.argsort(-errors, kind="stable")[:PARENTS]
-    first = int(order[0])
-    z, error, pictures, truth = reference.z[order], errors[order], drawn[order], expected[order]
-    label = reference.label[order] if reference.label is not None else None
+    spec, rows, error = reference.generator.spec, worst.rows, worst.errors
+    first, first_error = int(rows[0]), float(error[0])
+    z, pictures, truth = reference.z[rows], np.stack(worst.images), reference.images[rows]
+    label = reference.label[rows] if reference.label is not None else None
     largest, searched, stream = _max_step(pictures, truth), 0, np.random.RandomState(0)
-    for i in range(rounds):
+    for i in range(fewer(spec, ROUNDS, least=2)):
         share = 0.5 ** (i + 1)
         parent = np.repeat(np.arange(len(z)), CHILDREN)
-        child = _redrawn(z[parent], share, stream, reference.generator.spec.distribution)
+        child = _redrawn(z[parent], share, stream, spec.distribution)
         child_label = label[parent] if label is not None else None
-        theirs = draws(child, child_label).astype(np.uint8, copy=False)
-        ours = reference.render(child, child_label).images
+        theirs = run_batched(draws, child, child_label, at_once(spec)).astype(np.uint8, copy=False)
+        ours = reference.draw(child, child_label)
         largest, searched = max(largest, _max_step(theirs, ours)), searched + len(child)
         # Parents and children compete; a stable order keeps the parent where nothing got worse.
         error = np.concatenate([error, mean_square_steps(theirs, ours)])
@@ -90,7 +106,7 @@ def search_worst_latent(
             label = np.concatenate([label, child_label])[keep]
     return WorstLatent(
         seed=reference.seeds[first],
-        seed_psnr_db=psnr_db(float(errors[first])),
+        seed_psnr_db=psnr_db(first_error),
         psnr_db=psnr_db(float(error[0])),
         max_step=largest,
         searched=searched,

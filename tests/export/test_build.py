@@ -165,7 +165,7 @@ def test_a_picture_that_depends_on_its_batch_fails(generator: ExportModel) -> No
 def test_a_channel_between_two_levels_may_be_rounded_otherwise_from_batch_to_batch(generator: ExportModel) -> None:
     """ONNX Runtime's kernels sum in another order for another batch size; the last bit then decides."""
     reference = render_reference(generator, range(64))
-    level = reference.pictures.unrounded[:64]
+    level = reference.unrounded[:64]
     n, *channel = np.unravel_index(np.abs(level - np.floor(level) - 0.5).argmin(), level.shape)
     below = int(level[n, *channel])
 

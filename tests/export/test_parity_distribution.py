@@ -25,7 +25,8 @@ def pictures(seed: int, n: int = N, size: int = 16, channels: int = 3) -> np.nda
 
 @pytest.fixture(scope="module")
 def distribution() -> DistributionTest:
-    return DistributionTest.from_pictures(random_features(3), pictures(0), pictures(1))
+    features = random_features(3)
+    return DistributionTest.fit(features, features.extract(pictures(0)), features.extract(pictures(1)))
 
 
 def test_frechet_distance_of_known_gaussians() -> None:
@@ -69,7 +70,8 @@ def test_the_interval_holds_the_distance(distribution: DistributionTest) -> None
 
 def test_a_step_of_rounding_noise_stays_inside_the_floor(distribution: DistributionTest) -> None:
     noise = np.random.RandomState(2).randint(-2, 3, (N, 16, 16, 3))
-    shift = distribution.shift((pictures(0).astype(int) + noise).clip(0, 255).astype(np.uint8))
+    noisy = (pictures(0).astype(int) + noise).clip(0, 255).astype(np.uint8)
+    shift = distribution.shift(distribution.features.extract(noisy))
     assert distribution.failures(shift) == []
     assert 0 < shift.frechet.value < distribution.floor.frechet.value / 10
 
@@ -84,7 +86,7 @@ def test_a_step_of_rounding_noise_stays_inside_the_floor(distribution: Distribut
     ],
 )
 def test_a_wrong_distribution_leaves_the_floor(wrong, distribution: DistributionTest) -> None:
-    failures = distribution.failures(distribution.shift(wrong(pictures(0))))
+    failures = distribution.failures(distribution.shift(distribution.features.extract(wrong(pictures(0)))))
     assert any("leaves the torch-against-torch floor" in failure for failure in failures)
 
 

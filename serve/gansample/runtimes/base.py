@@ -34,11 +34,14 @@ class ClosingRunner:
 
 def run_batched(run: Run[Pixel], z: Latents, label: Labels | None, batch: int) -> npt.NDArray[Pixel]:
     """What `run` draws for latents (N, nz) and labels (N,), `batch` at a time, as one array (N, …)."""
-    parts = [
-        run(z[start : start + batch], label[start : start + batch] if label is not None else None)
-        for start in range(0, len(z), batch)
-    ]
-    return np.concatenate(parts)
+    return np.concatenate(list(each_batch(run, z, label, batch)))
+
+
+def each_batch(run: Run[Pixel], z: Latents, label: Labels | None, batch: int) -> Iterator[npt.NDArray[Pixel]]:
+    """The parts of `run_batched` one after the other; `label` may have rows beyond those of `z`."""
+    for start in range(0, len(z), batch):
+        part = slice(start, min(start + batch, len(z)))
+        yield run(z[part], label[part] if label is not None else None)
 
 
 def images_per_second(run: Run[np.uint8], z: Latents, label: Labels | None, seconds: float) -> float:
