@@ -9,6 +9,7 @@
 Loading is size → digest → parse, on the same bytes that were hashed: a flipped bit loads without complaint everywhere else.
 """
 
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ EMBEDDED = Path(__file__).parents[1] / "bundles"  # what comes with the package,
 DEFAULT = "fashion"
 
 PLACES = (ARTIFACTS, MODELS, EMBEDDED)  # where a name is looked for, in this order
+WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl")  # what `python -m export` takes, and nobody draws from
 MAX_FILE_BYTES = 1 << 30  # a generator of 250 M float32 parameters; anything larger is a mistake or an attack
 
 
@@ -90,6 +92,10 @@ def open_bundle(path: Path | str | None = None) -> Bundle:
         path = path.parent
     if path.is_dir():
         return _open_folder(path)
+    if path.suffix.lower() in WEIGHTS and path.exists():
+        raise ArtefactError(
+            f"{path} holds weights, and no bundle", f"export it first: python -m export {shlex.quote(str(path))}"
+        )
     if not path.exists():
         raise ArtefactError(f"no bundle at {path}", _available())
     return _open_single_file(path)
@@ -150,7 +156,10 @@ def read_file(path: Path, expected_bytes: int | None = None) -> bytes:
 def _open_folder(folder: Path) -> Bundle:
     source = folder / MANIFEST
     if not source.exists():
-        raise ArtefactError(f"{folder} is no bundle, it has no {MANIFEST}", "make one with: make train export")
+        if any(entry.suffix.lower() in WEIGHTS for entry in folder.iterdir()):
+            run = shlex.quote(str(folder))
+            raise ArtefactError(f"{folder} holds weights, and no bundle", f"export it first: python -m export {run}")
+        raise ArtefactError(f"{folder} is no bundle, it has no {MANIFEST}", _available())
     data = read_file(source)
     document = parse_json(data.decode(errors="replace"), str(source))
     match seal_holds(data):

@@ -27,7 +27,8 @@ def run(app: typer.Typer, name: str, translate: Callable[[Sequence[str]], list[s
         try:
             return app(translate(sys.argv[1:]), prog_name=name, standalone_mode=False)
         except ClickException as error:
-            print(f"{name}: {one_line(error.format_message()).rstrip('.')}. Try: {name} --help", file=sys.stderr)
+            command = getattr(getattr(error, "ctx", None), "command_path", None) or name
+            print(f"{name}: {one_line(error.format_message()).rstrip('.')}. Try: {command} --help", file=sys.stderr)
             return error.exit_code
         except typer.Abort:
             raise Stopped(signal.SIGINT) from None

@@ -56,7 +56,6 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
     check_path(options.output.out, form, replaceable=options.output.force or options.output.resume)
 
     from gansample.bundle.open import open_bundle
-    from gansample.cli.info import check_classes
     from gansample.cli.progress import Progress
     from gansample.outputs.job import job_from_options, selection_from_options
     from gansample.outputs.open import open_output
@@ -65,7 +64,10 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
     from gansample.sampling.sampler import open_sampler
 
     bundle = open_bundle(options.engine.bundle)
-    check_classes(options.selection.of_class, bundle)
+    if options.selection.of_class is not None:
+        from gansample.cli.info import check_classes
+
+        check_classes(options.selection.of_class, bundle)
     selection = selection_from_options(options.selection, bundle.spec)
     output = open_output(options)
     begun = output.resumable_job() or {}  # a resumed job is drawn by the engine that began it

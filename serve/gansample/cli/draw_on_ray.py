@@ -32,7 +32,8 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     wanted, output, kind = options.engine, options.output, options.form
     assert output.out is not None, "checked first"
     bundle = open_bundle(wanted.bundle)
-    check_classes(options.selection.of_class, bundle)
+    if options.selection.of_class is not None:
+        check_classes(options.selection.of_class, bundle)
     size = output.shard or SHARD
     selection = selection_from_options(options.selection, bundle.spec)
     check_unique_names(selection)

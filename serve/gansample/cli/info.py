@@ -132,9 +132,9 @@ def format_bundles(bundles: Sequence[Bundle], default: Bundle) -> str:
     return "\n".join(f"{name:{width}}  {facts}" for name, facts in rows)
 
 
-def check_classes(wanted: str | None, bundle: Bundle) -> None:
+def check_classes(wanted: str, bundle: Bundle) -> None:
     """Raise UsageError for a class of a generator that has none, naming bundles that have."""
-    if wanted is None or bundle.spec.classes is not None:
+    if bundle.spec.classes is not None:
         return
     others = [bundle_argument(each.path) for each in bundles_here() if each.spec.classes is not None]
     hint = f"leave it out, or draw from {' or '.join(others)}" if others else "leave it out"
