@@ -15,6 +15,8 @@ from gansample.system.newest import folders_newest_first
 
 logger = logging.getLogger(__name__)
 
+NEWEST = "the newest under artifacts/, else fashion"  # what `open_bundle` takes where none is named
+
 
 def find_bundles(roots: Sequence[Path] = PLACES) -> list[Bundle]:
     """Every bundle one level under `roots`, root by root, newest first.

@@ -30,6 +30,11 @@ def output_folder(out: Path, *, kind: str, force: bool) -> Iterator[Path]:
         (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
+def describe_folder(folder: Path) -> str:
+    """How large it is, for the line that tells it is there."""
+    return f"{sum((folder / name).stat().st_size for name in _files(folder)) / 2**20:.1f} MiB"
+
+
 def _check_nothing_was_added(out: Path, kind: str) -> None:
     if not (out / RECORD).exists():
         return

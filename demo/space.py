@@ -1,6 +1,7 @@
 """Write a Hugging Face Space as a self-contained folder: `python -m demo.space OUT`."""
 
 import re
+import shlex
 import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -11,12 +12,13 @@ import typer
 
 import demo
 import gansample
-from demo.bundle_store import open_folders
-from demo.output_folder import output_folder
-from gansample.bundle.open import EMBEDDED
+from demo.bundle_store import NEWEST, open_folders
+from demo.output_folder import describe_folder, output_folder
+from gansample.bundle.open import open_bundle
 from gansample.cli import console
 
 PACKAGES = ("gradio", "onnxruntime", "numpy", "pillow", "typer", "rich", "deflate", "openvino")
+PORT = 7860  # where a Space is expected
 OPTIONAL = ("openvino",)  # for int8; omitted if it is not installed here
 
 CARD = """---
@@ -56,7 +58,7 @@ if __name__ == "__main__":
         from demo.app import build_page
         from demo.launch import running
 
-        with running(build_page(bundle_store, image_store), image_store, host="0.0.0.0", port=7860):
+        with running(build_page(bundle_store, image_store), image_store, host="0.0.0.0", port={port}):
             threading.Event().wait()
 '''
 
@@ -67,15 +69,17 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def space(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")] = Path("dist/space"),
     bundle: Annotated[
-        list[Path] | None, typer.Option(metavar="FOLDER", help="A bundle to include (may be repeated; default: fashion).")
+        list[Path] | None, typer.Option(metavar="FOLDER", help=f"A bundle to include (may be repeated; default: {NEWEST}).")
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace what this command wrote there before.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
 ) -> None:
     """Write a folder that runs as a Gradio Space: app, requirements, code, bundles, card."""
-    write_space(out, bundle or [EMBEDDED / "fashion"], force=force)
-    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    print(f"{out}: {size / 2**20:.1f} MiB. Try it: python {out}/app.py. Publish it: push the folder to a Space's repository.")
+    bundles = bundle or [open_bundle().path]
+    write_space(out, bundles, force=force)
+    print(f"{out}: {describe_folder(out)}, draws from {', '.join(path.name for path in bundles)}")
+    print(f"Look at it:  python {shlex.quote(str(out / 'app.py'))}  and open http://127.0.0.1:{PORT}")
+    print("Publish it:  push the folder to the repository of a Hugging Face Space")
 
 
 def write_space(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
@@ -86,7 +90,7 @@ def write_space(out: Path, bundles: Sequence[Path], *, force: bool = False) -> N
             shutil.copytree(found.path, folder / "bundles" / name, ignore=_unneeded)
         names = ", ".join(found.spec.name for found in opened.values())
         (folder / "README.md").write_text(CARD.format(gradio=version("gradio"), bundles=names), encoding="utf-8")
-        (folder / "app.py").write_text(APP, encoding="utf-8")
+        (folder / "app.py").write_text(APP.replace("{port}", str(PORT)), encoding="utf-8")
         (folder / "requirements.txt").write_text(_requirements(), encoding="utf-8")
         for package in (demo, gansample):
             root = Path(str(package.__file__)).parent

@@ -6,6 +6,7 @@ draws the bundle's goldens as well and shows whether they match.
 
 import base64
 import json
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -16,16 +17,17 @@ from typing import Annotated, Any
 import typer
 
 import gansample
-from demo.bundle_store import open_folders
-from demo.output_folder import output_folder
+from demo.bundle_store import NEWEST, open_folders
+from demo.output_folder import describe_folder, output_folder
+from gansample.bundle import seal
 from gansample.bundle.basis import format_basis
 from gansample.bundle.goldens import read_goldens
-from gansample.bundle.open import EMBEDDED, REFERENCE, Bundle
+from gansample.bundle.open import REFERENCE, Bundle, open_bundle
 from gansample.cli import console
 from gansample.errors import BackendUnavailable
 
 SOURCES = Path(__file__).with_name("web")
-PAGE = ("index.html", "page.css", "icon.svg", "app.js", "worker.js", "latents.js", "png.js", "texts.js")
+PAGE = ("index.html", "page.css", "icon.svg", "app.js", "ask.js", "worker.js", "files.js", "latents.js", "png.js", "texts.js")
 RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 GOLDENS = 8  # that the page verifies
 
@@ -36,15 +38,17 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def web_demo(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")] = Path("dist/web-demo"),
     bundle: Annotated[
-        list[Path] | None, typer.Option(metavar="FOLDER", help="A bundle to show (may be repeated; default: fashion).")
+        list[Path] | None, typer.Option(metavar="FOLDER", help=f"A bundle to show (may be repeated; default: {NEWEST}).")
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace what this command wrote there before.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
 ) -> None:
     """Write a static page that draws in the visitor's browser."""
-    write_web_demo(out, bundle or [EMBEDDED / "fashion"], force=force)
-    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    print(f"{out}: {size / 2**20:.1f} MiB. Try it: python -m http.server -d {out}")
+    bundles = bundle or [open_bundle().path]
+    write_web_demo(out, bundles, force=force)
+    print(f"{out}: {describe_folder(out)}, draws from {', '.join(path.name for path in bundles)}")
+    print(f"Look at it:  python -m http.server --bind 127.0.0.1 -d {shlex.quote(str(out))}  and open http://127.0.0.1:8000")
+    print("Publish it:  copy the folder to any static host with https (browsers check digests there only, and on localhost)")
 
 
 def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
@@ -60,7 +64,7 @@ def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -
         for name, bundle in opened.items():
             (folder / "bundles" / name).mkdir(parents=True)
             (folder / "bundles" / name / REFERENCE).write_bytes(bundle.read(REFERENCE))
-            (folder / "bundles" / name / "about.json").write_text(json.dumps(_about(bundle)), encoding="utf-8")
+            (folder / "bundles" / name / "about.json").write_bytes(seal.sealed(json.dumps(_about(bundle)).encode()))
         (folder / "bundles.json").write_text(json.dumps(list(opened)), encoding="utf-8")
 
 
@@ -96,6 +100,7 @@ def _about(bundle: Bundle) -> dict[str, Any]:
             "labels": goldens.label[:GOLDENS].tolist() if goldens.label is not None else [0] * GOLDENS,
             "images": base64.b64encode(goldens.images[:GOLDENS].tobytes()).decode(),
         },
+        seal.KEY: seal.BLANK,
     }
 
 

@@ -1,47 +1,51 @@
 // The page: sends what the controls ask for to the worker, and shows what it draws.
 
+import { ask } from "./ask.js";
+import { fetchBytes } from "./files.js";
 import { interpolate, latent, MIN_TRUNCATION, SEED_END } from "./latents.js";
 import { toCanvas, toPng } from "./png.js";
 import { localized, switchLanguage, translatePage } from "./texts.js";
 
 const MAX_PICTURES = 64;
+const DEFAULTS = { seed: 0, count: 24, truncation: 0 };
 const $ = (id) => document.getElementById(id);
-const worker = new Worker("worker.js", { type: "module" });
-const waiting = new Map();
-let requests = 0;
 let about = null;
 let picked = [];
-
-worker.onmessage = ({ data: { id, result, error } }) => {
-  const { resolve, reject } = waiting.get(id);
-  waiting.delete(id);
-  error === undefined ? resolve(result) : reject(new Error(error));
-};
-
-function ask(action, rest) {
-  return new Promise((resolve, reject) => {
-    waiting.set(++requests, { resolve, reject });
-    worker.postMessage({ id: requests, action, ...rest });
-  });
-}
+let shown = ["opening"]; // the last state, to say it in the other language
+let openings = 0;
 
 function state(key, more = "", kind = "") {
+  shown = [key, more, kind];
   $("state").textContent = `${localized(key)} ${more}`.trim();
   $("state").className = kind;
 }
 
-const clamp = (text, low, high, fallback) => {
-  const value = Number(text);
-  return text === null || text === "" || Number.isNaN(value) ? fallback : Math.min(Math.max(value, low), high);
-};
+const complain = (...lines) => ($("problem").textContent = lines.join(" "));
 
-// The values of the controls, clamped to their ranges.
+// A number as it was typed, or null where it is none that `id` takes.
+function parse(id, text) {
+  const value = Number(text);
+  const [low, high] = id === "count" ? [1, MAX_PICTURES] : id === "seed" ? [0, SEED_END - 1] : [0, 3];
+  if (text.trim() === "" || !(value >= low && value <= high)) return null;
+  if (id === "truncation") return value === 0 || value >= MIN_TRUNCATION ? value : null;
+  return Number.isInteger(value) ? value : null;
+}
+
+// The values of the controls, or null after the page has said which of them cannot be drawn.
 function readControls() {
-  const count = Math.round(clamp($("count").value, 1, MAX_PICTURES, 24));
-  const seed = Math.floor(clamp($("seed").value, 0, SEED_END - count, 0));
-  const typed = clamp($("truncation").value, 0, 3, 0);
-  const truncation = typed >= MIN_TRUNCATION ? typed : 0;
-  return { bundle: $("bundle").value, seed, count, label: $("class").value, truncation };
+  complain();
+  const values = Object.fromEntries(Object.keys(DEFAULTS).map((id) => [id, parse(id, $(id).value)]));
+  const wrong = Object.keys(values).filter((id) => values[id] === null);
+  if (wrong.length > 0) {
+    complain(...wrong.map((id) => localized(`${id}Range`)));
+    return null;
+  }
+  const last = SEED_END - values.count;
+  if (values.seed > last) {
+    complain(`${localized("seedRoom")} ${last}`);
+    $("seed").value = values.seed = last;
+  }
+  return { ...values, bundle: $("bundle").value, label: $("class").value };
 }
 
 function labelOf(seed, label) {
@@ -50,13 +54,21 @@ function labelOf(seed, label) {
 }
 
 async function draw() {
-  const { bundle, seed, count, label, truncation } = readControls();
+  const asked = readControls();
+  if (asked === null) return;
+  const { bundle, seed, count, label, truncation } = asked;
   const seeds = Array.from({ length: count }, (_, i) => seed + i);
   const { size, distribution } = about.latent;
   const z = new Float32Array(count * size);
   seeds.forEach((each, i) => z.set(latent(each, size, distribution, truncation), i * size));
   const labels = seeds.map((each) => labelOf(each, label) ?? 0);
-  const pixels = await ask("draw", { name: bundle, z, labels });
+  let pixels;
+  try {
+    pixels = await ask("draw", { name: bundle, z, labels });
+  } catch (error) {
+    complain(localized("failed"), error.message);
+    return;
+  }
   $("pictures").replaceChildren(...seeds.map((each, i) => picture(pixels, i, each, labels[i], truncation)));
   const query = new URLSearchParams({ bundle, seed, n: count });
   if (label !== "") query.set("class", about.classes[label]);
@@ -100,7 +112,7 @@ function pick(button, seed) {
 }
 
 async function morph() {
-  const { bundle, label } = readControls();
+  const [bundle, label] = [$("bundle").value, $("class").value];
   const { size, distribution } = about.latent;
   const [a, b] = picked.map((seed) => latent(seed, size, distribution));
   const z = interpolate(a, b, $("way").value / 100, distribution);
@@ -111,44 +123,106 @@ async function morph() {
   $("between").replaceChildren(canvas);
 }
 
+function enable(on) {
+  for (const control of document.querySelectorAll("#controls input, #controls button")) control.disabled = !on;
+}
+
 async function open(query = new URLSearchParams()) {
+  const mine = ++openings;
   state("opening");
-  document.querySelectorAll("#controls input, #controls button").forEach((control) => (control.disabled = true));
+  $("basis").textContent = "";
+  enable(false);
   try {
-    about = await ask("open", { name: $("bundle").value });
+    const found = await ask("open", { name: $("bundle").value });
+    if (mine !== openings) return; // another one was chosen meanwhile
+    about = found;
   } catch (error) {
-    const damaged = error.message.startsWith("damaged:");
-    $("pictures").replaceChildren();
-    state(damaged ? "damaged" : "failed", damaged ? "" : error.message, "fail");
+    if (mine === openings) fail(error);
     return;
   }
+  facts();
   const every = new Option(localized("each"), "");
   every.dataset.text = "each";
   $("class").replaceChildren(every, ...(about.classes ?? []).map((name, label) => new Option(name, label)));
   $("class-row").hidden = !about.classes;
   const wanted = (about.classes ?? []).indexOf(query.get("class"));
   if (wanted >= 0) $("class").value = String(wanted);
-  document.querySelectorAll("#controls input, #controls button").forEach((control) => (control.disabled = false));
+  enable(true);
   picked = [];
   $("morph").hidden = true;
   await draw();
-  const verdict = await ask("verify", { name: $("bundle").value });
-  const figures = `(${(100 * verdict.share).toFixed(3)} %, max ${verdict.maxStep})`;
-  const basis = about.basis ? `· ${about.basis.join(" · ")}` : "";
-  if (!verdict.pass) state("differs", figures, "fail");
-  else if (about.assumed) state("assumed", `${figures} ${basis}`, "assumed");
-  else state("verified", `${figures} ${basis}`, "pass");
+  if ([...query].length > 0) sayWhatCannotBeShown(query, wanted);
+  let verdict;
+  try {
+    verdict = await ask("verify", { name: $("bundle").value });
+  } catch (error) {
+    fail(error);
+    return;
+  }
+  if (mine !== openings) return;
+  const share = (Math.floor(1e5 * verdict.share) / 1e3).toFixed(3); // 100 is all of them
+  const kind = !verdict.pass ? "fail" : about.assumed ? "assumed" : "pass";
+  state({ fail: "differs", assumed: "assumed", pass: "verified" }[kind], "", kind);
+  $("basis").textContent = [localized("figures").replace("#", share).replace("#", verdict.maxStep), ...(about.basis ?? [])].join(" · ");
+}
+
+// Nothing can be drawn: why, in place of the pictures.
+function fail(error) {
+  const known = ["damaged", "insecure"].find((key) => error.message.startsWith(`${key}:`));
+  $("pictures").replaceChildren();
+  $("facts").textContent = "";
+  if (known === undefined) state("failed", error.message, "fail");
+  else state(known, error.message.slice(known.length + 1), "fail");
+}
+
+function facts() {
+  const { height, width, channels } = about.image;
+  const mode = localized(["grey", "greyAlpha", "colour", "colourAlpha"][channels - 1]);
+  $("facts").textContent = `${width} × ${height} px, ${mode}, ${localized("latent").replace("#", about.latent.size)}`;
+}
+
+// An address may be typed, or come from a page with other bundles.
+function sayWhatCannotBeShown(query, label) {
+  const asked = { bundle: $("bundle").value, n: $("count").value, seed: $("seed").value, truncation: $("truncation").value };
+  const same = (key) => query.get(key) === asked[key] || Number(query.get(key) || NaN) === Number(asked[key]);
+  const wrong = Object.keys(asked).filter((key) => query.has(key) && !same(key));
+  if (query.has("class") && label < 0) wrong.push("class");
+  const quoted = wrong.map((key) => `${key}=${query.get(key).slice(0, 40)}`).join(", ");
+  if (wrong.length > 0) complain($("problem").textContent, localized("address"), quoted);
+}
+
+async function readIndex() {
+  const names = JSON.parse(new TextDecoder().decode(await fetchBytes("bundles.json")));
+  if (!Array.isArray(names) || names.length === 0 || !names.every((name) => typeof name === "string" && name !== "")) {
+    throw new Error("no list of names");
+  }
+  return names;
 }
 
 async function start() {
   translatePage();
+  enable(false);
   const query = new URLSearchParams(location.search);
-  const names = await (await fetch("bundles.json")).json();
+  $("language").addEventListener("click", () => {
+    switchLanguage();
+    state(...shown);
+    if (about !== null) {
+      facts();
+      draw();
+    }
+  });
+  let names;
+  try {
+    names = await readIndex();
+  } catch (error) {
+    state("index", `(bundles.json: ${error.message})`, "fail");
+    return;
+  }
   $("bundle").replaceChildren(...names.map((name) => new Option(name, name)));
   if (names.includes(query.get("bundle"))) $("bundle").value = query.get("bundle");
-  $("count").value = clamp(query.get("n"), 1, MAX_PICTURES, 24);
-  $("seed").value = clamp(query.get("seed"), 0, SEED_END - 1, 0);
-  $("truncation").value = clamp(query.get("truncation"), 0, 3, 0);
+  for (const [id, key] of [["count", "n"], ["seed", "seed"], ["truncation", "truncation"]]) {
+    $(id).value = parse(id, query.get(key) ?? "") ?? DEFAULTS[id];
+  }
   $("bundle").addEventListener("change", () => open());
   $("controls").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -160,10 +234,6 @@ async function start() {
     draw();
   });
   $("way").addEventListener("input", morph);
-  $("language").addEventListener("click", () => {
-    switchLanguage();
-    draw();
-  });
   await open(query);
 }
 

@@ -1,5 +1,6 @@
 // Loads, verifies and draws, away from the page's thread.
 
+import { fetchBytes, readSealed, sha256 } from "./files.js";
 import * as ort from "./ort/ort.wasm.min.mjs";
 
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
@@ -9,12 +10,11 @@ const opened = new Map();
 
 async function open(name) {
   if (!opened.has(name)) {
-    const about = await (await fetch(`bundles/${name}/about.json`)).json();
-    const model = await (await fetch(`bundles/${name}/generator.onnx`)).arrayBuffer();
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", model));
-    const found = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    if (found !== about.sha256) throw new Error(`damaged:${found.slice(0, 12)}`);
-    const session = await ort.InferenceSession.create(new Uint8Array(model), { executionProviders: ["wasm"] });
+    const folder = `bundles/${encodeURIComponent(name)}`;
+    const about = await readSealed(`${folder}/about.json`);
+    const model = await fetchBytes(`${folder}/generator.onnx`);
+    if ((await sha256(model)) !== about.sha256) throw new Error("damaged: generator.onnx");
+    const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
     opened.set(name, { about, session });
   }
   return opened.get(name);

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from demo.space import space as space_command
 from demo.space import write_space
 from gansample.errors import OutputError, UsageError
+from tests.support.make_tiny_bundle import make_tiny_bundle
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,18 @@ def test_nothing_of_this_machine_is_in_it(space: Path) -> None:
 def test_an_existing_folder_is_kept(space: Path, tiny_bundle: Path) -> None:
     with pytest.raises(OutputError, match="--force"):
         write_space(space, [tiny_bundle])
+
+
+def test_it_takes_the_newest_bundle_and_says_how_to_look_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_tiny_bundle(tmp_path / "artifacts" / "mine")
+    monkeypatch.chdir(tmp_path)
+    space_command(Path("out"), bundle=None)
+    printed = capsys.readouterr().out
+    assert "draws from mine" in printed
+    assert "python out/app.py  and open http://127.0.0.1:7860" in printed
+    assert (tmp_path / "out" / "bundles" / "mine" / "bundle.json").exists()
 
 
 def test_what_cannot_be_copied_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.web_demo import SOURCES, install_node_modules, write_web_demo
+from demo.web_demo import SOURCES, install_node_modules, web_demo, write_web_demo
 from gansample import open_sampler
+from gansample.bundle import seal
 from gansample.errors import BackendUnavailable, OutputError
 from gansample.latents import latents, slerp
 from gansample.outputs.metadata import read_metadata
+from tests.support.make_tiny_bundle import make_tiny_bundle
 from tests.support.repository import ROOT
 
 FASHION = ROOT / "serve" / "gansample" / "bundles" / "fashion"
@@ -125,6 +127,18 @@ def test_the_folder_is_complete_and_the_same_every_time(site: Path, tiny_classes
         write_web_demo(site, [FASHION])
 
 
+def test_it_takes_the_newest_bundle_and_says_how_to_look_at_it(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_tiny_bundle(tmp_path / "artifacts" / "mine")
+    monkeypatch.chdir(tmp_path)
+    web_demo(Path("out"), bundle=None)
+    printed = capsys.readouterr().out
+    assert "draws from mine" in printed
+    assert "python -m http.server --bind 127.0.0.1 -d out  and open http://127.0.0.1:8000" in printed
+    assert json.loads((tmp_path / "out" / "bundles.json").read_text()) == ["mine"]
+
+
 def test_the_lock_names_no_registry() -> None:
     lock = json.loads((SOURCES / "package-lock.json").read_text())
     packages = {name: entry for name, entry in lock["packages"].items() if name}
@@ -150,6 +164,7 @@ def test_controls_and_address(visit: Any) -> None:
     page.fill("#seed", "4294967295")
     page.press("#seed", "Enter")
     page.wait_for_url("**/?*seed=4294967293*")  # three of them must follow
+    page.get_by_text("So many pictures need a lower seed: shown from 4294967293").wait_for()
     page.click("#roll")
     page.wait_for_url(lambda address: "seed=4294967293" not in address)
     page.select_option("#bundle", "fashion")
@@ -198,34 +213,96 @@ def test_phone_chinese_keyboard_and_speed(visit: Any) -> None:
 
 
 @pytest.mark.browser
-def test_a_damaged_generator_is_not_used(site: Path, browser: Any, url: str) -> None:
-    model = site / "bundles" / "pets" / "generator.onnx"
-    whole = model.read_bytes()
-    model.write_bytes(whole[:-1] + b"?")
+def test_what_cannot_be_drawn_is_said_and_nothing_else_is_drawn(visit: Any) -> None:
+    page = visit("?bundle=pets&seed=7&n=2")
+    assert page.inner_text("#facts") == "8 × 8 px, colour, 6-number latent"
+    for field, typed, words in [
+        ("seed", "7.5", "The seed is a whole number from 0 to 4294967295"),
+        ("seed", "-1", "The seed is a whole number"),
+        ("seed", "", "The seed is a whole number"),
+        ("count", "65", "Pictures: a whole number from 1 to 64"),
+        ("truncation", "0.001", "Truncation is 0 (off), or 0.01 to 3"),
+    ]:
+        before = page.input_value(f"#{field}")
+        page.fill(f"#{field}", typed)
+        page.press(f"#{field}", "Enter")
+        page.get_by_text(words).wait_for()
+        assert "seed=7&n=2" in page.url
+        page.fill(f"#{field}", before)
+        page.press(f"#{field}", "Enter")
+        page.wait_for_function("document.querySelector('#problem').textContent === ''")
+
+
+@pytest.mark.browser
+def test_what_an_address_asks_for_in_vain_is_said(visit: Any) -> None:
+    page = visit("?bundle=nobody&seed=7.5&n=99&class=dog&truncation=1")
+    page.get_by_text("The address asks for what there is not: bundle=nobody, n=99, seed=7.5, class=dog").wait_for()
+    assert page.locator(".print").count() == 24
+    assert visit("?bundle=pets&seed=07&n=2&truncation=1.0").inner_text("#problem") == ""
+
+
+SWAPPED = {b'"bee", "cat"': b'"cat", "bee"'}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("bundles/pets/generator.onnx", {b"gansample": b"gansampla"}, "its digest is wrong"),
+        ("bundles/pets/about.json", SWAPPED, "its digest is wrong"),
+        ("bundles/pets/about.json", {b"gansample.seal": b"gansample.sale"}, "its digest is wrong"),
+        ("bundles/pets/about.json", None, "about.json (HTTP 404)"),
+        ("bundles.json", {b"[": b""}, "There is no list of generators here"),
+        ("bundles.json", {b'"pets"': b"3"}, "There is no list of generators here"),
+        ("bundles.json", None, "There is no list of generators here"),
+        ("ort/ort.wasm.min.mjs", None, "It could not be opened"),
+    ],
+)
+def test_a_damaged_folder_is_not_used(
+    name: str, changes: dict[bytes, bytes] | None, words: str, site: Path, browser: Any, url: str
+) -> None:
+    path = site / name
+    whole = damaged = path.read_bytes()
+    for old, new in (changes or {}).items():
+        damaged = damaged.replace(old, new)
+    assert changes is None or damaged != whole
+    path.unlink()
     try:
+        if changes is not None:
+            path.write_bytes(damaged)
         page = browser.new_page()
         page.goto(f"{url}/?bundle=pets")
-        page.get_by_text("its digest is wrong").wait_for()
+        page.get_by_text(words).wait_for()
         assert page.locator(".print").count() == 0
+        assert page.locator("#draw").is_disabled()
         page.close()
     finally:
-        model.write_bytes(whole)
+        path.write_bytes(whole)
 
 
 @pytest.mark.browser
 def test_another_models_goldens_are_noticed(site: Path, browser: Any, url: str) -> None:
     about = site / "bundles" / "pets" / "about.json"
-    whole = about.read_text()
+    whole = about.read_bytes()
     facts = json.loads(whole)
     facts["goldens"]["images"] = base64.b64encode(bytes(8 * 8 * 8 * 3)).decode()
-    about.write_text(json.dumps(facts))
+    facts[seal.KEY] = seal.BLANK
+    about.write_bytes(seal.sealed(json.dumps(facts).encode()))
     try:
         page = browser.new_page()
         page.goto(f"{url}/?bundle=pets")
         page.get_by_text("FAIL: this browser draws other pictures").wait_for()
         page.close()
     finally:
-        about.write_text(whole)
+        about.write_bytes(whole)
+
+
+@pytest.mark.browser
+def test_opened_as_a_file_it_says_what_it_needs(site: Path, browser: Any) -> None:
+    page = browser.new_page()
+    page.goto((site / "index.html").as_uri())
+    assert "it needs a web server" in page.inner_text("#state")
+    page.close()
 
 
 @pytest.mark.browser
