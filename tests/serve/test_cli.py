@@ -60,6 +60,16 @@ def test_a_bundle_goes_by_its_name(gansample: Command, tiny_bundle: Path, tmp_pa
     assert done.stderr.decode() == "gansample: no bundle at fashon: choose fashion, other, tiny\n"
 
 
+def test_weights_are_sent_to_the_exporter(gansample: Command, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    weights = tmp_path / "runs" / "generator.safetensors"
+    weights.touch()
+    for path in (weights, weights.parent):
+        done = gansample("--bundle", path, "out.png")
+        assert done.returncode == 3
+        assert f"is no bundle: export it: python -m export {path}" in done.stderr.decode()
+
+
 def test_stdout_is_only_the_picture(gansample: Command, tiny_bundle: Path) -> None:
     done = gansample("--n", 4, "--bundle", tiny_bundle, "-")
     assert Image.open(io.BytesIO(done.stdout)).size == (2 * (8 * 32 + 2) + 2,) * 2

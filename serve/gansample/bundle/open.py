@@ -93,12 +93,14 @@ def open_bundle(path: Path | str | None = None) -> Bundle:
     if path.is_dir():
         return _open_folder(path)
     if path.suffix.lower() in WEIGHTS and path.exists():
-        raise ArtefactError(
-            f"{path} holds weights, and no bundle", f"export it first: python -m export {shlex.quote(str(path))}"
-        )
+        raise _weights_only(path)
     if not path.exists():
         raise ArtefactError(f"no bundle at {path}", _available())
     return _open_single_file(path)
+
+
+def _weights_only(path: Path) -> ArtefactError:
+    return ArtefactError(f"{path} holds weights, and is no bundle", f"export it: python -m export {shlex.quote(str(path))}")
 
 
 def _named(path: Path) -> Path:
@@ -157,8 +159,7 @@ def _open_folder(folder: Path) -> Bundle:
     source = folder / MANIFEST
     if not source.exists():
         if any(entry.suffix.lower() in WEIGHTS for entry in folder.iterdir()):
-            run = shlex.quote(str(folder))
-            raise ArtefactError(f"{folder} holds weights, and no bundle", f"export it first: python -m export {run}")
+            raise _weights_only(folder)
         raise ArtefactError(f"{folder} is no bundle, it has no {MANIFEST}", _available())
     data = read_file(source)
     document = parse_json(data.decode(errors="replace"), str(source))
