@@ -207,6 +207,12 @@ def serve(
     ] = "",
     max_waiting: Annotated[int, typer.Option(min=1, help="Pictures in the queue before 429.", rich_help_panel="Limits")] = 2048,
     max_pictures: Annotated[int, typer.Option(min=1, help="Pictures in one request.", rich_help_panel="Limits")] = 256,
+    max_memory: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="MIB", help="Memory for pictures on their way, all requests together.", rich_help_panel="Limits"
+        ),
+    ] = 256,
     per_client: Annotated[
         int, typer.Option(min=1, help="Requests of one address at the same time.", rich_help_panel="Limits")
     ] = 64,
@@ -242,6 +248,7 @@ def serve(
         root_path=check_root_path(root_path),
         max_waiting=max_waiting,
         max_pictures=max_pictures,
+        max_memory=max_memory << 20,
         per_client=per_client,
         deadline=deadline,
     )

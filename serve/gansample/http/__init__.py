@@ -3,6 +3,7 @@
 settings.py          limits
 models.py            the bundles being served: verified before use, replaced while serving
 draw_request.py      what one request asks for, checked before anything is drawn
+memory.py            what it will take, and room for it among all others
 inference_engine.py  what runs a model for many requests at once
 batcher.py           the engine in this process: dynamic batching
 encode.py            pictures as bytes

@@ -2,7 +2,10 @@
 
 import asyncio
 
+from starlette.requests import Request
+
 from gansample.http.errors import ApiError, invalid_parameter
+from gansample.http.memory import room_for
 from gansample.http.models import Model
 from gansample.http.settings import Settings
 from gansample.outputs.job import job_from_options
@@ -17,7 +20,7 @@ class DrawRequest:
     """Pictures of one model: the same job as on the command line, so the same pictures. Raises ApiError 413 or 422."""
 
     def __init__(self, model: Model, options: SelectionOptions, settings: Settings) -> None:
-        self.model, spec = model, model.spec
+        self.model, spec, self._deadline = model, model.spec, settings.deadline
         with invalid_parameter("truncation"):
             space = spec.latent_space(options.truncation)
         with invalid_parameter("seeds" if options.seeds is not None else "n"):
@@ -51,11 +54,12 @@ class DrawRequest:
         """Each picture's metadata, as JSON."""
         return [self.job.picture_json(position, self.label(position)) for position in self.positions]
 
-    async def run(self) -> Images:
-        """Pictures uint8 (N, H, W, C). Raises ApiError as `InferenceEngine.infer` does."""
-        in_thread = len(self.positions) > INLINE or self._slow_latents
-        z = await asyncio.to_thread(self._latents) if in_thread else self._latents()
-        return await self.model.inference_engine.infer(z, self.labels)
+    async def run(self, request: Request, memory: int) -> Images:
+        """Pictures uint8 (N, H, W, C), once there is room for `memory` bytes. Raises ApiError as `room_for` and `infer` do."""
+        async with room_for(request, memory, self._deadline):
+            in_thread = len(self.positions) > INLINE or self._slow_latents
+            z = await asyncio.to_thread(self._latents) if in_thread else self._latents()
+            return await self.model.inference_engine.infer(z, self.labels)
 
     def _latents(self) -> Latents:
         return self.job.selection.latents(self.positions)

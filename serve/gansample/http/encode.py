@@ -8,7 +8,9 @@ import numpy as np
 
 from gansample.http.draw_request import DrawRequest
 from gansample.http.errors import ApiError
-from gansample.outputs.grid import GAP, check_grid_size, grid_shape, make_grid
+from gansample.http.memory import sheet_bytes
+from gansample.http.settings import Settings
+from gansample.outputs.grid import GAP, check_grid_size, grid_shape, grid_size, make_grid
 from gansample.outputs.png import encode_pngs
 from gansample.outputs.sheet import encode_picture
 from gansample.outputs.sizes import TooLargeForForm
@@ -24,13 +26,21 @@ def encode_each(images: Images, texts: Sequence[str], kind: str) -> list[bytes]:
     return [encode_picture(image, kind, text) for image, text in zip(images, texts, strict=True)]
 
 
-def check_grid(request: DrawRequest, layout: str, kind: str) -> None:
-    """Before anything is drawn: raises ApiError 400 where this kind of file cannot hold it, UsageError for a bad layout."""
+def check_grid(request: DrawRequest, layout: str, kind: str, settings: Settings) -> int:
+    """Before anything is drawn: the bytes of memory that this grid takes as a file `kind`.
+
+    Raises ApiError 413 for too many pixels, 400 where this kind of file cannot hold them, UsageError for a bad layout.
+    """
+    columns, rows = grid_shape(len(request.positions), layout)
+    width, height = grid_size(columns, rows, request.job.shape)
+    if width * height > settings.max_pixels:
+        words = f"a grid of {columns}x{rows} pictures has {width * height:,} pixels, at most {settings.max_pixels:,}"
+        raise ApiError(413, words, param="grid")
     try:
-        columns, rows = grid_shape(len(request.positions), layout)
         check_grid_size(kind, columns, rows, request.job.shape)
     except TooLargeForForm as error:
         raise ApiError(400, str(error), param="grid") from None
+    return sheet_bytes(width, height, request.job.shape[2], kind)
 
 
 def encode_grid(images: Images, request: DrawRequest, layout: str, kind: str) -> bytes:

@@ -1,12 +1,14 @@
 """What every request passes before it is routed: request id, token, limits, and afterwards a line in the access log."""
 
 import asyncio
+import contextlib
 import hmac
 import json
 import sys
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gansample.http.body import BodyTooLarge, ClientDisconnected, read_body, replay_body
 from gansample.http.browser import without_prefix
 from gansample.http.errors import ApiError, error_response
+from gansample.http.memory import Memory, Share
 from gansample.http.metrics import Metrics
 from gansample.http.settings import Settings
 from gansample.system.numbers import MAX_DIGITS
@@ -24,6 +27,7 @@ CONTENT_TYPES = (b"application/json",)
 V2_CONTENT_TYPES = (b"application/json", b"application/octet-stream", b"")  # Triton's client sends none
 MAX_ID = 64
 MAX_DEPTH = 32  # of JSON: recursive parsers overflow on [[[[…
+PIECE = 1 << 18  # bytes of a response that the server takes at once
 CHUNK = 1 << 16  # bytes of a body that are scanned in one go
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for the log; nobody is there to receive it
 
@@ -46,6 +50,8 @@ class Guard:
         self._app, self._settings, self._metrics = app, settings, metrics
         self._by_client: Counter[str] = Counter()
         self._in_total = 0
+        self._body_bytes = 0
+        self._memory = Memory(settings.max_memory)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # no route has one: refused here, before anything is asked of the application
@@ -63,28 +69,35 @@ class Guard:
             scope = {**scope, "method": "GET"}
         client = scope["client"][0] if scope.get("client") else "-"
         started = time.perf_counter()
-        response = ResponseStats()
+        response, share = ResponseStats(), Share(self._memory)
+        scope["memory"] = share
 
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 response.status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
-            else:
-                response.body_bytes += len(message.get("body", b""))
-            await send(message)
+                await send(message)
+                return
+            body = message.get("body", b"")
+            response.body_bytes += len(body)
+            for start in range(0, len(body) or 1, PIECE):  # between them the server waits for a client that reads slowly
+                more = start + PIECE < len(body) or message.get("more_body", False)
+                await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": more})
 
         self._by_client[client] += 1
         self._in_total += 1
         try:
             path = without_prefix(scope["path"], self._settings.root_path)
             self._check(path, headers, client)
-            body = await self._body(path, headers, receive)
-            await self._app(scope, replay_body(body, receive), send_counted)
+            with self._room_for_body(headers):
+                body = await self._body(path, headers, receive)
+                await self._app(scope, replay_body(body, receive), send_counted)
         except ApiError as error:
             await error_response(error, request_id)(scope, receive, send_counted)
         except ClientDisconnected:
             response.status = CLIENT_CLOSED_REQUEST
         finally:
+            share.give_back()
             self._in_total -= 1
             self._by_client[client] -= 1
             if not self._by_client[client]:
@@ -108,15 +121,30 @@ class Guard:
             words = f"{limits.per_client} of your requests are being handled already"
             raise ApiError(429, words, headers={"Retry-After": "1"})
 
+    @contextlib.contextmanager
+    def _room_for_body(self, headers: dict[bytes, bytes]) -> Iterator[None]:
+        """Raises ApiError 413 for a body that is too large, or 429 where the bodies of all requests together are."""
+        limit = self._settings.max_body
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and (len(length) > MAX_DIGITS or int(length) > limit):
+            words = f"the body has {length.decode()} bytes, at most {limit:,}"
+            raise ApiError(413, words, headers={"Connection": "close"})
+        size = int(length) if length.isdigit() else limit if b"transfer-encoding" in headers else 0
+        if self._body_bytes + size > self._settings.max_bodies:
+            words = "the bodies of other requests fill the memory for them"
+            raise ApiError(429, words, headers={"Retry-After": "1", "Connection": "close"})
+        self._body_bytes += size
+        try:
+            yield
+        finally:
+            self._body_bytes -= size
+
     async def _body(self, path: str, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """All of it, within the limits. Raises ApiError 400, 408, 413 or 415, or ClientDisconnected."""
         limit, seconds = self._settings.max_body, self._settings.read_seconds
         length = headers.get(b"content-length", b"")
         if not length and b"transfer-encoding" not in headers:
             return b""
-        if length.isdigit() and (len(length) > MAX_DIGITS or int(length) > limit):
-            words = f"the body has {length.decode()} bytes, at most {limit:,}"
-            raise ApiError(413, words, headers={"Connection": "close"})
         try:
             async with asyncio.timeout(seconds):
                 body = await read_body(receive, limit)

@@ -17,9 +17,13 @@ class Settings:
     max_pictures: int = 256
     """In one request."""
     max_pixels: int = 1 << 24
-    """In one request, all pictures together."""
+    """In one request, all pictures together, or the sheet that they are on."""
+    max_memory: int = 256 << 20
+    """Bytes that responses may take from drawing to sending, over all requests (`memory.py`). Those that find no room wait."""
     max_body: int = 1 << 20
     """Bytes."""
+    max_bodies: int = 64 << 20
+    """Bytes of the bodies of all requests; further ones are refused with 429."""
     read_seconds: float = 10.0
     """For a request's headers, and again for its body: slower clients are disconnected."""
     per_client: int = 64

@@ -41,9 +41,14 @@ def grid_shape(n: int, layout: str = "auto", period: int = 1) -> tuple[int, int]
     return columns, rows
 
 
+def grid_size(columns: int, rows: int, shape: tuple[int, int, int], gap: int = GAP) -> tuple[int, int]:
+    """(width, height) in pixels of a grid of pictures of `shape` (H, W, C)."""
+    return columns * (shape[1] + gap) + gap, rows * (shape[0] + gap) + gap
+
+
 def check_grid_size(form: str, columns: int, rows: int, shape: tuple[int, int, int], gap: int = GAP) -> None:
     """Raise UsageError for a grid of pictures of `shape` (H, W, C) that is too large for `form`, for memory or for a viewer."""
-    height, width = rows * (shape[0] + gap) + gap, columns * (shape[1] + gap) + gap
+    width, height = grid_size(columns, rows, shape, gap)
     if (pixels := height * width) > MAX_PIXELS:
         raise UsageError(
             f"a grid of {columns}x{rows} pictures has {pixels:,} pixels, at most {MAX_PIXELS:,} fit into one file",
@@ -71,8 +76,8 @@ def make_grid(images: npt.NDArray[np.uint8], columns: int, rows: int, gap: int =
 
 def empty_grid(columns: int, rows: int, shape: tuple[int, int, int], gap: int = GAP) -> npt.NDArray[np.uint8]:
     """Room for columns·rows pictures of `shape` (H, W, C), gap-coloured and opaque."""
-    height, width, channels = shape
-    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GAP_LEVEL, np.uint8)
+    (width, height), channels = grid_size(columns, rows, shape, gap), shape[2]
+    sheet = np.full((height, width, channels), GAP_LEVEL, np.uint8)
     if channels in (2, 4):
         sheet[..., -1] = 255
     return sheet

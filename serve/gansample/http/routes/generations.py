@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import math
 import secrets
 import time
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from gansample.http import encode
 from gansample.http.draw_request import DrawRequest
 from gansample.http.errors import ApiError, invalid_parameter
+from gansample.http.memory import NPZ, files_bytes
 from gansample.http.models import Models
 from gansample.http.routes.images import negotiate_format
 from gansample.http.settings import Settings
@@ -73,8 +75,12 @@ def router(models: Models, settings: Settings) -> APIRouter:
         as_picture = body.format != "npz" and "image/" in accept and "json" not in accept
         kind = negotiate_format(request) if as_picture else body.format
         if as_picture and len(drawing.positions) > 1:
-            encode.check_grid(drawing, "auto", kind)
-        images = await drawing.run()
+            memory = encode.check_grid(drawing, "auto", kind, settings)
+        elif body.format == "npz":
+            memory = len(drawing.positions) * math.prod(drawing.job.shape) * NPZ
+        else:
+            memory = files_bytes(len(drawing.positions), drawing.job.shape, kind)
+        images = await drawing.run(request, memory)
         request.scope["pictures"] = len(images)
         if body.format == "npz":
             return Response(await asyncio.to_thread(encode.encode_npz, images, drawing), media_type="application/octet-stream")

@@ -11,6 +11,7 @@ import gansample
 from gansample.http import encode
 from gansample.http.draw_request import DrawRequest
 from gansample.http.errors import ApiError
+from gansample.http.memory import sheet_bytes
 from gansample.http.models import Models
 from gansample.http.settings import Settings
 from gansample.latents import MIN_TRUNCATION
@@ -42,7 +43,8 @@ def router(models: Models, settings: Settings) -> APIRouter:
         drawing = _request_for(models, settings, model, stem, of_class, truncation)
         if (cached := _not_modified(request, drawing, kind)) is not None:
             return cached
-        images = await drawing.run()
+        height, width, channels = drawing.job.shape
+        images = await drawing.run(request, sheet_bytes(width, height, channels, kind))
         return _picture(request, drawing, kind, encode.encode_each(images, drawing.metadata_texts(), kind)[0])
 
     @routes.get("/images", responses=PICTURE, response_class=Response)  # type: ignore[arg-type]
@@ -57,10 +59,10 @@ def router(models: Models, settings: Settings) -> APIRouter:
         """A grid of seeds, as PNG, or as WebP if `Accept` names only that: `curl 'host:8000/v1/images?seeds=0-63'`."""
         kind = negotiate_format(request)
         drawing = _request_for(models, settings, model, seeds, of_class, truncation)
-        encode.check_grid(drawing, grid, kind)
+        memory = encode.check_grid(drawing, grid, kind, settings)
         if (cached := _not_modified(request, drawing, kind, grid)) is not None:
             return cached
-        images = await drawing.run()
+        images = await drawing.run(request, memory)
         return _picture(request, drawing, kind, await asyncio.to_thread(encode.encode_grid, images, drawing, grid, kind), grid)
 
     return routes
