@@ -10,12 +10,11 @@ from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_t
 from onnx.inliner import inline_local_functions
 
 from export.importers.file_kind import read_identified
+from gansample.bundle.onnx_check import DOMAINS
 from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError
 
 OLDEST_OPSET = 9
-# Whose operators ONNX Runtime ships: the standard's, those for classic models, and its own.
-DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 FOR_ONE_PROCESSOR = "com.microsoft.nchwc"  # what ONNX Runtime writes where it saves a graph optimised to the last
 
 

@@ -39,11 +39,23 @@ def test_a_graph_that_does_not_match_its_spec_is_refused(tmp_path: Path) -> None
         OpenVinoRunner(other.read("generator.onnx"), None, bundle.spec, precision="fp32", variant="v")
 
 
-@pytest.mark.parametrize("damage", [b"", b"no model", b"<net"])
-def test_what_openvino_cannot_read_is_an_artefact_error(tmp_path: Path, damage: bytes) -> None:
+@pytest.mark.parametrize(
+    ("damage", "weights", "message"),
+    [
+        (b"", None, "no valid ONNX file"),
+        (b"no model", None, "no valid ONNX file"),
+        (b"<net", None, "no valid ONNX file"),
+        (b"<net", b"\0", "no OpenVINO model"),
+        (b"\x3a\x00", None, "OpenVINO refuses"),  # a graph, with nothing in it
+        (b"<net/>", b"\0", "OpenVINO refuses"),
+    ],
+)
+def test_what_openvino_cannot_read_is_an_artefact_error(
+    tmp_path: Path, damage: bytes, weights: bytes | None, message: str
+) -> None:
     bundle = open_bundle(make_tiny_bundle(tmp_path / "b"))
-    with pytest.raises(ArtefactError, match="OpenVINO refuses"):
-        OpenVinoRunner(damage, None, bundle.spec, precision="fp32", variant="v")
+    with pytest.raises(ArtefactError, match=message):
+        OpenVinoRunner(damage, weights, bundle.spec, precision="fp32", variant="v")
 
 
 def test_without_openvino_the_pip_line_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

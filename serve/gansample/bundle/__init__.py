@@ -7,4 +7,6 @@ signature      who made the bundle
 goldens        pictures that any runtime must draw
 fidelity       the distance between pictures, and the gates
 onnx_metadata  the spec inside an ONNX file
+onnx_check     what a graph may do, before a runtime sees it; openvino_check: the same for OpenVINO's files
+protobuf       the format of ONNX files
 """

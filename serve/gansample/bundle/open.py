@@ -187,6 +187,7 @@ def _file_entry(name: str, entry: Any, source: Path) -> FileEntry:
 
 def _open_single_file(path: Path) -> Bundle:
     """A lone generator.onnx: its own seal is the digest, its metadata the spec (read by whoever parses the graph)."""
+    from gansample.bundle.onnx_check import check_onnx
     from gansample.bundle.onnx_metadata import spec_from_onnx
 
     data = read_file(path)
@@ -198,6 +199,7 @@ def _open_single_file(path: Path) -> Bundle:
             )
         case False:
             raise ArtefactError(f"{path} does not match its seal", "it is damaged or was changed, copy it again")
+    check_onnx(data, str(path))
     variant = Variant(
         name="onnx-fp32", runtime="onnxruntime", precision="fp32", files=(REFERENCE,), parity={"verdict": "NOT RUN"}
     )

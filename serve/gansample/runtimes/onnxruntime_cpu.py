@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
 from gansample.runtimes.base import ClosingRunner, Port, check_io, runtime_errors
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
@@ -20,10 +21,11 @@ class OnnxRuntimeRunner(ClosingRunner):
     def __init__(
         self, model: bytes, spec: Spec, *, threads: int | None = None, source: str = "the model", variant: str = "onnx-fp32"
     ) -> None:
+        check_onnx(model, source)
         onnxruntime = import_onnxruntime()
         self.variant = variant
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors only: ONNX Runtime's warnings are not for people who draw pictures
+        options.log_severity_level = 4  # what fails is raised as well, and only once, in plain text
         if threads is not None:
             options.intra_op_num_threads = threads
         with runtime_errors("ONNX Runtime", source):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable, GansampleError
 from gansample.runtimes.base import ClosingRunner, check_io
@@ -33,6 +34,7 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
     backend = "onnxruntime-cuda"
 
     def __init__(self, model: bytes, spec: Spec, *, source: str = "the model", variant: str = "onnx-fp32") -> None:
+        check_onnx(model, source)
         onnxruntime = import_onnxruntime("gpu")
         if PROVIDER not in onnxruntime.get_available_providers():
             raise BackendUnavailable(f"the onnxruntime {onnxruntime.__version__} installed here has no CUDA", REPLACE)
@@ -40,7 +42,7 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
         with contextlib.redirect_stdout(sys.stderr):  # it prints what it misses, and stdout is for pictures
             onnxruntime.preload_dlls(directory="")  # CUDA and cuDNN from the nvidia-* wheels beside it
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         try:
             # enable_fallback=0: or the Python wrapper would try once more on the CPU by itself

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from gansample.bundle.onnx_check import check_onnx
+from gansample.bundle.openvino_check import check_openvino
 from gansample.bundle.spec import Precision, Spec
 from gansample.errors import BackendUnavailable
 from gansample.runtimes.base import ClosingRunner, Port, check_io, runtime_errors
@@ -48,6 +50,7 @@ class OpenVinoRunner(ClosingRunner):
         threads: int | None = None,
         source: str = "the model",
     ) -> None:
+        (check_onnx if weights is None else check_openvino)(model, source)
         try:
             import openvino
         except ImportError:

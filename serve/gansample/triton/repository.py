@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from gansample.bundle.fidelity import GATES
 from gansample.bundle.goldens import Goldens, read_goldens
+from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.open import GOLDENS, MANIFEST, REFERENCE, Bundle
 from gansample.errors import ArtefactError
 from gansample.sampling.verify import check_digests
@@ -42,6 +43,7 @@ def export_triton(bundle: Bundle, out: Path, *, force: bool = False, max_batch: 
     if not bundle.path.is_dir():
         raise ArtefactError(f"{bundle.path} is one file, and its goldens are missing", "pass the whole bundle folder")
     check_digests(bundle)
+    check_onnx(bundle.read(REFERENCE), str(bundle.path))
     goldens = read_goldens(bundle)
     name, spec = bundle.path.resolve().name, bundle.spec
     names = [f"{name}_onnx", f"{name}_tensorrt", name]

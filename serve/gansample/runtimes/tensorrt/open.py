@@ -3,6 +3,7 @@
 import logging
 
 from gansample.bundle.goldens import check_goldens, read_goldens
+from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable
@@ -29,6 +30,7 @@ def open_tensorrt(bundle: Bundle, variant: Variant, cache: EngineCache | None = 
     trt, cuda = load_tensorrt(), Cuda()
     cache = cache if cache is not None else EngineCache()
     onnx = bundle.read(variant.files[0])
+    check_onnx(onnx, str(bundle.path))
     key = EngineKey.from_onnx(
         onnx, cuda.gpu(), tensorrt=trt.__version__, precision=variant.precision, max_batch=MAX_BATCH, flags=FLAGS
     )
