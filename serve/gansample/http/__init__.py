@@ -1,7 +1,7 @@
 """The HTTP service: `gan serve`. Needs the extra `serve`; nothing else in the package imports it.
 
 settings.py          limits
-models.py            the bundles being served: verified before use, replaced while serving
+models.py            the bundles being served: verified before use, replaced while serving (stamp.py: when they change)
 draw_request.py      what one request asks for, checked before anything is drawn
 memory.py            what it will take, and room for it among all others
 inference_engine.py  what runs a model for many requests at once

@@ -12,19 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gansample.bundle.open import MANIFEST, Bundle, open_bundle
+from gansample.bundle.open import Bundle, open_bundle
 from gansample.bundle.spec import Spec
-from gansample.errors import GansampleError
+from gansample.errors import GansampleError, shorten
 from gansample.http.batcher import Batcher
 from gansample.http.errors import ApiError
 from gansample.http.inference_engine import InferenceEngine
 from gansample.http.settings import Settings
+from gansample.http.stamp import stamp_of
 from gansample.sampling.open_verified import open_verified
 from gansample.sampling.sampler import Engine
 
 logger = logging.getLogger(__name__)
-
-Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +64,7 @@ class Models:
 
     def __init__(self, bundles: Mapping[str, Bundle], settings: Settings, load: ModelLoader = load_in_process) -> None:
         self._settings, self._load = settings, load
-        self._stamps = {name: _manifest_stamp(bundle.path) for name, bundle in bundles.items()}
+        self._stamps = {name: stamp_of(bundle.path) for name, bundle in bundles.items()}
         self._models = {name: load(name, bundle.path, settings) for name, bundle in bundles.items()}
         self.reloads = {"done": 0, "refused": 0}
 
@@ -85,26 +84,37 @@ class Models:
         return all(model.inference_engine.alive for model in self._models.values())
 
     async def watch(self) -> None:
-        """Poll for newer exports, and switch to them, until cancelled."""
+        """Look for newer exports, and switch to them, until cancelled. No model waits for another one's."""
+        await asyncio.gather(*(self._watch(name) for name in self._models))
+
+    async def _watch(self, name: str) -> None:
+        """What is found is tried at once; after a refusal, which may have met a copy under way, once its files are quiet."""
+        tried = last = self._stamps[name]
+        refused = False
         while True:
             await asyncio.sleep(self._settings.reload_seconds)
-            for name, model in list(self._models.items()):
-                stamp = _manifest_stamp(model.bundle.path)
-                if stamp is not None and stamp != self._stamps[name]:
-                    self._stamps[name] = stamp
-                    await self._replace(name, model)
+            try:
+                stamp = await asyncio.to_thread(stamp_of, self._models[name].bundle.path)
+                quiet, last = stamp == last, stamp
+                if stamp is None or stamp == tried or (refused and not quiet):
+                    continue
+                tried, refused = stamp, True  # until it is done
+                await self._replace(name)
+                refused = False
+            except Exception as error:  # whatever a folder holds, or a library raises for it: the next export must be noticed
+                self.reloads["refused"] += 1
+                logger.error("%s is not replaced: %s", name, _in_words(error))
 
-    async def _replace(self, name: str, old: Model) -> None:
-        try:
-            fresh = await asyncio.to_thread(self._load, name, old.bundle.path, self._settings)
-        except GansampleError as error:
-            self.reloads["refused"] += 1
-            logger.error("%s is not replaced: %s", name, error)
-            return
+    async def _replace(self, name: str) -> None:
+        old = self._models[name]
+        fresh = await asyncio.to_thread(self._load, name, old.bundle.path, self._settings)
         self._models[name] = fresh
         self.reloads["done"] += 1
         logger.info("%s is now %s", name, fresh.bundle.sha256[:12])
-        await asyncio.to_thread(old.close)
+        try:
+            await asyncio.to_thread(old.close)
+        except Exception as error:  # the newer one serves all the same
+            logger.error("the older %s did not close: %s", name, _in_words(error))
 
     def close(self) -> None:
         """Finish all accepted requests, then free the engines."""
@@ -112,10 +122,7 @@ class Models:
             model.close()
 
 
-def _manifest_stamp(path: Path) -> Stamp | None:
-    """(inode, mtime in ns, size) of the manifest, which an export writes last; None while there is none."""
-    try:
-        status = (path / MANIFEST).stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+def _in_words(error: Exception) -> str:
+    """On one line, and with its kind where it is none of ours."""
+    text = shorten(" ".join(str(error).split()))
+    return text if isinstance(error, GansampleError) else f"{type(error).__name__}: {text}"
