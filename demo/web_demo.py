@@ -93,6 +93,7 @@ def _about(bundle: Bundle) -> dict[str, Any]:
         "latent": {"size": spec.latent_size, "distribution": spec.distribution},
         "assumed": bool(spec.basis is not None and spec.basis.assumptions),
         "basis": format_basis(spec.basis),
+        "reference": bundle.reference,
         "classes": list(spec.classes) if spec.classes is not None else None,
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
         "goldens": {

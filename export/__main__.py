@@ -161,7 +161,8 @@ def export(
         request = replace(request, author_latents=author.distribution, author_range=author.value_range)
     logger.info("loading PyTorch")
     from export.build import build_bundle
-    from export.importers.expected import confirm_with_author, recipe
+    from export.importers.expect_recipe import recipe
+    from export.importers.expected import confirm_with_author
     from export.parity.features import features_from_file
 
     model = _import(request) if request is not None else _import_run(run, name)

@@ -133,9 +133,8 @@ def refuse(spec: Spec, variant: CheckedVariant, reference: Reference, out: Path)
     write_atomic(page, report_html(spec, [variant], [], reference).encode())
     report = variant.report
     where = f"; first at {report.divergence.first}" if report.divergence else ""
-    pictures = "PyTorch's pictures" if report.reference.startswith("PyTorch") else f"the pictures of {report.reference}"
     raise ParityError(
-        f"the exported model does not draw {pictures} ({'; '.join(report.failures)}{where})",
+        f"the exported model does not draw the pictures of {report.reference} ({'; '.join(report.failures)}{where})",
         f"no bundle was written, see {page} and report this generator",
     )
 
@@ -162,7 +161,7 @@ def check_reference(reference: Reference) -> None:
 
 
 def golden_bytes(reference: Reference, n: int = GOLDEN_SEEDS) -> bytes:
-    """golden.npz: seeds (n,), labels (n,) and the pictures uint8 (n, H, W, C) that PyTorch float64 draws for them."""
+    """golden.npz: seeds (n,), labels (n,) and the pictures uint8 (n, H, W, C) that the reference draws for them."""
     label = reference.label[:n] if reference.label is not None else np.zeros(n, np.int64)
     return npz_bytes(seeds=np.array(reference.seeds[:n], np.int64), label=label, images=reference.images[:n])
 

@@ -26,6 +26,10 @@ class CarriesGraph(Protocol):
     def reference_name(self) -> str:
         """What computes its reference pictures."""
 
+    @property
+    def float32_name(self) -> str:
+        """What computes them in float32, for the noise floor."""
+
     def onnx_graph(self) -> onnx.ModelProto:
         """z float32 (N, nz) [, label int64 (N,)] -> pictures float32 (N, C, H, W)."""
 
@@ -78,6 +82,11 @@ class ExportModel(nn.Module):
     def reference_name(self) -> str:
         """What computes the reference pictures, for people: `PyTorch float64` but for foreign graphs."""
         return self.network.reference_name if isinstance(self.network, CarriesGraph) else "PyTorch float64"
+
+    @property
+    def float32_name(self) -> str:
+        """What computes the noise floor, for people."""
+        return self.network.float32_name if isinstance(self.network, CarriesGraph) else "PyTorch float32"
 
     def in_precision(self, dtype: torch.dtype) -> "ExportModel":
         """A copy that computes in `dtype`; float64 is the reference that everything else is compared with."""

@@ -1,4 +1,4 @@
-"""Fidelity: the goldens drawn by PyTorch, the same drawn by every engine on this machine, and the differences."""
+"""Fidelity: the goldens drawn by the reference, the same drawn by every engine on this machine, and the differences."""
 
 import re
 from typing import Any
@@ -41,7 +41,7 @@ class FidelityTab:
             opened = self._ui.bundle_store.bundle(bundle)
             goldens = read_goldens(opened)
             rows = ["| engine | at export | here | PSNR | max | identical | needed |", "|---|---|---|---:|---:|---:|---|"]
-            strips = {"PyTorch float64": _strip(goldens.images[:SHOWN])}
+            strips = {opened.reference: _strip(goldens.images[:SHOWN])}
             engines = engines_to_check(opened)
             for done, (variant, backend) in enumerate(engines):
                 own_runtime = backend == variant.runtime  # where the export checked it

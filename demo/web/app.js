@@ -163,7 +163,8 @@ async function open(query = new URLSearchParams()) {
   const share = (Math.floor(1e5 * verdict.share) / 1e3).toFixed(3); // 100 is all of them
   const kind = !verdict.pass ? "fail" : about.assumed ? "assumed" : "pass";
   state({ fail: "differs", assumed: "assumed", pass: "verified" }[kind], "", kind);
-  $("basis").textContent = [localized("figures").replace("#", share).replace("#", verdict.maxStep), ...(about.basis ?? [])].join(" · ");
+  const figures = localized("figures").replace("#", share).replace("#", verdict.maxStep).replace("#", about.reference);
+  $("basis").textContent = [figures, ...(about.basis ?? [])].join(" · ");
 }
 
 // Nothing can be drawn: why, in place of the pictures.

@@ -27,7 +27,7 @@ async function run({ about, session }, z, labels) {
   return (await session.run(feed)).images.data;
 }
 
-// Draws the goldens here and compares them with PyTorch's float64 pictures: the largest step and the share of equal pixels.
+// Draws the goldens here and compares them with the reference's pictures: the largest step and the share of equal pixels.
 async function verify(name) {
   const bundle = await open(name);
   const golden = Uint8Array.from(atob(bundle.about.goldens.images), (letter) => letter.charCodeAt(0));

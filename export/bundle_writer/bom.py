@@ -87,14 +87,14 @@ def _scores(spec: Spec) -> list[dict[str, str]]:
 
 
 def _parity(variants: Sequence[Variant]) -> list[dict[str, str]]:
-    """How near every variant draws to PyTorch float64, over the largest row of its receipt."""
+    """How near every variant draws to its reference, over the largest row of its receipt."""
     metrics = []
     for variant in variants:
         if rows := variant.parity.get("rows"):
             most = max(rows, key=lambda row: row["images"])
             slice_ = f"{variant.name}, {most['images']} pictures"
             metrics += [
-                {"type": "max 8-bit step from PyTorch float64", "value": str(most["max_step"]), "slice": slice_},
+                {"type": f"max 8-bit step from {variant.reference}", "value": str(most["max_step"]), "slice": slice_},
                 {"type": "identical pixels", "value": str(most["identical"]), "slice": slice_},
             ]
     return metrics

@@ -58,10 +58,11 @@ class ExcludedVariant:
 def report_html(
     spec: Spec, checked: Sequence[CheckedVariant], left_out: Sequence[ExcludedVariant], reference: Reference
 ) -> str:
-    """One self-contained page: verdict, fidelity, size and speed of all variants, and each one's pictures beside PyTorch's."""
+    """One self-contained page: verdict, fidelity, size and speed of all variants, and their pictures beside the reference's."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["db"] = decibels
     template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8"))
+    generator = reference.generator
     passed = sum(entry.report.verdict == "PASS" for entry in checked)
     verdict = "PASS" if checked and checked[0].report.verdict == "PASS" else "FAIL"
     return template.render(
@@ -69,9 +70,11 @@ def report_html(
         verdict=verdict,
         grade=grade(verdict, spec.basis),
         basis=format_basis(spec.basis),
-        headline=f"{passed} of {len(checked)} variants draw PyTorch's pictures",
+        headline=f"{passed} of {len(checked)} variants draw the pictures of {generator.reference_name}",
+        reference=generator.reference_name,
+        float32=generator.float32_name,
         summary=[
-            _summary_row("PyTorch float32", "noise floor", reference.float32_images_per_second, reference.float32, ""),
+            _summary_row(generator.float32_name, "noise floor", reference.float32_images_per_second, reference.float32, ""),
             *(
                 _summary_row(
                     entry.report.variant,
@@ -159,7 +162,7 @@ def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
     gansample --bundle . --n 64 out.png
     gan verify .
 
-| variant | parity with {_reference(variants)} | PSNR | worst picture | pictures/s at batch 64 |
+| variant | parity with {variants[0].reference} | PSNR | worst picture | pictures/s at batch 64 |
 |---|---|---|---|---|
 {rows}
 
@@ -173,10 +176,6 @@ def _card_basis(spec: Spec, variants: Sequence[Variant]) -> str:
     """The verdict's grade and what it rests on, for the model card."""
     lines = "\n".join(f"- {line}" for line in format_basis(spec.basis))
     return f"Verdict: **{grade(variants[0].parity['verdict'], spec.basis)}**\n\n{lines}"
-
-
-def _reference(variants: Sequence[Variant]) -> str:
-    return str(variants[0].parity.get("reference", "PyTorch float64")) if variants else "PyTorch float64"
 
 
 def _card_row(variant: Variant) -> str:

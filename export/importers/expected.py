@@ -1,7 +1,7 @@
 """The author's own answer against ours (`--expect`): the same latents are drawn by what was read from the file.
 
-Floats are the network's own output and are held to the gate of fp32; 8-bit pictures may differ by one step, for authors round
-in several ways. A match confirms what those pictures exercise, and nothing else.
+Floats are the network's own output and are held to the gate of fp32, in half precision to that of fp16; 8-bit pictures may
+differ by one step, for authors round in several ways. A match confirms what those pictures exercise, and nothing else.
 """
 
 import logging
@@ -67,6 +67,7 @@ def compare_with_author(generator: ExportModel, expected: Expected) -> Compariso
     label = expected.label if spec.classes is not None else None
     ours = render(generator.in_precision(torch.float32), expected.z, label).images
     floats = expected.out.dtype.kind == "f"
+    gate = GATES["fp16" if expected.out.dtype == np.float16 else "fp32"] if floats else Gate(max_step=1)
     fidelity = compare(ours, theirs)
     basis = spec.basis if spec.basis is not None else Basis(facts=())
     still_open = {
@@ -81,7 +82,7 @@ def compare_with_author(generator: ExportModel, expected: Expected) -> Compariso
         theirs=theirs,
         ours=ours,
         fidelity=fidelity,
-        failures=tuple((GATES["fp32"] if floats else Gate(max_step=1)).failures(fidelity)),
+        failures=tuple(gate.failures(fidelity)),
         basis=basis.confirmed(len(theirs), still_open={name for name, is_open in still_open.items() if is_open}),
     )
 
@@ -134,14 +135,3 @@ def side_by_side(seen: Comparison) -> bytes:
     """A PNG: in each row one of the author's pictures, and beside it ours."""
     pairs = np.concatenate([seen.theirs[:SHOWN], seen.ours[:SHOWN]], axis=2)
     return encode_png(np.concatenate(list(pairs), axis=0))
-
-
-def recipe(generator: ExportModel) -> str:
-    """One line for the machine where the model was trained, that makes the file for `--expect`."""
-    spec, network = generator.spec, generator.network
-    shape = network.signature.latent if isinstance(network, GeneratorAdapter) else (spec.latent_size,)
-    draw = "torch.randn({})" if spec.distribution == "normal" else "torch.rand({}) * 2 - 1"
-    z = draw.format(", ".join(map(str, (64, *shape))))
-    label, given = (f"label = torch.arange(64) % {len(spec.classes)}; ", "z, label") if spec.classes is not None else ("", "z")
-    saved = "z=z, label=label" if spec.classes is not None else "z=z"
-    return f"z = {z}; {label}np.savez('ref.npz', {saved}, out=G.cpu().eval()({given}).detach())"

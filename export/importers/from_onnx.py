@@ -27,7 +27,7 @@ from export.importers.onnx_canonical import (
 from export.importers.onnx_dynamic_quantised import is_dynamically_quantised, quantised_by_picture
 from export.importers.onnx_file import read_onnx, tensors_of
 from export.importers.onnx_float64 import evaluator
-from export.importers.onnx_network import AS_RUN, FLOAT64, RUNTIME, OnnxNetwork
+from export.importers.onnx_network import AS_RUN, FLOAT64, RUNTIME, FileCall, OnnxNetwork
 from gansample.errors import ArtefactError
 
 AGREE = 1e-3  # of the picture's span: two float32 computations of a deep network differ by less
@@ -69,10 +69,10 @@ def network_from_onnx(path: Path) -> ForeignGraph:
         findings += ("its weights are half precision; it is drawn in float32",)
     if len(file.model.graph.output) > 1:
         findings += (f"of {len(file.model.graph.output)} outputs {original.output} is the picture, the largest",)
-    reference = _reference(model, original)
+    reference = RUNTIME if is_dynamically_quantised(file.model) else _reference(model, original)
     if reference != FLOAT64:
         findings += (f"the reference is {reference}: float64 does not apply to this graph",)
-    network = OnnxNetwork(without_unread(model), original.output, reference)
+    network = OnnxNetwork(without_unread(model), original.call, reference)
     hints = {"latent_shape": _latent(given[0]), "n_classes": _classes(model)}
     return ForeignGraph(network, file.sha256, hints, findings)
 
@@ -105,6 +105,17 @@ class _Original:
         self.drawn = tensors[self.output]
 
     @property
+    def call(self) -> FileCall:
+        kinds = [helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name for value in self.inputs]
+        return FileCall(
+            inputs=tuple(zip((value.name for value in self.inputs), kinds, strict=True)),
+            output=self.output,
+            batch=None if self.batch > 1 and self.takes(self.batch + 1) else self.batch,
+            keeps_batch=np.shape(self.drawn)[:1] == (self.batch,),
+            label_column=len(self.inputs) > 1 and _dims(self.inputs[1])[1:] == [1],
+        )
+
+    @property
     def canonical_feed(self) -> dict[str, Array]:
         return {key: _single(value) for key, value in self.feed.items()}
 
@@ -123,6 +134,7 @@ class _Original:
         if not self.takes(1):
             return False
         self.batch, self.feed = 1, self.latents(1)
+        self.drawn = np.asarray(self.session.run([self.output], self.feed)[0])
         return True
 
     def takes(self, n: int) -> bool:

@@ -25,6 +25,10 @@ class OnnxAdapter(GeneratorAdapter):
         assert isinstance(self.module, OnnxNetwork)
         return self.module.reference
 
+    @property
+    def float32_name(self) -> str:
+        return "ONNX Runtime float32"
+
     def onnx_graph(self) -> onnx.ModelProto:
         """z float32 (N, nz) [, label int64 (N,)] -> pictures float32 (N, C, H, W)."""
         assert isinstance(self.module, OnnxNetwork)

@@ -4,6 +4,7 @@ So everything that calls, checks and compares a generator takes it like any othe
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,22 @@ MOVES = {"Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Fl
 AS_RUN = "ONNX Runtime, as it runs the file"
 FLOAT64 = "onnx.reference float64"
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCall:
+    """How the untouched file is run."""
+
+    inputs: tuple[tuple[str, str], ...]
+    """Name and NumPy type of the latent [and the label]."""
+    output: str
+    batch: int | None = None
+    """How many pictures at once, None for any number."""
+    keeps_batch: bool = True
+    """False where one picture comes without its batch axis."""
+    label_column: bool = False
+    """Whether labels are (N, 1)."""
+
+
 PIXELS = 1 << 20  # values of pictures computed at once in float64
 Run = Callable[[Feed], npt.NDArray[Any]]
 
@@ -29,15 +46,15 @@ class OnnxNetwork(nn.Module):
     """Float initializers are its parameters, so that it can be moved to another precision.
 
     model      canonical: float32, one input or two, any batch size
-    output     the tensor that holds the pictures
+    file_call  how the file is run that it came from
     reference  what a float64 copy computes with: FLOAT64; RUNTIME where that lacks an operator; AS_RUN for a quantised graph,
                whose rounding to integers means something else in float64, and which runtimes round as they fuse it
     """
 
-    def __init__(self, model: onnx.ModelProto, output: str, reference: str = FLOAT64) -> None:
+    def __init__(self, model: onnx.ModelProto, file_call: FileCall, reference: str = FLOAT64) -> None:
         super().__init__()
-        self.skeleton = copied(model)
-        self.output, self.reference = output, reference
+        self.skeleton, self.file_call = copied(model), file_call
+        self.output, self.reference = file_call.output, reference
         self.inputs = list(model.graph.input)
         self.arity = len(self.inputs)
         self.precision = nn.Parameter(torch.zeros(0), requires_grad=False)  # a graph may have no other

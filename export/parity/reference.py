@@ -1,4 +1,4 @@
-"""What PyTorch draws: the reference in float64 that every variant is compared with, and the noise of float32 beside it."""
+"""The reference that every variant is compared with (PyTorch in float64, but for foreign graphs), and the noise of float32."""
 
 import time
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ TRUNCATIONS = (0.1, 1.0)  # nearly the mean picture, and the strongest truncatio
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """Latents and what PyTorch float64 draws for them. The plain seeds come first, then the stress conditions."""
+    """Latents and what the reference draws for them. The plain seeds come first, then the stress conditions."""
 
     generator: ExportModel
     """In float64, for further pictures and for the layers in between."""

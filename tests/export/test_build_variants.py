@@ -111,7 +111,7 @@ def test_a_reference_that_fails_writes_nothing(generator: ExportModel, tmp_path:
 
         return onnx_fp32.build(other, export_graph(other))
 
-    with pytest.raises(ParityError, match="does not draw PyTorch's pictures"):
+    with pytest.raises(ParityError, match="does not draw the pictures of PyTorch float64"):
         build_bundle(generator, tmp_path / "b", {"onnx-fp32": wrong})
     assert not (tmp_path / "b").exists()
 

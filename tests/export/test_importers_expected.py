@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from export.__main__ import app
 from export.export_model import PixelHead
-from export.importers.expected import compare_with_author, confirm_with_author, recipe
+from export.importers.expect_recipe import recipe
+from export.importers.expected import compare_with_author, confirm_with_author
 from export.importers.expected_file import Expected, read_expected
 from export.importers.load_generator import Imported, load_generator
 from export.importers.request import ImportRequest
@@ -152,5 +153,17 @@ def test_the_recipe_makes_a_file_that_matches(name: str, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     generator = import_case(name, tmp_path).generator
     exec(recipe(generator), {"torch": torch, "np": np, "G": trained_case(name)})
+    seen = compare_with_author(generator, read_expected(Path("ref.npz")))
+    assert (seen.failures, seen.fidelity.images) == ((), 64)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_recipe_opens_a_torchscript_program_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    network = trained_case("dcgan32").eval()
+    expected = answer("dcgan32")
+    torch.jit.trace(network, torch.from_numpy(expected.z)[:2].reshape(2, -1, 1, 1)).save("theirs.pt")
+    generator = load_generator(ImportRequest(torchscript=Path("theirs.pt"))).generator
+    exec(recipe(generator), {"torch": torch, "np": np})
     seen = compare_with_author(generator, read_expected(Path("ref.npz")))
     assert (seen.failures, seen.fidelity.images) == ((), 64)

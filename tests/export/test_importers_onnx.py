@@ -1,5 +1,6 @@
 """Foreign ONNX graphs in the forms that other tools write: exported, each draws what ONNX Runtime draws with the file."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ import pytest
 import torch
 from onnx import TensorProto
 
-from export.export_model import cycled_labels, render
+from export.export_model import ExportModel, cycled_labels, render
 from export.graph.to_onnx import export_graph
+from export.importers.expect_recipe import recipe
+from export.importers.expected import compare_with_author
+from export.importers.expected_file import read_expected
 from export.importers.load_generator import load_generator
 from export.importers.onnx_network import AS_RUN, FLOAT64, RUNTIME
 from export.importers.request import ImportRequest
@@ -33,9 +37,19 @@ def imported_and_exported(path: Path, **options: Any) -> tuple[str, Array, Array
     drawn = session.run(["levels"], feed)[0]
     alone = session.run(["levels"], {key: value[:1] for key, value in feed.items()})[0]
     np.testing.assert_allclose(alone, drawn[:1], atol=0.02)
+    check_recipe(generator, path)
     reference = render(generator.in_precision(torch.float64), z, label).unrounded
     np.testing.assert_allclose(drawn, reference, atol=0.02)
     return generator.reference_name, drawn, z, label
+
+
+def check_recipe(generator: ExportModel, path: Path) -> None:
+    """The line that makes the author's answer from the file runs, and its pictures are ours."""
+    with contextlib.chdir(path.parent):
+        exec(recipe(generator), {"np": np, "onnxruntime": onnxruntime})
+        seen = compare_with_author(generator, read_expected(Path("ref.npz")))
+    assert seen.fidelity.images >= 64
+    assert seen.fidelity.max_step <= 3 if generator.reference_name == AS_RUN else not seen.failures
 
 
 def file_draws(path: Path, feed: dict[str, Array]) -> Array:

@@ -11,7 +11,7 @@ import pytest
 from onnxruntime import quantization
 
 from export.importers.load_generator import load_generator
-from export.importers.onnx_network import AS_RUN, FLOAT64
+from export.importers.onnx_network import AS_RUN, RUNTIME
 from export.importers.request import ImportRequest
 from gansample.errors import ArtefactError
 from tests.export.test_importers_onnx import file_draws, imported_and_exported, levels
@@ -52,7 +52,7 @@ def test_a_dynamically_quantised_file_draws_each_picture_as_it_does_alone(weight
     path = tmp_path / "dynamic.onnx"
     quantization.quantize_dynamic(enlarged(tmp_path), path, weight_type=quantization.QuantType[weights])
     reference, drawn, z, _ = imported_and_exported(path)
-    assert reference == FLOAT64
+    assert reference == RUNTIME
     np.testing.assert_allclose(drawn, drawn_alone(path, z), atol=0.02)
     imported = load_generator(ImportRequest(onnx=path))
     assert any("quantises by what is in the batch" in text for text in imported.log.texts("measured"))
@@ -70,7 +70,7 @@ def test_operators_of_onnx_runtimes_own_that_quantise_by_what_is_in_the_batch(tm
     graph.nodes.append(onnx.helper.make_node("DynamicQuantizeLinear", [z], ["steps2", "scale2", "zero2"]))
     path = graph.save(tmp_path, graph.body(graph.node("DequantizeLinear", ["steps2", "scale2", "zero2"], "coarse")))
     reference, drawn, z0, _ = imported_and_exported(path)
-    assert reference == FLOAT64
+    assert reference == RUNTIME
     np.testing.assert_allclose(drawn, drawn_alone(path, z0), atol=0.02)
 
 

@@ -1,6 +1,7 @@
 """The report shows every verdict with its pictures and figures, and needs nothing but itself."""
 
 import re
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -76,6 +77,26 @@ def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(referenc
         assert words in page
     assert page.count("data:image/webp;base64,") == 2 * (3 + 3)
     assert not re.search(r'(src|href)="(?!data:)|@import|url\(', page)
+
+
+class Foreign(Generator):
+    """Stands for a network that came as a graph."""
+
+    reference_name = "onnx.reference float64"
+    float32_name = "ONNX Runtime float32"
+
+    def onnx_graph(self) -> NoReturn:
+        raise NotImplementedError
+
+
+def test_the_page_names_what_drew_the_reference() -> None:
+    generator = ExportModel(Foreign(), SPEC)
+    report = judged(render_reference(generator, seeds=range(96)), generator, "onnx-fp32")
+    checked = CheckedVariant(report=report, speed=SPEED, runtime="a runtime 1.0", bytes=1)
+    page = report_html(SPEC, [checked], [], render_reference(generator, seeds=range(16)))
+    assert "1 of 1 variants draw the pictures of onnx.reference float64" in page
+    assert "ONNX Runtime float32" in page
+    assert "PyTorch" not in page
 
 
 def test_a_conditional_generator_is_judged_on_all_its_classes_and_the_worst_is_named(reference: Reference) -> None:

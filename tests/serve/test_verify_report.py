@@ -66,7 +66,7 @@ def test_a_variant_that_only_draws_the_goldens_right_fails(
         return runner
 
     monkeypatch.setattr(verify_report, "open_runner", opened)
-    with pytest.raises(ParityError, match=r"onnx-fp32 does not draw PyTorch's pictures here: .* see: .*report.md"):
+    with pytest.raises(ParityError, match=r"onnx-fp32 does not draw the pictures of PyTorch float64 here: .* see: .*report.md"):
         verify(tiny_bundle, tmp_path / "report.md")
     assert "onnxruntime onnx-fp32, FAIL: batch 17: max 128 steps, allowed 1" in (tmp_path / "report.md").read_text()
 

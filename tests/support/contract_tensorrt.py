@@ -336,7 +336,7 @@ def test_the_report_says_what_ran_on_the_gpu_and_what_did_not(
     assert "cuda onnx-fp32, NOT RUN: the onnxruntime" in report
     machine.trt.wrong_pictures = True
     shutil.rmtree(machine.cache)
-    with pytest.raises(ParityError, match="onnx-fp32, onnx-fp16 does not draw PyTorch's pictures here"):
+    with pytest.raises(ParityError, match="onnx-fp32, onnx-fp16 does not draw the pictures of PyTorch float64 here"):
         gan.app(command, standalone_mode=False)
     assert "| tensorrt | onnx-fp32 | FAIL | – |" in out.read_text()
 

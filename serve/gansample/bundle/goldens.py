@@ -1,4 +1,4 @@
-"""The goldens of a bundle: pictures that PyTorch float64 draws for a few seeds, to check any runtime on any machine."""
+"""The goldens of a bundle: pictures that the reference draws for a few seeds, to check any runtime on any machine."""
 
 import io
 from dataclasses import dataclass

@@ -55,6 +55,11 @@ class Bundle:
         return f"<Bundle {self.spec.name} at {self.path}: {variants}>"
 
     @property
+    def reference(self) -> str:
+        """What drew the goldens, and the pictures that the variants were compared with."""
+        return self.variants[0].reference if self.variants else "not recorded"
+
+    @property
     def sha256(self) -> str:
         """The model's identity: the digest of its reference graph."""
         return self.files[REFERENCE].sha256

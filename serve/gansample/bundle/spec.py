@@ -108,6 +108,11 @@ class Variant:
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What each optimisation brought when the variant was built, in figures."""
 
+    @property
+    def reference(self) -> str:
+        """What drew the pictures that it was compared with, and the goldens."""
+        return str(self.parity.get("reference", "PyTorch float64"))
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,

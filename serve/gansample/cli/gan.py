@@ -56,7 +56,7 @@ def verify(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Check that a bundle still draws PyTorch's pictures, on this machine.
+    """Check that a bundle still draws its reference's pictures, on this machine.
 
     Every file's digest first, then every variant that can run here, on the CPU and on a GPU, against the goldens in the bundle.
     Exit code 3: a file is damaged, or not signed by KEY. 4: nothing could run (with --report: something could not).

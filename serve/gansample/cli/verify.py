@@ -41,6 +41,7 @@ def verify_bundle(bundle: Path | None, *, signed: Path | None, report: Path | No
             "verdict": verdict,
             "grade": grade(verdict, opened.spec.basis),
             "basis": opened.spec.basis.to_dict() if opened.spec.basis is not None else None,
+            "reference": opened.reference,
             "files": files,
             "signed_by": str(signed) if signed is not None else None,
             "variants": [check.to_dict() for check in checks],
@@ -51,11 +52,14 @@ def verify_bundle(bundle: Path | None, *, signed: Path | None, report: Path | No
         by = f", signed by the holder of {signed}" if signed is not None else ""
         print(f"{opened.spec.name}: {files} files as they were exported{by} ({opened.path}, {seconds:.1f} s)")
         print("\n".join(dict.fromkeys(_format_check(check) for check in checks)))  # all that no GPU runs is one line
-        print("\n  ".join([f"verdict: {grade(verdict, opened.spec.basis)}", *format_basis(opened.spec.basis)]))
+        against = f"verdict: {grade(verdict, opened.spec.basis)}, against the pictures of {opened.reference}"
+        print("\n  ".join([against, *format_basis(opened.spec.basis)]))
     if failed:
         names = ", ".join(check.variant.name for check in failed)
         hint = "gan doctor" if report is None else str(report)
-        raise ParityError(f"{names} does not draw PyTorch's pictures here", f"do not use it here, see: {hint}")
+        raise ParityError(
+            f"{names} does not draw the pictures of {failed[0].variant.reference} here", f"do not use it here, see: {hint}"
+        )
     if report is not None and (missing := [check for check in checks if check.verdict == "NOT RUN"]):
         names = ", ".join(f"{check.variant.name} on {check.backend}" for check in missing)
         raise BackendUnavailable(f"{names} did not run on this machine", f"see: {report}")

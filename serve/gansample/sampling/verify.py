@@ -1,4 +1,4 @@
-"""Does this bundle still draw PyTorch's pictures, on this machine? Without PyTorch: against the goldens it carries.
+"""Does this bundle still draw its reference's pictures, on this machine? Without PyTorch: against the goldens it carries.
 
 Every file's digest is checked first. Then every variant that can run here draws the goldens at several batch sizes and goes
 through the same gate as at export, on the CPU and on every GPU backend. What cannot run is NOT RUN with its reason, and never
