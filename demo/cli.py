@@ -47,6 +47,9 @@ def demo(
     behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help="Tell visitors apart by the X-Forwarded-For of a proxy on this machine.")
     ] = False,
+    browser: Annotated[
+        bool | None, typer.Option("--browser/--no-browser", help="Open the page in a browser (default: on a desktop).")
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
 ) -> None:
     """Serve a page that draws pictures from exported generators.
@@ -70,6 +73,7 @@ def demo(
     # Gradio serves files of the working directory and writes the tunnel's certificate into it: use an empty one.
     with private_image_store() as image_store, contextlib.chdir(image_store.folder.parent):
         from demo.app import build_page
+        from demo.desktop import has_desktop, open_browser
         from demo.launch import USER, running
 
         password = secrets.token_urlsafe(9) if share and not no_auth else None
@@ -81,6 +85,8 @@ def demo(
             logger.info("%s at %s (Ctrl-C stops it)", ", ".join(bundle_store.names), url)
             if password is not None:
                 logger.info("sign in as %s, password %s", USER, password)
+            if has_desktop() if browser is None else browser:
+                open_browser(url)
             if share:
                 _share(Link(host, page.server_port, url, tunnel_server, password is not None), bundle_store.names, stack)
             threading.Event().wait()

@@ -22,6 +22,12 @@ from gansample.errors import UsageError
 
 STYLE, SCRIPT = Path(__file__).with_name("page.css"), Path(__file__).with_name("page.js")
 USER = "guest"  # the name that goes with a password
+# Gradio's form to sign in has none of the page's own styles, texts or scripts: all that it gets is this line.
+SIGN_IN = f"""<title>gansample</title>
+<style>.gradio-container > .main {{ max-width: 30rem !important; margin: 8vh auto 0 !important }}</style>
+<b>gansample</b>: pictures from trained generators, for those whom its owner invited. The user name is <b>{USER}</b>; the
+password came with the link, and is another one whenever the page is started again.<br>
+用户名为 <b>{USER}</b>；密码随链接一起提供，页面每次重新启动后都会更换。"""
 FORWARDERS = "FORWARDED_ALLOW_IPS"
 
 
@@ -68,6 +74,7 @@ def running(
                 allowed_paths=[str(image_store.folder)],
                 share=False,  # demo.share opens links, with a reason where it cannot
                 auth=(USER, password) if password is not None else None,
+                auth_message=SIGN_IN,
                 enable_monitoring=False,
                 run_history=False,
                 mcp_server=False,

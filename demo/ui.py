@@ -93,9 +93,22 @@ def _choices(labels: Sequence[str]) -> list[tuple[Any, str]]:
     return [(localized("each"), EVERY_CLASS), *((label, label) for label in dict.fromkeys(labels))]
 
 
+MODES = {
+    1: ("grey", "灰度"),
+    2: ("grey with transparency", "灰度带透明"),
+    3: ("colour", "彩色"),
+    4: ("colour with transparency", "彩色带透明"),
+}
+
+
 def format_facts(bundle: Bundle) -> str:
-    """The line beside the generator's name: size, mode, latent size, digest. The same in every language, and safe as HTML."""
+    """The line beside the generator's name: size, colours, latent size, digest. Safe as HTML.
+
+    It has every language, and page.css shows the page's: Gradio translates whole components, not a part of a value.
+    """
     spec = bundle.spec
-    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[spec.channels]
-    parts = [f"{spec.width} × {spec.height} px", mode, f"z: {spec.latent_size}"]
-    return f"<p>{' · '.join(parts)} · <code title='sha256'>{bundle.sha256[:8]}</code></p>"
+    english, chinese = MODES[spec.channels]
+    return (
+        f"<p>{spec.width} × {spec.height} px, <span lang='en'>{english}, {spec.latent_size}-number latent</span>"
+        f"<span lang='zh'>{chinese}，{spec.latent_size} 维隐变量</span> · <code title='sha256'>{bundle.sha256[:8]}</code></p>"
+    )

@@ -53,6 +53,7 @@ def captions(page: Any) -> list[str]:
 def test_it_draws_at_once_and_follows_seed_dice_and_bundle(visit: Any) -> None:
     page = visit()
     assert captions(page) == [f"seed {seed}" for seed in range(24)]
+    assert page.inner_text("#facts").startswith("8 × 8 px, colour, 6-number latent · ")
     assert page.inner_text("#report").startswith("24 · ")
 
     page.fill("#seed input", "4294967200")
@@ -176,6 +177,32 @@ def test_fidelity_is_judged_here_and_the_card_is_read(visit: Any) -> None:
     page.get_by_text("tiny", exact=True).first.wait_for()
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_tab_is_within_reach_and_none_moves_the_others(visit: Any, width: int) -> None:
+    page = visit(width)
+    tabs = ("Generate", "Explore", "Contact sheet", "Fidelity", "About")
+    tops = set()
+    for name in tabs:
+        page.get_by_role("tab", name=name).click()
+        page.get_by_role("tabpanel").filter(visible=True).wait_for()
+        tops.add(page.get_by_role("tab", name=name).bounding_box()["y"])
+    assert len(tops) == 1, tops
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_whoever_is_asked_for_a_password_is_told_by_whom_and_for_which_name(browser: Any, tiny_bundle: Path) -> None:
+    with serve_demo([tiny_bundle], password="one-time") as demo:
+        page = browser.new_page()
+        page.goto(demo.url)
+        page.get_by_text("The user name is guest").wait_for()
+        assert page.title() == "gansample"
+        page.get_by_label("username").fill("guest")
+        page.get_by_label("password").fill("one-time")
+        page.get_by_role("button", name="Login").click()
+        page.wait_for_selector(THUMBNAIL)
+        page.close()
+
+
 def test_it_speaks_chinese(browser: Any, demo: Demo) -> None:
     context = browser.new_context(locale="zh-CN")
     page = context.new_page()
@@ -183,6 +210,8 @@ def test_it_speaks_chinese(browser: Any, demo: Demo) -> None:
     page.wait_for_selector(THUMBNAIL)
     for words in ("一个种子，一张图。", "绘制", "保真度", "截断", "精确", "此视图的链接"):
         assert page.get_by_text(words, exact=False).first.is_visible(), words
+    assert page.inner_text("#facts").startswith("8 × 8 px, 彩色，6 维隐变量 · ")
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
     context.close()
 
 

@@ -104,7 +104,7 @@ def test_the_dice_draw_from_the_seed_they_show(client: Any) -> None:
 def test_another_bundle_brings_its_classes_facts_pictures_and_card(client: Any) -> None:
     labels, facts, gallery, _, card, receipts, preview, _ = client.predict("pets", 5, 2, 0, "exact", api_name="/choose")
     assert [choice[1] for choice in labels["choices"]] == ["each in turn", "ant", "bee", "cat"]
-    assert "8 × 8 px · RGB" in facts
+    assert "colour, 6-number latent" in facts
     assert [item["caption"] for item in gallery["value"]] == ["seed 5 · cat", "seed 6 · ant"]
     assert "pets" in card
     assert receipts["variants"][0]["parity"]["verdict"] == "PASS"

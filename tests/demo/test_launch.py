@@ -13,6 +13,7 @@ import pytest
 
 from demo.app import build_page
 from demo.bundle_store import BundleStore, find_bundles
+from demo.desktop import has_desktop
 from demo.image_store import ImageStore, private_image_store
 from demo.launch import running
 from gansample.bundle.open import open_bundle
@@ -96,6 +97,40 @@ def test_the_environment_opens_nothing(tiny_bundle: Path, monkeypatch: pytest.Mo
             opened = ("share", "mcp_server", "run_history", "ssr_mode", "analytics_enabled", "enable_monitoring", "pwa")
             assert [name for name in opened if getattr(page, name)] == []
             assert getattr(page, "_static_worker_pool", None) is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "terminal", "expected"),
+    [
+        ({"DISPLAY": ":0"}, "linux", True, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True, True),
+        ({}, "darwin", True, True),
+        ({}, "win32", True, True),
+        ({}, "linux", True, False),
+        ({"DISPLAY": ":0"}, "linux", False, False),
+        ({"DISPLAY": ":10", "SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}, "linux", True, False),
+        ({"CI": "true"}, "darwin", True, False),
+    ],
+)
+def test_a_browser_opens_where_somebody_sits(
+    environment: dict[str, str], platform: str, terminal: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    assert has_desktop(environment, platform) is expected
+
+
+def test_the_browser_that_is_asked_for_is_shown_the_page(tmp_path: Path) -> None:
+    make_tiny_bundle(tmp_path / "tiny")
+    program = tmp_path / "browser"
+    program.write_text(f"#!/bin/sh\necho $1 > {tmp_path}/opened.part && mv {tmp_path}/opened.part {tmp_path}/opened\n")
+    program.chmod(0o755)
+    with demo_command(tmp_path, "--bundle", "tiny", "--browser", BROWSER=str(program)) as process:
+        url = read_until(process, r"tiny at (http://\S+)")[1]
+        for _ in range(200):
+            if (tmp_path / "opened").exists():
+                break
+            time.sleep(0.1)
+        assert (tmp_path / "opened").read_text().strip() == url
 
 
 def test_a_taken_port_is_reported(tiny_bundle: Path) -> None:
