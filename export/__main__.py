@@ -48,6 +48,9 @@ def export(
     kwargs: Annotated[
         str | None, typer.Option(metavar="JSON", help="Constructor arguments of CLASS that no shape in the weights tells.")
     ] = None,
+    call: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The method or part of CLASS that draws, like decode (default: forward).")
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="Which state dict of the weights file (default: EMA, then the generator).")
     ] = None,
@@ -110,6 +113,7 @@ def export(
         "--torchscript": torchscript,
         "--generator": generator,
         "--kwargs": kwargs,
+        "--call": call,
         "--key": key,
         "--chain": chain,
         "--image": image,
@@ -135,6 +139,7 @@ def export(
             torchscript=torchscript,
             generator=generator,
             kwargs=parse_kwargs(kwargs) if kwargs is not None else None,
+            call=call,
             key=key,
             chain=chain,
             image=parse_size(image) if image is not None else None,

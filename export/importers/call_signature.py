@@ -1,12 +1,13 @@
 """Any module, called the one way that everything else knows: z (N, nz) [, label (N,)] -> (N, C, H, W)."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
+
+from export.importers.outputs import picture_in
 
 LabelEncoding = Literal["none", "index", "onehot", "onehot planes", "joined onehot"]
 Layout = Literal["CHW", "HWC", "HW", "flat CHW", "flat HWC"]
@@ -25,6 +26,8 @@ class CallSignature:
     """channels, height, width"""
     batch: int | None = None
     """The only batch size that the module takes, None if it takes any."""
+    label_first: bool = False
+    """Whether forward takes the label before the latent."""
 
     @property
     def latent_size(self) -> int:
@@ -40,7 +43,8 @@ class CallSignature:
         label = "" if self.label == "none" else f" with the label as {self.label} of {self.classes}"
         batch = "" if self.batch is None else f", only in batches of {self.batch}"
         channels, height, width = self.image
-        return f"z (N, {latent}){label} -> {channels}×{height}×{width} as {self.layout}{batch}"
+        first = ", the label first" if self.label_first else ""
+        return f"z (N, {latent}){label}{first} -> {channels}×{height}×{width} as {self.layout}{batch}"
 
 
 class GeneratorAdapter(nn.Module):
@@ -64,7 +68,7 @@ class GeneratorAdapter(nn.Module):
         return torch.cat(parts)
 
     def pictures(self, z: Tensor, label: Tensor | None) -> Tensor:
-        return as_pictures(first_tensor(self.module(*inputs(self.signature, z, label))), self.signature)
+        return as_pictures(picture_in(self.module(*inputs(self.signature, z, label))), self.signature)
 
 
 def inputs(signature: CallSignature, z: Tensor, label: Tensor | None) -> tuple[Tensor, ...]:
@@ -77,7 +81,8 @@ def inputs(signature: CallSignature, z: Tensor, label: Tensor | None) -> tuple[T
             return (torch.cat([z, hot], 1).reshape(-1, *signature.latent),)
         case "onehot planes":
             hot = hot[:, :, None, None]
-    return z.reshape(-1, *signature.latent), hot
+    latents = z.reshape(-1, *signature.latent)
+    return (hot, latents) if signature.label_first else (latents, hot)
 
 
 def as_pictures(out: Tensor, signature: CallSignature) -> Tensor:
@@ -86,15 +91,3 @@ def as_pictures(out: Tensor, signature: CallSignature) -> Tensor:
     if signature.layout in ("HWC", "flat HWC"):
         return out.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
     return out.reshape(-1, channels, height, width)
-
-
-def first_tensor(out: Any) -> Tensor:
-    """The pictures among what a module returns: the tensor itself, or the first one with the most dimensions of several.
-
-    Raises TypeError where there is none.
-    """
-    values = list(out.values()) if isinstance(out, Mapping) else list(out) if isinstance(out, Sequence) else [out]
-    tensors = [value for value in values if isinstance(value, Tensor)]
-    if not tensors:
-        raise TypeError(f"forward returns {type(out).__name__}, no tensor")
-    return max(tensors, key=lambda tensor: tensor.dim())

@@ -10,7 +10,7 @@ from export.importers.call_signature import GeneratorAdapter, Layout
 from export.importers.free_batch import free_batch
 from export.importers.import_log import ImportLog
 from export.importers.operations import operations_of
-from export.importers.probe import smoothness
+from export.importers.picture_layout import smoothness
 from export.importers.value_range import BOUNDS
 from gansample.bundle.fidelity import psnr_db
 from gansample.bundle.spec import ValueRange

@@ -7,7 +7,9 @@ from torch import nn
 
 from export.importers.call_signature import CallSignature
 from export.importers.import_log import ImportLog
-from export.importers.probe import CLASS_NAMES, LATENT_NAMES
+from export.importers.module_sizes import LATENT_NAMES, named_sizes
+from export.importers.outputs import describe_choice
+from export.importers.picture_layout import other_shapes
 from export.importers.request import ImportRequest
 from gansample.bundle.spec import Distribution
 
@@ -17,7 +19,7 @@ def record_latent(
 ) -> None:
     """The latent's shape: told, found by calling, or assumed where the network takes planes of any size."""
     shape = "×".join(map(str, signature.latent))
-    named = [name for name in LATENT_NAMES if signature.latent[0] in (getattr(module, name, None), values.get(name))]
+    named = named_sizes(module, values, LATENT_NAMES).get(signature.latent[0])
     if request.latent_shape is not None:
         log.fact("latent shape", shape, "told", "--latent-shape")
     elif len(signature.latent) == 3 and signature.latent[1] > 1:
@@ -26,7 +28,7 @@ def record_latent(
         how = "other splits of the first layer's input are possible; --latent-shape and --classes say otherwise"
         log.fact("latent shape", shape, "assumed", how)
     else:
-        log.fact("latent shape", shape, *(("told", named[0]) if named else ("measured", "found by calling the network")))
+        log.fact("latent shape", shape, *(("told", named) if named else ("measured", "found by calling the network")))
 
 
 def record_distribution(distribution: Distribution, told: str | None, measured: str | None, log: ImportLog) -> None:
@@ -40,39 +42,29 @@ def record_distribution(distribution: Distribution, told: str | None, measured: 
         log.fact("latent distribution", distribution, "assumed", f"--latent {other} if it was trained on those")
 
 
-def record_picture(signature: CallSignature, request: ImportRequest, in_file: bool, log: ImportLog) -> None:
-    """The picture's shape and the order of its values, which a flat output does not tell.
+def record_picture(signature: CallSignature, out: Any, request: ImportRequest, told: str | None, log: ImportLog) -> None:
+    """Which of several outputs the picture is, its shape, and the order of its values, which a flat output does not tell.
 
-    in_file  whether the shape stands beside the weights.
+    out   what the network returned.
+    told  who names this shape, None if nobody does.
     """
+    which, others = describe_choice(out)
+    if others:
+        log.fact("output", which, "assumed", "the largest picture; a class whose forward returns one tells it")
+    elif which:
+        log.fact("output", which, "told", "the only one that is a picture")
     picture, flat = "{}×{}×{}".format(*signature.image), signature.layout.startswith("flat")
     if request.image is not None:
         log.fact("picture", picture, "told", "--image")
-    elif in_file:
-        log.fact("picture", picture, "told", "the file")
+    elif told is not None:
+        log.fact("picture", picture, "told", told)
     elif flat:
-        log.fact("picture", picture, "assumed", "the output is one row of values; --image CxHxW says otherwise")
+        c, h, w = signature.image
+        other = " or ".join("×".join(map(str, shape)) for shape in other_shapes(c * h * w, signature.image))
+        row = f"the output is one row of {c * h * w} values" + (f", which fit {other} too" if other else "")
+        how = f"{row}; --image CxHxW says otherwise"
+        log.fact("picture", picture, "assumed", how)
     else:
         log.fact("picture", picture, "told", "the network's output")
     if flat and signature.image[0] > 1 and request.image is None:
         log.fact("order of values", signature.layout, "assumed", "neighbouring pixels are alike in it; --image CxHxW tells it")
-
-
-def record_classes(
-    signature: CallSignature, module: nn.Module, request: ImportRequest, values: Mapping[str, Any], log: ImportLog
-) -> None:
-    """The number of classes and the form of the label; nothing for an unconditional generator."""
-    if signature.classes is None:
-        return
-    named = [name for name in CLASS_NAMES if signature.classes in (getattr(module, name, None), values.get(name))]
-    number = str(signature.classes)
-    if request.classes is not None or request.class_names is not None:
-        log.fact("classes", number, "told", "--classes" if request.classes is not None else "--class-names")
-    elif named:
-        log.fact("classes", number, "told", named[0])
-    elif signature.label == "index":
-        log.fact("classes", number, "told", "the rows of the table that the label looks up")
-    else:
-        log.fact("classes", number, "assumed", "a width that the network takes; --classes tells it")
-    if signature.label == "joined onehot":
-        log.fact("label", "one-hot, joined after the latent", "assumed", "a class whose forward takes z and label tells it")

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from export.export_model import ExportModel
 from export.importers.batch_statistics import batch_norms, recalibrate
-from export.importers.call_signature import CallSignature, GeneratorAdapter, first_tensor, inputs
+from export.importers.call_signature import CallSignature, GeneratorAdapter, inputs
 from export.importers.checks import batch_independent, check_batch_statistics, check_order, check_pictures, refuse_random
-from export.importers.facts import record_classes, record_distribution, record_latent, record_picture
+from export.importers.facts import record_distribution, record_latent, record_picture
 from export.importers.from_class import module_from_class
 from export.importers.from_names.chain import Chain
 from export.importers.from_names.layers import check_generator, layers_of
@@ -18,13 +18,16 @@ from export.importers.from_names.recognise import recognise
 from export.importers.from_onnx import network_from_onnx
 from export.importers.from_torchscript import network_from_torchscript
 from export.importers.import_log import ImportLog
+from export.importers.module_sizes import named_image, named_values
 from export.importers.noise import NoiseReplaced
 from export.importers.onnx_adapter import OnnxAdapter
 from export.importers.onnx_network import OnnxNetwork
 from export.importers.operations import operations_of
-from export.importers.probe import Hints, find_signature
+from export.importers.outputs import picture_in
+from export.importers.probe import find_call
 from export.importers.request import ImportRequest
 from export.importers.state_dict import StateDict, pick_state_dict
+from export.importers.trial_call import Hints
 from export.importers.value_range import find_range
 from export.importers.weights import read_weights
 from gansample.bundle.spec import Distribution, Spec, ValueRange
@@ -33,7 +36,6 @@ from gansample.latents import latents
 
 PROBES = 256  # latents whose pictures are checked
 RECALIBRATION = 4096
-IMAGE_NAMES = ("img_shape", "image_shape", "img_size", "image_size")
 
 
 class LoadedModule(NamedTuple):
@@ -62,8 +64,8 @@ def load_generator(request: ImportRequest) -> Imported:
     """
     log = ImportLog()
     loaded = _load(request, log)
-    signature = _signature(loaded, request, log)
-    module = _without_noise(loaded.module, signature, request, log)
+    module, signature = _call(loaded, request, log)
+    module = _without_noise(module, signature, request, log)
     adapter = OnnxAdapter(module, signature) if isinstance(module, OnnxNetwork) else GeneratorAdapter(module, signature)
     adapter.eval()
     distribution = request.latent or request.author_latents or loaded.distribution or "normal"
@@ -138,7 +140,7 @@ def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> Loaded
         return LoadedModule(Chain(request.chain, layers), weights.sha256, weights.values, "chain and weights")
     check_generator(layers, weights.file)
     size = request.latent_shape[0] if request.latent_shape is not None else None
-    found = recognise(layers, weights.file, request.image or _image_in(weights.values), size)
+    found = recognise(layers, weights.file, request.image or named_image(weights.values), size)
     ends_in: ValueRange = "sigmoid" if (request.value_range or request.author_range) == "sigmoid" else "tanh"
     text = found.text.removesuffix("tanh") + ends_in
     log.fact("layers", text, "assumed", "--chain '…' or --generator says otherwise")
@@ -158,19 +160,30 @@ def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> Loaded
     return LoadedModule(chain, weights.sha256, weights.values, "recognised weights", distribution, margin, ends_in)
 
 
-def _signature(loaded: LoadedModule, request: ImportRequest, log: ImportLog) -> CallSignature:
+def _call(loaded: LoadedModule, request: ImportRequest, log: ImportLog) -> tuple[nn.Module, CallSignature]:
+    """The module in the form in which it is called, and how."""
+    in_file, in_class = named_image(loaded.values), named_image(*named_values(loaded.module, {}))
     hints = Hints(
         latent=request.latent_shape or loaded.values.get("latent_shape"),
         classes=request.classes or (len(request.class_names) if request.class_names is not None else None),
-        image=request.image or _image_in(loaded.values),
+        image=request.image or in_file,
+        flat_image=in_class,
         values=loaded.values,
     )
-    signature = find_signature(loaded.module, hints, request.source.name)
+    found = find_call(loaded.module, hints, request.source.name, request.call)
+    signature = found.signature
     log.measured(f"called as {signature.describe()}")
+    for note in found.notes:
+        log.measured(note)
+    for fact in found.facts:
+        log.fact(fact.name, fact.value, fact.known, fact.how)
     record_latent(signature, loaded.module, request, loaded.values, log)
-    record_classes(signature, loaded.module, request, loaded.values, log)
-    record_picture(signature, request, hints.image is not None, log)
-    return signature
+    z, label = _latents(signature, "normal", signature.batch or 2)
+    with torch.no_grad(), torch.random.fork_rng():
+        out = found.module(*inputs(signature, z, label))
+    told = {in_class: "its class", in_file: "the file"}
+    record_picture(signature, out, request, told.get(signature.image), log)
+    return found.module, signature
 
 
 def _without_noise(module: nn.Module, signature: CallSignature, request: ImportRequest, log: ImportLog) -> nn.Module:
@@ -183,7 +196,7 @@ def _without_noise(module: nn.Module, signature: CallSignature, request: ImportR
     else:
         z, label = _latents(signature, "normal", signature.batch or 4)
         args = inputs(signature, z, label)
-        once, seen = operations_of(lambda: first_tensor(module(*args)))
+        once, seen = operations_of(lambda: picture_in(module(*args)))
         random = seen.random
     if not random:
         if request.noise is not None:
@@ -195,19 +208,10 @@ def _without_noise(module: nn.Module, signature: CallSignature, request: ImportR
         return NoiseReplaced(module, request.noise, args)
     with torch.no_grad():
         quiet = NoiseReplaced(module, "none", args)
-        if not torch.equal(first_tensor(quiet(*args)), once):
+        if not torch.equal(picture_in(quiet(*args)), once):
             return module  # refused, by name, as soon as the pictures are looked at
     log.fact("noise", "none", "measured", f"what forward draws ({names}) does not move the picture")
     return quiet
-
-
-def _image_in(values: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """A picture's shape as a checkpoint may hold it beside the weights."""
-    for name in IMAGE_NAMES:
-        shape = values.get(name)
-        if isinstance(shape, list) and len(shape) == 3:
-            return shape[0], shape[1], shape[2]
-    return None
 
 
 def _latents(signature: CallSignature, distribution: Distribution, n: int) -> tuple[Tensor, Tensor | None]:

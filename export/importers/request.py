@@ -31,6 +31,8 @@ class ImportRequest:
     generator: str | None = None
     kwargs: Mapping[str, Any] | None = None
     key: str | None = None
+    call: str | None = None
+    """A method or part of the class that draws, in place of forward."""
     chain: str | None = None
     image: tuple[int, int, int] | None = None
     latent_shape: tuple[int, ...] | None = None
@@ -58,6 +60,7 @@ class ImportRequest:
                 ("--generator", self.generator),
                 ("--kwargs", self.kwargs),
                 ("--key", self.key),
+                ("--call", self.call),
                 ("--chain", self.chain),
             )
             if value is not None
@@ -68,6 +71,8 @@ class ImportRequest:
             raise UsageError("--generator and --chain both say what the layers are", "pass one of them")
         if self.kwargs is not None and self.generator is None:
             raise UsageError("--kwargs are the arguments of a class", "pass the class as well: --generator FILE.py:CLASS")
+        if self.call is not None and self.generator is None:
+            raise UsageError("--call names a method of a class", "pass the class as well: --generator FILE.py:CLASS")
         if self.classes is not None and self.class_names is not None and self.classes != len(self.class_names):
             raise UsageError(
                 f"--class-names has {len(self.class_names)} names, --classes says {self.classes}", "name every class"

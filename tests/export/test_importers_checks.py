@@ -14,8 +14,9 @@ from export.importers.from_names.layers import check_generator, layers_of
 from export.importers.from_onnx import network_from_onnx
 from export.importers.import_log import ImportLog
 from export.importers.load_generator import load_generator
-from export.importers.probe import Hints, find_signature
+from export.importers.probe import find_call
 from export.importers.request import ImportRequest
+from export.importers.trial_call import Hints
 from gansample.errors import ArtefactError, UsageError
 from tests.support.synthetic_generators import ChannelsLast, Dcgan, LabelEmbedding, trained
 
@@ -136,7 +137,7 @@ class TwoPictures(nn.Module):
 )
 def test_other_networks_are_refused_with_what_they_seem_to_be(module: nn.Module, message: str) -> None:
     with pytest.raises(ArtefactError, match=message):
-        find_signature(module, Hints(), "net")
+        find_call(module, Hints(), "net")
 
 
 @pytest.mark.parametrize(
