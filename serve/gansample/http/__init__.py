@@ -11,5 +11,6 @@ routes/              images, generations (OpenAI's shape), v2 (Open Inference Pr
 guard.py, body.py    what every request passes: request id, token, limits, access log
 errors.py            the JSON envelope of every error
 metrics.py           Prometheus
+protocol.py          limits on what comes before the application: headers, slow and silent clients
 app.py, server.py    the application; listening and shutting down
 """

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gansample.errors import shorten
 from gansample.http.body import BodyTooLarge, ClientDisconnected, read_body, replay_body
 from gansample.http.browser import without_prefix
 from gansample.http.errors import ApiError, error_response
@@ -175,8 +176,8 @@ class Guard:
             "id": scope["request_id"],
             "client": client,
             "method": method,
-            "path": scope["path"],
-            "query": scope["query_string"].decode("latin-1"),
+            "path": shorten(scope["path"]),
+            "query": shorten(scope["query_string"].decode("latin-1")),
             "status": response.status,
             "ms": round(1000 * seconds, 1),
             "bytes": response.body_bytes,
@@ -189,7 +190,11 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
     """The client's own, where it is short and plain, else a new one."""
     given = headers.get(b"x-request-id", b"").decode("latin-1")
     plain = given.isascii() and given.replace("-", "").replace("_", "").isalnum() and len(given) <= MAX_ID
-    return given if plain else uuid.uuid4().hex
+    return given if plain else new_request_id()
+
+
+def new_request_id() -> str:
+    return uuid.uuid4().hex
 
 
 def json_depth(body: bytes) -> int:

@@ -26,6 +26,10 @@ class Settings:
     """Bytes of the bodies of all requests; further ones are refused with 429."""
     read_seconds: float = 10.0
     """For a request's headers, and again for its body: slower clients are disconnected."""
+    write_seconds: float = 30.0
+    """For each 256 KiB of a response: clients that read more slowly are disconnected."""
+    max_head: int = 1 << 16
+    """Bytes of a request's address and headers."""
     per_client: int = 64
     """Requests of one address at the same time."""
     in_total: int = 512
