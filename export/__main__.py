@@ -16,6 +16,7 @@ import typer
 
 from gansample.cli import console
 from gansample.errors import ParityError, UsageError
+from gansample.system.streams import printable, with_codes
 
 if TYPE_CHECKING:
     from export.export_model import ExportModel
@@ -280,9 +281,9 @@ def _print_verdict(reports: "tuple[ParityReport, ...]", spec: "Spec") -> None:
         color = "green" if verdict == "PASS" else "yellow" if report.verdict == "PASS" else "red"
         figures = (f"{seen.max_step:.0f}", f"{seen.identical:.3%}", decibels(seen.psnr_db), decibels(report.worst.psnr_db))
         table.add_row(report.variant, f"[{color}]{verdict}[/]", *figures)
-    screen = Console(stderr=True)
+    screen = Console(file=with_codes(sys.stderr))
     screen.print(table)
-    screen.print("\n".join(format_basis(spec.basis)), markup=False, highlight=False, soft_wrap=True)
+    screen.print(printable("\n".join(format_basis(spec.basis))), markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
+from gansample.system.streams import with_codes
 from train.scores.evaluator import Scores
 from train.training_step import StepMetrics
 
@@ -107,7 +108,7 @@ class LiveBar:
         self._task = self._bar.add_task("train", pace="", visible=False)
         self._metrics, self._scores = Text(), Text(style="dim")
         lines = Group(self._bar, self._metrics, self._scores)
-        self._live = Live(lines, console=Console(stderr=True, highlight=False), transient=True)
+        self._live = Live(lines, console=Console(file=with_codes(sys.stderr), highlight=False), transient=True)
         self._live.start()
         self._clock = Clock()
 

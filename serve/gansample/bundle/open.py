@@ -92,7 +92,16 @@ def open_bundle(path: Path | str | None = None) -> Bundle:
     Without a path, the newest under `artifacts/`, else the one that comes with the package.
     Raises ArtefactError where it is missing, damaged, or no bundle of ours. Model files are checked when they are read.
     """
-    path = _named(Path(path)) if path is not None else _default()
+    try:
+        return _open(_named(Path(path)) if path is not None else _default())
+    except (OSError, ValueError) as error:  # a name that is too long, or is none; a folder that may not be searched
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ArtefactError(
+            f"cannot read {path or 'the bundles here'} ({reason})", "check the name and its permissions"
+        ) from None
+
+
+def _open(path: Path) -> Bundle:
     if path.name == MANIFEST:
         path = path.parent
     if path.is_dir():

@@ -5,6 +5,8 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from gansample.system.streams import with_codes
+
 PATIENCE = 2.0  # seconds
 
 
@@ -30,7 +32,7 @@ class Progress:
         from rich.progress import Progress as Bar
 
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self._bar = Bar(*columns, console=Console(file=with_codes(sys.stderr)), transient=True)
         self._task = self._bar.add_task("", total=self._total, rate="")
         self._bar.start()
 

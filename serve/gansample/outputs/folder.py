@@ -21,7 +21,7 @@ from gansample.outputs.lock import lock_file
 from gansample.outputs.png import END
 from gansample.outputs.png_files import PngFiles, png_files
 from gansample.sampling.selection import check_unique_names
-from gansample.system.atomic import cannot_write, publish, write_atomic
+from gansample.system.atomic import cannot_write, publish, remove_quietly, write_atomic
 
 
 class Folder:
@@ -108,7 +108,7 @@ class Folder:
                 temp.write_bytes(data)
                 publish(temp, self.path / name, overwrite=overwrite, durable=False)
             finally:
-                temp.unlink(missing_ok=True)
+                remove_quietly(temp)
             self._wrote += 1
 
     def finish(self) -> None:
@@ -117,7 +117,7 @@ class Folder:
     def abort(self) -> str:
         self._release()
         if not self._wrote and self._fresh_journal is not None:
-            self._fresh_journal.unlink(missing_ok=True)  # or a later --resume would take the files here for this job's
+            remove_quietly(self._fresh_journal)  # or a later --resume would take the files here for this job's
         if not self._wrote:
             return ""
         how = "with --resume instead of --force" if self._overwrite else "with --resume"

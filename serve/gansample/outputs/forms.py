@@ -17,12 +17,15 @@ def form_of(out: str | None, asked: str | None, *, on_cluster: bool = False) -> 
     """The form of output: what was asked for, else what the name ends with. Raises UsageError."""
     if on_cluster:
         return _cluster_form(out, asked)
+    example = "for example out.png, pictures/ or - for stdout"
+    if out == "":  # to Path that is the working directory, and in a shell a variable that is not set
+        raise UsageError("the name of the output is empty", example)
     if asked is not None:
         if asked not in FORMS:
             raise UsageError(f"unknown --format {asked!r}", _nearest(asked, FORMS))
         return asked
     if out is None:
-        raise UsageError("say where the pictures go", "for example out.png, pictures/ or - for stdout")
+        raise UsageError("say where the pictures go", example)
     path = Path(out)
     if path == STDOUT:
         return "png"
@@ -38,7 +41,7 @@ def form_of(out: str | None, asked: str | None, *, on_cluster: bool = False) -> 
 
 
 def _cluster_form(out: str | None, asked: str | None) -> str:
-    if out is None:
+    if not out:
         raise UsageError("say where the shards go", "for example pictures.tar or s3://bucket/pictures.parquet")
     form = asked or out.rpartition(".")[2].lower()
     if form not in CLUSTER_FORMS:
@@ -58,7 +61,15 @@ def check_path(out: str, form: str, *, replaceable: bool) -> None:
 
     Raises UsageError, or OutputError where what stands at `out` is in the way.
     """
-    path = Path(out)
+    try:
+        _check_path(Path(out), form, replaceable)
+    except OSError as error:
+        from gansample.system.atomic import cannot_write
+
+        raise cannot_write(Path(out), error) from None
+
+
+def _check_path(path: Path, form: str, replaceable: bool) -> None:
     if path == STDOUT:
         if form not in ON_STDOUT:
             raise UsageError(f"{form} cannot go to stdout", f"name a file, or choose {', '.join(ON_STDOUT)}")

@@ -16,9 +16,9 @@ from gansample.errors import OutputError
 from gansample.outputs.base import Output
 from gansample.outputs.forms import STDOUT
 from gansample.outputs.job import Batch, Job
-from gansample.outputs.target import stdout_error
 from gansample.system.atomic import cannot_write
 from gansample.system.signals import delayed_signals, raise_pending
+from gansample.system.streams import stdout_error
 from gansample.types import Images, Labels, Latents
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from gansample.outputs.forms import STDOUT
 from gansample.outputs.job import Batch, Job
 from gansample.outputs.lock import lock_file
 from gansample.outputs.tar_members import END, Members, head, members, shard_name
-from gansample.outputs.target import open_stdout
 from gansample.sampling.selection import check_unique_names
-from gansample.system.atomic import publish, write_atomic
+from gansample.system.atomic import publish, remove_quietly, write_atomic
+from gansample.system.streams import open_stdout
 
 JOURNAL_SECONDS = 2.0
 
@@ -227,6 +227,6 @@ class Tar:
 
     def _release(self) -> None:
         if self._lock is not None:
-            self._lock_path.unlink(missing_ok=True)
+            remove_quietly(self._lock_path)
             self._lock.close()
             self._lock = None

@@ -2,16 +2,15 @@
 
 import contextlib
 import os
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from gansample.errors import OutputError
 from gansample.outputs.forms import STDOUT
 from gansample.outputs.job import Batch, Job
-from gansample.system.atomic import publish, temporary_name
+from gansample.system.atomic import publish, remove_quietly, temporary_name
+from gansample.system.streams import open_stdout
 
 
 class Target:
@@ -50,7 +49,7 @@ class Target:
         with contextlib.suppress(OSError):  # what is still buffered does not fit on the disk either
             if self._file is not None:
                 self._file.close()
-        self._temp.unlink(missing_ok=True)
+        remove_quietly(self._temp)
         self._temp = None
 
 
@@ -82,14 +81,3 @@ class WholeFile(ABC):
             self._closing.close()
         self._target.discard()
         return ""
-
-
-def open_stdout() -> IO[bytes]:
-    """stdout, buffered whatever PYTHONUNBUFFERED says: without a buffer `write` may write a part only."""
-    return os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
-
-
-def stdout_error(error: OSError) -> OutputError:
-    """The error for a stdout that cannot be written. Python is silenced: it would complain again when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return OutputError(f"cannot write to stdout ({error.strerror})", "the reader has left or is full")

@@ -7,6 +7,7 @@ newest      the folder that was written last
 numbers     whole numbers from text, of any length
 processors  how many may be used
 signals     SIGINT and SIGTERM at a safe moment
+streams     stdout and stderr, whatever they are connected to
 telemetry   the libraries' own reports, turned off
 token_file  secrets from files
 """

@@ -31,13 +31,12 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True) -> None:
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        with contextlib.suppress(OSError):  # it was never made, in a folder that is none
-            temp.unlink()
+        remove_quietly(temp)
 
 
 def temporary_name(path: Path) -> Path:
-    """A hidden name beside `path` that nobody uses."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    """A hidden name beside `path` that nobody uses, not too long where `path` is nearly so."""
+    return path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.tmp")
 
 
 def publish(temp: Path, path: Path, *, overwrite: bool, durable: bool = True) -> None:
@@ -102,10 +101,20 @@ def cannot_write(path: Path, error: OSError) -> OutputError:
         "EPERM": "choose a folder you may write to",
         "EROFS": "the file system is read-only, choose another folder",
         "ENOSPC": "the disk is full, free some space",
+        "ENAMETOOLONG": "choose a shorter name",
         "EISDIR": "that is a folder, give a file name",
     }
     code = errno.errorcode.get(error.errno or 0, "")
-    return OutputError(f"cannot write {path} ({error.strerror or error})", hints.get(code, ""))
+    hint = hints.get(code, "")
+    if code == "ENOENT" and path.parent.is_dir():
+        hint = "choose another folder"
+    return OutputError(f"cannot write {path} ({error.strerror or error})", hint)
+
+
+def remove_quietly(path: Path) -> None:
+    """Remove what is left of a failed write, where that can be done: the first error is the one to tell of."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
