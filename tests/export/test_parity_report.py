@@ -1,7 +1,7 @@
 """The report shows every verdict with its pictures and figures, and needs nothing but itself."""
 
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -55,16 +55,20 @@ def judged(reference: Reference, generator: ExportModel, variant: str, offset: i
     return check_parity(images, None, reference, variant=variant, precision="fp32", batches={1: 4, 64: 96})
 
 
-def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(reference: Reference) -> None:
+@pytest.fixture(scope="module")
+def page(reference: Reference) -> str:
     generator = ExportModel(Generator(), SPEC)
     right, wrong = judged(reference, generator, "onnx-fp32"), judged(reference, generator, "openvino-fp32", offset=2)
     assert (right.verdict, wrong.verdict) == ("PASS", "FAIL")
-    page = report_html(
+    return report_html(
         SPEC,
         [CheckedVariant(report=report, speed=SPEED, runtime="a runtime 1.0", bytes=3 * 2**20) for report in (right, wrong)],
-        [ExcludedVariant(name="tensorrt", verdict="NOT RUN", reasons=("this machine has no GPU",))],
+        [ExcludedVariant(name="tensorrt", verdict="NOT RUN", reasons=(f"this machine has no GPU {'and no driver ' * 20}",))],
         reference,
     )
+
+
+def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(page: str) -> None:
     for words in (
         "1 of 2 variants",
         '<td class="PASS">PASS</td><td>900</td>',
@@ -77,6 +81,23 @@ def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(referenc
         assert words in page
     assert page.count("data:image/webp;base64,") == 2 * (3 + 3)
     assert not re.search(r'(src|href)="(?!data:)|@import|url\(', page)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_fits_a_phone(page: str, browser: Any, width: int) -> None:
+    shown = browser.new_page(viewport={"width": width, "height": 800})
+    shown.set_content(page)
+    assert shown.evaluate("document.documentElement.scrollWidth") == width
+    assert not shown.locator("pre").is_visible(), "what is for programs is folded away"
+    shown.get_by_text("Checkpoint, data, configuration and versions").click()
+    assert shown.locator("pre").is_visible()
+    table = shown.locator(".scroll").first
+    table.evaluate("box => box.scrollTo(box.scrollWidth, 0)")
+    first = table.locator("tr:last-child td:first-child").bounding_box()
+    assert first["x"] == table.bounding_box()["x"], "a row keeps its name"
+    assert table.evaluate("box => box.scrollWidth") < 1200, "a reason has several lines"
+    shown.close()
 
 
 class Foreign(Generator):

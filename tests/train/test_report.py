@@ -14,6 +14,7 @@ from PIL import Image
 
 from gansample.errors import ArtefactError
 from gansample.outputs.grid import GAP
+from tests.support.repository import ROOT
 from tests.support.tiny_training import tiny_data, tiny_evaluator, tiny_run
 from train.show.chart import chart_svg
 from train.show.nearest import nearest_png
@@ -126,6 +127,38 @@ def test_a_chart_puts_points_where_its_axes_say() -> None:
     assert chart_svg("flat", {"zero": [(0, 0.0)]})
 
 
+COLLISIONS = """() => [...document.querySelectorAll("svg.chart")].flatMap(svg => {
+  const frame = svg.getBoundingClientRect();
+  const words = [...svg.querySelectorAll("text")].map(text => [text.textContent, text.getBoundingClientRect()]);
+  const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+  return words.flatMap(([word, box], index) => [
+    ...(box.left < frame.left || box.right > frame.right || box.bottom > frame.bottom ? [`${word} sticks out`] : []),
+    ...words.slice(index + 1).filter(([_, other]) => !apart(box, other)).map(([other]) => `${word} on ${other}`),
+  ]);
+})"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_words_of_a_chart_neither_collide_nor_stick_out(browser: Any, width: int) -> None:
+    ranges = [(1e-4, 1e-3), (-1.5e-4, 1e-4), (-123_456, 987_654), (1e9, 5e12), (0.99991, 0.99999), (100.01, 100.05), (-2, -1)]
+    powers = [(1, 1000), (1e-6, 1e6), (1e-9, 1e-3), (1e-30, 1e30)]
+    charts = [
+        chart_svg(str(end), {"a": [(1, low), (end, high)]}, logarithmic=each in powers)
+        for each in ranges + powers
+        for (low, high), end in [(each, 80_000), (each, 123_456_789)]
+    ]
+    for chart in charts:
+        ticks = re.findall(r'<text x="62" .*?>(.*?)</text>', chart)
+        assert 2 <= len(ticks) == len(set(ticks)) <= 7, ticks
+    template = (ROOT / "train" / "show" / "report.html.jinja").read_text()
+    style = re.search("<style>.*?</style>", template, re.DOTALL)
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.set_content(f"<!doctype html>{style[0] if style else ''}<div class=charts>{''.join(charts)}</div>")
+    assert page.evaluate(COLLISIONS) == []
+    page.close()
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
 def test_it_works_in_a_browser(run: Path, tmp_path: Path, browser: Any, width: int, dark: bool) -> None:
@@ -137,6 +170,8 @@ def test_it_works_in_a_browser(run: Path, tmp_path: Path, browser: Any, width: i
     page.on("request", lambda request: request.url.startswith(("file:", "data:")) or troubles.append(request.url))
     page.goto((tmp_path / "report.html").as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate(COLLISIONS) == []
+    assert page.evaluate("document.querySelector('#scores').getBoundingClientRect().right") <= width, "with the real ones"
     luminance = "getComputedStyle(document.querySelector('.chart text')).fill.match(/\\d+/g).reduce((a, b) => a + +b, 0)"
     assert (page.evaluate(luminance) > 384) is dark
     assert "640 pictures seen: Fréchet" in page.inner_text("#words")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 480, 230
-LEFT, RIGHT, TOP, BOTTOM = 52, 10, 10, 26  # room for the axes' words
+LEFT, RIGHT, TOP, BOTTOM = 68, 10, 10, 28  # room for the axes' words, which are larger on a phone
 POINTS = 300  # of a curve: more than the eye tells apart at this width
 
 Curve = Sequence[tuple[float, float]]
@@ -36,11 +36,11 @@ def chart_svg(
 
     last = "; ".join(f"{name} ends at {curve[-1][1]:.3g}" for name, curve in shown.items() if curve)
     parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(f"{title}: {last}")}">']
-    for tick in ticks:
+    for tick, words in zip(ticks, _numbers(ticks), strict=True):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{_number(tick)}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{words}</text>')
     for share, anchor in ((0, "start"), (0.5, "middle"), (1, "end")):
-        parts.append(f'<text x="{x(end * share):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{_number(end * share)}</text>')
+        parts.append(f'<text x="{x(end * share):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{_number(end * share, 3)}</text>')
     for name, level in levels.items():
         if not logarithmic or level > 0:
             parts.append(
@@ -78,15 +78,28 @@ def _ticks(values: Sequence[float]) -> list[float]:
 
 
 def _powers(values: Sequence[float]) -> list[float]:
-    """Powers of ten that enclose the values, all of them positive."""
+    """At most six powers of ten, equally far apart, that enclose the values, all of them positive."""
     first = math.floor(math.log10(min(values, default=1.0)))
-    last = math.ceil(math.log10(max(values, default=10.0)))
-    return [10.0**power for power in range(first, max(last, first + 1) + 1)]
+    last = max(math.ceil(math.log10(max(values, default=10.0))), first + 1)
+    step = math.ceil((last - first) / 5)
+    return [10.0 ** (first + step * index) for index in range(math.ceil((last - first) / step) + 1)]
 
 
-def _number(value: float) -> str:
-    """As short as it stays true: 1,200 · 80k · 2.5M · 0.05."""
+def _numbers(ticks: Sequence[float]) -> list[str]:
+    """Each tick with as many digits as tell it from the others."""
+    for digits in range(3, 8):
+        words = [_number(tick, digits) for tick in ticks]
+        if len(set(words)) == len(words):
+            break
+    return words
+
+
+def _number(value: float, digits: int) -> str:
+    """As short as it stays true: 1,200 · 80k · 2.5M · 0.05 · 1e-4."""
+    if value != 0 and not 1e-3 <= abs(value) < 1e12:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
     for power, word in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= power:
-            return f"{value / (1e3 if word == 'k' else power):.3g}{word}"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+            return f"{value / (1e3 if word == 'k' else power):.{digits}g}{word}"
+    return f"{value:,.0f}" if abs(value) >= 100 and digits == 3 else f"{value:,.{digits}g}"
