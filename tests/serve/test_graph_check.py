@@ -1,6 +1,5 @@
 """A sealed graph that reads other files, asks for other libraries or never ends is refused before a runtime sees it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +8,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from gansample import open_sampler
-from gansample.bundle import seal
 from gansample.bundle.open import open_bundle
 from gansample.bundle.openvino_check import check_openvino
 from gansample.bundle.spec import Variant
 from gansample.errors import ArtefactError
 from gansample.triton.repository import export_triton
-from tests.support.make_tiny_bundle import LATENT, SIZE, reseal_bundle
+from tests.support.make_tiny_bundle import LATENT, SIZE, Change, reseal_bundle, resealed
 
-Change = Callable[[onnx.ModelProto], object]
 FEATURES = 3 * SIZE * SIZE
 
 
@@ -112,15 +109,6 @@ def loop_over_a_computed_number(model: onnx.ModelProto) -> None:
     model.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
     model.graph.node.insert(1, helper.make_node("Size", ["hidden"], ["trips"]))
     model.graph.node.insert(2, loop("trips"))
-
-
-def resealed(data: bytes, change: Change) -> bytes:
-    model = onnx.load_from_string(data)
-    change(model)
-    for entry in model.metadata_props:
-        if entry.key == seal.KEY:
-            entry.value = seal.BLANK
-    return seal.sealed(model.SerializeToString())
 
 
 REFUSED: dict[str, tuple[Change, str]] = {

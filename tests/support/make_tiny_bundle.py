@@ -5,6 +5,7 @@ Run `python -m tests.support.make_tiny_bundle FOLDER` to look at one.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.bundle_writer.write import npz_bytes, write_bundle
 from export.graph.to_onnx import finish
+from gansample.bundle import seal
 from gansample.bundle.open import open_bundle
 from gansample.bundle.spec import Spec, Variant
 from gansample.latents import latents
 
 SIZE, LATENT = 8, 6
+Change = Callable[[onnx.ModelProto], object]
 
 
 def make_tiny_bundle(folder: Path, *, name: str = "tiny", channels: int = 3, classes: tuple[str, ...] | None = None) -> Path:
@@ -53,6 +56,16 @@ def reseal_bundle(source: Path, folder: Path, *, variants: list[Variant], **file
     }
     write_bundle(folder, bundle.spec, variants, contents)
     return folder
+
+
+def resealed(data: bytes, change: Change) -> bytes:
+    """The ONNX file `data`, changed and sealed again, unchecked: as whoever wants to deceive would do it."""
+    model = onnx.load_from_string(data)
+    change(model)
+    for entry in model.metadata_props:
+        if entry.key == seal.KEY:
+            entry.value = seal.BLANK
+    return seal.sealed(model.SerializeToString())
 
 
 def tiny_onnx(spec: Spec, weight: np.ndarray, embedding: np.ndarray) -> bytes:

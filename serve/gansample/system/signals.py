@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 IMPATIENT = 0.5  # seconds
+PATIENCE = 2.0  # seconds
 
 
 class Stopped(BaseException):
@@ -39,6 +41,11 @@ class _Listener:
         elif time.monotonic() - self._at > IMPATIENT:  # timeout(1) and terminals send it twice at once
             os._exit(128 + number)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a signal has arrived that nobody has been told of yet."""
+        return not self._raised
+
     def raise_once(self) -> None:
         if self._arrived is not None and not self._raised:
             self._raised = True
@@ -53,6 +60,32 @@ def listen() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _listener)
+    # Python calls the listener between two of its own instructions, so not while a runtime computes: a batch may take minutes.
+    # The number of a signal is written into this pipe at once, and read by a thread that such a call does not hold up.
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(reader,), name="gansample-signals", daemon=True).start()
+
+
+def _watch(reader: int) -> None:
+    """End the process at a second signal, wherever its main thread is."""
+    first: float | None = None
+    while numbers := os.read(reader, 1):
+        if signal.getsignal(numbers[0]) is not _listener:  # others have their own ideas, as the service and a training run
+            continue
+        if first is None:
+            first = time.monotonic()
+            teller = threading.Timer(PATIENCE, _tell)
+            teller.daemon = True
+            teller.start()
+        elif time.monotonic() - first > IMPATIENT:
+            os._exit(128 + numbers[0])
+
+
+def _tell() -> None:
+    if _listener.waiting and sys.stderr is not None:
+        print("waiting for the engine to finish a batch, another signal ends the run at once", file=sys.stderr, flush=True)
 
 
 @contextmanager
