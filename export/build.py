@@ -35,6 +35,7 @@ from gansample.system.atomic import write_atomic
 logger = logging.getLogger(__name__)
 
 GOLDEN_SEEDS = 64
+GOLDEN_BYTES = 18 * 2**20  # before compression, which noise does not yield to: golden.npz stays below 20 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +161,12 @@ def check_reference(reference: Reference) -> None:
         raise ArtefactError("the generator draws the same picture for every latent", "it has collapsed, train it again")
 
 
-def golden_bytes(reference: Reference, n: int = GOLDEN_SEEDS) -> bytes:
-    """golden.npz: seeds (n,), labels (n,) and the pictures uint8 (n, H, W, C) that the reference draws for them."""
+def golden_bytes(reference: Reference) -> bytes:
+    """golden.npz: seeds (n,), labels (n,) and the pictures uint8 (n, H, W, C) that the reference draws for them.
+
+    64 of them; fewer where pictures are so large that the file would pass 20 MB, as from 512×512 on.
+    """
+    n = min(GOLDEN_SEEDS, len(reference.seeds), max(1, GOLDEN_BYTES // reference.images[0].nbytes))
     label = reference.label[:n] if reference.label is not None else np.zeros(n, np.int64)
     return npz_bytes(seeds=np.array(reference.seeds[:n], np.int64), label=label, images=reference.images[:n])
 

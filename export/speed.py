@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from export.effort import at_once
 from export.export_model import cycled_labels
 from gansample.bundle.spec import Spec
 from gansample.runtimes.base import images_per_second
@@ -29,15 +30,16 @@ class MeasuredSpeed:
 
 
 def measured_speed(runner: Runner, spec: Spec, seconds: float = 0.4) -> MeasuredSpeed:
-    """Speed on this machine, for batches of 1 and 64, each over `seconds`."""
+    """Speed on this machine, one by one and in batches of 64 (fewer of pictures beyond 128×128), each over `seconds`."""
     rates = {}
-    for batch in (1, 64):
+    for batch in sorted({1, at_once(spec)}):
         rates[batch] = images_per_second(runner.run, spec.latents(range(batch)), cycled_labels(spec, batch), seconds)
     return MeasuredSpeed(images_per_second=rates, processor=processor_name(), cores=usable_processors())
 
 
-def speedup(before: Runner, after: Runner, spec: Spec, batch: int = 64, seconds: float = 1.0) -> float:
+def speedup(before: Runner, after: Runner, spec: Spec, seconds: float = 1.0) -> float:
     """How many times faster `after` draws. Both take turns and the best run of each counts: neighbours only ever add time."""
+    batch = at_once(spec)
     z, label = spec.latents(range(batch)), cycled_labels(spec, batch)
     best = {before: float("inf"), after: float("inf")}
     for runner in best:

@@ -16,10 +16,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from export.export_model import ExportModel, cycled_labels, render
+from export.effort import fewer
+from export.export_model import ExportModel, cycled_labels, render_batches
 from export.graph.batchnorm import BatchNorm, fold
 from export.graph.to_onnx import ExportedGraph, from_debug_graph
-from gansample.bundle.fidelity import GATES, compare
+from gansample.bundle.fidelity import GATES, RunningFidelity
 from gansample.bundle.spec import Spec
 from gansample.errors import ParityError
 
@@ -68,14 +69,17 @@ def store_as_half(graph: ExportedGraph, spec: Spec) -> ExportedGraph:
 
 def _receipt(trained: ExportModel, rounded: ExportModel) -> dict[str, Any]:
     spec = trained.spec
-    z, label = spec.latents(range(SEEDS)), cycled_labels(spec, SEEDS)
-    wanted, found = (render(generator.in_precision(torch.float64), z, label) for generator in (trained, rounded))
-    fidelity = compare(found.images, wanted.images)
+    n = fewer(spec, SEEDS, least=16)
+    z, label, seen = spec.latents(range(n)), cycled_labels(spec, n), RunningFidelity()
+    drawn = (render_batches(generator.in_precision(torch.float64), z, label) for generator in (rounded, trained))
+    for found, wanted in zip(*drawn, strict=True):
+        seen.add(found.images, wanted.images)
+    fidelity = seen.result()
     if failures := GATES["fp16"].failures(fidelity):
         raise ParityError(
             f"weights in half precision change the pictures too much ({'; '.join(failures)})", "export without --compact"
         )
-    changed = {"pictures": SEEDS, "mean_step": round(fidelity.mean_step, 5), "psnr_db": round(fidelity.psnr_db, 2)}
+    changed = {"pictures": n, "mean_step": round(fidelity.mean_step, 5), "psnr_db": round(fidelity.psnr_db, 2)}
     return {"stored": "fp16", "against_trained": changed}
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import NodeProto, numpy_helper
 
+from export.effort import fewer
 from export.export_model import cycled_labels
 from export.graph.half import COMPUTES, MAX_HALF, half_nodes, weights_of
 from gansample.bundle.spec import Spec
@@ -19,7 +20,7 @@ from gansample.runtimes.onnxruntime_module import import_onnxruntime
 MAX_WEIGHT_LOSS = 2.0**-10  # rounding to 11 bits alone loses up to 2⁻¹¹ of a weight; more means that weights underflow
 MIN_HEADROOM = 4.0  # a factor; the latents measured here are not the worst there are
 TAIL = 5.0  # |z| of the extreme latents, beyond what N(0, 1) gives in a million draws
-_BATCH = 32
+_BATCH = 32  # what every layer gives is held for so many pictures; fewer of large ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +62,9 @@ def measure_peaks(model: onnx.ModelProto, spec: Spec, seeds: range) -> list[Peak
     z = _with_tails(spec.latents(seeds))
     label = cycled_labels(spec, len(z))
     peaks = np.zeros(len(nodes))
-    for start in range(0, len(z), _BATCH):
-        part = slice(start, start + _BATCH)
+    batch = fewer(spec, _BATCH)
+    for start in range(0, len(z), batch):
+        part = slice(start, start + batch)
         feed = {"z": z[part]} | ({"label": label[part]} if label is not None else {})
         drawn = session.run(outputs, feed)
         peaks = np.maximum(peaks, [_magnitude(values) for values in drawn])

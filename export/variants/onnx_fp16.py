@@ -11,6 +11,7 @@ from typing import Any
 
 import onnx
 
+from export.effort import at_once, fewer
 from export.export_model import ExportModel, cycled_labels
 from export.graph.half import COMPUTES, cast_to_half
 from export.graph.half_range import Peak, measure_peaks
@@ -20,6 +21,7 @@ from export.variants.onnx_fp32 import open_unrounded
 from export.variants.trt_operators import TABLE_VERSION, trt_obstacles
 from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.spec import Spec
+from gansample.runtimes.base import run_batched
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ class HalfEmulator(OnnxRuntimeRunner):
 def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
     """The fp16 variant of `graph`. Raises VariantUnavailable where no layer's values fit into a half."""
     debug_graph, spec = onnx.load_from_string(graph.debug_graph), generator.spec
-    peaks = measure_peaks(debug_graph, spec, CALIBRATION_SEEDS[:PEAK_LATENTS])
+    peaks = measure_peaks(debug_graph, spec, CALIBRATION_SEEDS[: fewer(spec, PEAK_LATENTS, least=8)])
     wide = [peak for peak in peaks if not peak.fits]
     if not any(peak.fits for peak in peaks if peak.op in COMPUTES):
         raise VariantUnavailable("no layer of this generator gains from half precision, or none fits into it")
@@ -71,10 +73,10 @@ def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
 
 def _file_agrees(file: bytes, emulator: HalfEmulator, spec: Spec) -> Fidelity:
     """The very file that ships, run here as ONNX Runtime can, beside its emulation."""
-    z = spec.latents(range(FILE_LATENTS))
-    label = cycled_labels(spec, FILE_LATENTS)
+    n, batch = fewer(spec, FILE_LATENTS, least=4), at_once(spec)
+    z, label = spec.latents(range(n)), cycled_labels(spec, n)
     with OnnxRuntimeRunner(file, spec, source=FILE, variant=NAME) as runner, emulator:
-        return compare(runner.run(z, label), emulator.run(z, label))
+        return compare(run_batched(runner.run, z, label, batch), run_batched(emulator.run, z, label, batch))
 
 
 def _notes(peaks: Sequence[Peak], agreement: Fidelity, obstacles: list[str]) -> dict[str, Any]:

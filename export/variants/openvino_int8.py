@@ -27,7 +27,7 @@ def build(generator: ExportModel, graph: ExportedGraph, float_layers: Sequence[s
         import nncf
     except ImportError:
         raise VariantUnavailable("nncf is not installed (pip install nncf)") from None
-    from export.variants.int8.tune import CALIBRATED_ON, tune
+    from export.variants.int8.tune import calibrated_on, tune
 
     model, steps = tune(generator.spec, graph, float_layers)
     xml, weights = openvino_model.to_bytes(openvino_model.without_unrounded(model))
@@ -40,7 +40,7 @@ def build(generator: ExportModel, graph: ExportedGraph, float_layers: Sequence[s
         unrounded=openvino_model.open_unrounded(model, HINTS["int8"]),
         notes={
             "quantised_by": f"nncf {nncf.__version__}",
-            "calibrated_on": CALIBRATED_ON,
+            "calibrated_on": calibrated_on(generator.spec),
             "steps": [step.to_dict() for step in steps],
         },
     )

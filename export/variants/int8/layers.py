@@ -4,7 +4,7 @@ x ── FakeQuantize ──────────────┐
 int8 ── Convert ── Multiply ── layer ── Add bias        the Multiply holds one step per output channel
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,11 @@ import numpy.typing as npt
 import torch
 from openvino import Core, Model, Node, opset13
 
+from export.effort import AREA
 from gansample.types import Labels, Latents
 
 LAYERS = ("Convolution", "ConvolutionBackpropData", "MatMul")
+TOGETHER = 128  # latents drawn in one run, for pictures of 128×128: what bounds the memory of large ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,21 +77,34 @@ def constant_value(node: Node) -> npt.NDArray[Any]:
     return value
 
 
-def values_at(model: Model, outputs: Sequence[Any], z: Latents, label: Labels | None) -> list[torch.Tensor]:
-    """What flows through `outputs` of the model for these latents, computed in float32."""
-    part = Model([opset13.result(output) for output in outputs], model.get_parameters(), "part")
+def together(model: Model, n: int = TOGETHER, least: int = 1) -> int:
+    """How many pictures of a model with the output `levels` (N, H, W, C) are drawn in one run; `n` for 128×128."""
+    height, width = (size.get_length() for size in list(model.output("levels").get_partial_shape())[1:3])
+    return int(max(least, n * AREA // (height * width)))
+
+
+def feeds(model: Model, z: Latents, label: Labels | None, most: int | None = None) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """The model's inputs for all latents, as many at a time as `together` says, and no more than `most`."""
+    batch = min(together(model), most or len(z))
+    for start in range(0, len(z), batch):
+        part = slice(start, start + batch)
+        yield {"z": z[part]} if label is None else {"z": z[part], "label": label[part]}
+
+
+def values_at(model: Model, output: Any, z: Latents, label: Labels | None) -> Iterator[torch.Tensor]:
+    """What flows through `output` of the model for these latents, computed in float32: (n, …), some latents at a time."""
+    part = Model([opset13.result(output)], model.get_parameters(), "part")
     compiled = Core().compile_model(part, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     wanted = {port.get_any_name() for port in part.inputs}
-    feed = {"z": z} if label is None else {"z": z, "label": label}
-    drawn = compiled({name: value for name, value in feed.items() if name in wanted})
-    return [torch.from_numpy(drawn[i].copy()) for i in range(len(outputs))]
+    for feed in feeds(model, z, label):
+        yield torch.from_numpy(compiled({name: value for name, value in feed.items() if name in wanted})[0].copy())
 
 
 def channel_ranges(model: Model, name: str, z: Latents, label: Labels | None) -> npt.NDArray[np.float64]:
     """The largest magnitude of each channel of the tensor `name` (N, C, H, W), as the ONNX file calls it."""
     output = next(out for op in model.get_ops() for out in op.outputs() if name in out.get_names())
-    (x,) = values_at(model, [output], z, label)
-    return np.asarray(x.abs().amax((0, 2, 3)).double().numpy())
+    peaks = [x.abs().amax((0, 2, 3)) for x in values_at(model, output, z, label)]
+    return np.asarray(torch.stack(peaks).amax(0).double().numpy())
 
 
 def _source(node: Node, port: int) -> Node:

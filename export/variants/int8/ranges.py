@@ -1,5 +1,7 @@
 """How far an activation's 256 levels reach: as far as costs least, not as far as the largest value seen."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from openvino import Model
@@ -21,8 +23,7 @@ def fit_ranges(model: Model, z: Latents, label: Labels | None) -> Model:
     model = model.clone()
     quantisers = [quantiser for layer in quantised_layers(model) for quantiser in layer.quantisers]
     for quantiser in {quantiser.get_friendly_name(): quantiser for quantiser in quantisers}.values():
-        (x,) = values_at(model, [quantiser.input_value(0)], z, label)
-        x = x.flatten()[:: max(1, x.numel() // _SAMPLE)]
+        x = _sampled(model, quantiser.input_value(0), z, label)
         levels = int(quantiser.get_attributes()["levels"])
         ends = [quantiser.input_value(port).get_node() for port in (1, 2, 3, 4)]
         low, high = (float(constant_value(end).min()) for end in ends[:2])
@@ -32,6 +33,17 @@ def fit_ranges(model: Model, z: Latents, label: Labels | None) -> Model:
         for end in ends:
             replace_constant(end, constant_value(end) * best)
     return model
+
+
+def _sampled(model: Model, output: Any, z: Latents, label: Labels | None) -> torch.Tensor:
+    """About _SAMPLE of the values that flow through `output`, evenly spaced, (n,)."""
+    sample: list[torch.Tensor] = []
+    stride = done = 0
+    for x in values_at(model, output, z, label):
+        stride = stride or max(1, x.numel() * len(z) // (min(len(x), len(z)) * _SAMPLE))
+        sample.append(x.flatten()[-done % stride :: stride])
+        done += x.numel()
+    return torch.cat(sample)
 
 
 def _error(x: torch.Tensor, low: float, high: float, levels: int) -> float:

@@ -5,6 +5,8 @@ strongly correlated (GPTQ: Frantar et al. 2023, algorithm 1, here with the covar
 the mean error. Moving the weights to undo the noise of the quantised inputs as well overfits: it lost 0.8 dB.
 """
 
+from typing import Any
+
 import torch
 from openvino import Model
 from torch import Tensor
@@ -15,12 +17,14 @@ from gansample.types import Labels, Latents
 
 _DAMPING = 0.01  # share of the mean variance added to every variance, as in GPTQ
 _ROWS = 8_000
+_LARGEST = 4_608  # inputs of one output (512 channels of 3×3): a wider layer's covariance alone would take gigabytes
+_POSITIONS = 65_536  # unrolled at a time
 _TINY = 1e-30
 _LIMIT = 127
 
 
 def refit_all(model: Model, float_model: Model, z: Latents, label: Labels | None) -> Model:
-    """A copy with every layer rounded anew, in the order they are computed: each sees those before it done."""
+    """A copy with every layer rounded anew, but for very wide ones, in the order computed: each sees those before it done."""
     model = model.clone()
     for i in range(len(list(quantised_layers(model)))):
         layer = list(quantised_layers(model))[i]
@@ -34,10 +38,11 @@ def refit(model: Model, layer: QuantisedLayer, float_model: Model, z: Latents, l
     original = next(op for op in float_model.get_ops() if op.get_friendly_name() == layer.node.get_friendly_name())
     weight = torch.from_numpy(constant_value(original.input_value(1).get_node())).double()
     unrolled = Patches(layer.node, tuple(weight.shape))
-    (seen,) = values_at(model, [layer.node.input_value(0)], z, label)
-    (meant,) = values_at(float_model, [original.input_value(0)], z, label)
-    rows = _some_rows(unrolled, seen)
-    seen_mean, meant_mean = rows.mean(0), _some_rows(unrolled, meant).mean(0)
+    if unrolled.matrix(weight).shape[0] > _LARGEST:
+        return
+    rows = _some_rows(unrolled, model, layer.node.input_value(0), z, label)
+    seen_mean = rows.mean(0)
+    meant_mean = _some_rows(unrolled, float_model, original.input_value(0), z, label).mean(0)
     rows = rows - seen_mean
     covariance = (rows.T @ rows / len(rows)).double()
     covariance += torch.eye(len(covariance), dtype=torch.float64) * (_DAMPING * covariance.diagonal().mean() + 1e-12)
@@ -77,11 +82,21 @@ def gptq(matrix: Tensor, step: Tensor, covariance: Tensor, block: int = 128) -> 
     return rounded
 
 
-def _some_rows(unrolled: Patches, x: Tensor) -> Tensor:
-    """Rows from as many pictures as hold four times what is kept: unrolling all of them costs seconds and says no more."""
-    positions = x[0, 0].numel() if x.dim() == 4 else 1
-    return _thinned(unrolled.unroll(x[: max(32, 4 * _ROWS // positions)]))
-
-
-def _thinned(rows: Tensor) -> Tensor:
-    return rows[:: max(1, len(rows) // _ROWS)]
+def _some_rows(unrolled: Patches, model: Model, output: Any, z: Latents, label: Labels | None) -> Tensor:
+    """Rows (about _ROWS, K) of what flows into a layer, evenly spaced over as many pictures as hold four times as many rows:
+    unrolling all of them costs seconds and says no more."""
+    kept: list[Tensor] = []
+    stride = done = drawn = 0
+    for x in values_at(model, output, z, label):
+        positions = x[0, 0].numel() if x.dim() == 4 else 1
+        pictures = min(len(z), max(32, 4 * _ROWS // positions))
+        x, few = x[: pictures - drawn], max(1, _POSITIONS // positions)
+        for start in range(0, len(x), few):
+            rows = unrolled.unroll(some := x[start : start + few])
+            stride = stride or max(1, len(rows) * pictures // (len(some) * _ROWS))
+            kept.append(rows[-done % stride :: stride].clone())
+            done += len(rows)
+        drawn += len(x)
+        if drawn >= pictures:
+            break
+    return torch.cat(kept)

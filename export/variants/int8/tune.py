@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import onnx
 from openvino import Model
 
+from export.effort import fewer
 from export.export_model import cycled_labels
 from export.graph.passes.equalise import equalise_channels
 from export.graph.passes.latent_matmul import latent_matmul
@@ -21,7 +21,7 @@ from export.graph.to_onnx import ExportedGraph
 from export.parity.reference import parity_latents
 from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS, VariantUnavailable
-from export.variants.int8.keep_float import infer_unrounded, keep_float, restore_layers
+from export.variants.int8.keep_float import infer_unrounded, keep_float, mean_squares, restore_layers
 from export.variants.int8.layers import channel_ranges, quantised_layers
 from export.variants.int8.ranges import fit_ranges
 from export.variants.int8.round_weights import refit_all
@@ -70,8 +70,9 @@ class StepSelection:
 
     def __init__(self, spec: Spec, float_model: Model) -> None:
         self.steps: list[Step] = []
-        self._z, self._label = spec.latents(CALIBRATION_SEEDS[-TESTED_ON:]), cycled_labels(spec, TESTED_ON)
-        z, conditions = parity_latents(spec, CALIBRATION_SEEDS[-TESTED_ON:])
+        n = fewer(spec, TESTED_ON, least=4)
+        self._z, self._label = spec.latents(CALIBRATION_SEEDS[-n:]), cycled_labels(spec, n)
+        z, conditions = parity_latents(spec, CALIBRATION_SEEDS[-n:])
         self._tails = z[conditions["tails"]]
         self._tails_label = cycled_labels(spec, len(self._tails))
         self._expected = infer_unrounded(float_model, self._z, self._label, "f32")
@@ -79,10 +80,8 @@ class StepSelection:
 
     def keeps(self, name: str, model: Model, layers: tuple[str, ...] | None = None, speed: float | None = None) -> bool:
         """Whether `model` draws nearer to float32 than the last model that was kept, and no tail near its gate."""
-        error = infer_unrounded(model, self._z, self._label) - self._expected
-        decibels = psnr_db(float(np.square(error).mean()))
-        error = infer_unrounded(model, self._tails, self._tails_label) - self._expected_tails
-        worst = psnr_db(float(np.square(error).mean((1, 2, 3)).max()))
+        decibels = psnr_db(float(mean_squares(model, self._z, self._label, self._expected).mean()))
+        worst = psnr_db(float(mean_squares(model, self._tails, self._tails_label, self._expected_tails).max()))
         last = self.steps[-1] if self.steps else None
         safe = worst >= GATES["int8"].worst_psnr_db + MARGIN
         kept = last is None or (decibels > last.psnr_db and (safe or worst > last.worst_tail_db))
@@ -102,7 +101,7 @@ def tune(spec: Spec, graph: ExportedGraph, float_layers: Sequence[str] | None = 
 
     Raises VariantUnavailable where nothing can be quantised; UsageError for float layers of another generator.
     """
-    z, conditions = parity_latents(spec, CALIBRATION_SEEDS[:CALIBRATED_ON])
+    z, conditions = parity_latents(spec, CALIBRATION_SEEDS[: calibrated_on(spec)])
     z = z[: conditions["tails"].stop]  # tails take part, so that ranges reach as far as they do
     label = cycled_labels(spec, len(z))
     debug_graph = onnx.load_from_string(graph.debug_graph)
@@ -135,6 +134,11 @@ def tune(spec: Spec, graph: ExportedGraph, float_layers: Sequence[str] | None = 
     if selection.keeps("round weights", tried := refit_all(model, float_model, z, label)):
         model = tried
     return model, selection.steps
+
+
+def calibrated_on(spec: Spec) -> int:
+    """How many latents a generator is calibrated on, the stretched ones not counted."""
+    return fewer(spec, CALIBRATED_ON, least=16)
 
 
 def _quantise(float_model: Model, z: Latents, label: Labels | None) -> Model:

@@ -7,12 +7,11 @@ picture), on latents that a float layer reads, before a BatchNorm. `without_idle
 import contextlib
 import io
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 from openvino import opset13
 
-from export.variants.int8.layers import constant_value, origins, quantised_layers, reads_a_table
+from export.variants.int8.layers import constant_value, feeds, origins, quantised_layers, reads_a_table
 from gansample.types import Labels, Latents
 
 CALIBRATION_BATCH = 64
@@ -27,7 +26,7 @@ def quantise(model: Any, z: Latents, label: Labels | None, *, bias_correction: b
     import nncf
 
     nncf.set_log_level(logging.ERROR)
-    batches = list(_batches(z, label))
+    batches = list(feeds(model, z, label, CALIBRATION_BATCH))
     advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=not bias_correction)
     with contextlib.redirect_stdout(io.StringIO()):  # its progress bar would end up in our --json
         return nncf.quantize(model.clone(), nncf.Dataset(batches), subset_size=len(batches), advanced_parameters=advanced)
@@ -73,9 +72,3 @@ def _is_busy(reader: Any, port: int, layers: set[str], busy: set[str]) -> bool:
         other: str = reader.input_value(1 - port).get_node().get_type_name()
         return other != "Constant"
     return port == 0 and reader.get_friendly_name() in layers
-
-
-def _batches(z: Latents, label: Labels | None) -> Iterator[dict[str, Any]]:
-    for start in range(0, len(z), CALIBRATION_BATCH):
-        part = slice(start, start + CALIBRATION_BATCH)
-        yield {"z": z[part]} if label is None else {"z": z[part], "label": label[part]}
