@@ -6,25 +6,20 @@ What each option means is in `--help`; which of them go together is in `importer
 import json
 import logging
 import sys
-import time
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from export.effort import Effort
+from export.terminal import log_steps, print_verdict
 from gansample.cli import console
 from gansample.errors import ParityError, UsageError
-from gansample.system.streams import printable, with_codes
 
 if TYPE_CHECKING:
     from export.export_model import ExportModel
     from export.importers.request import ImportRequest
-    from export.parity.verdict import ParityReport
-    from export.variants import Builder
-    from export.variants.timing_decisions import TimingDecisions
-    from gansample.bundle.spec import Spec
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 logger = logging.getLogger("export")
@@ -83,6 +78,9 @@ def export(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 6 and write nothing where a fact had to be assumed.")
     ] = False,
+    effort: Annotated[
+        Effort, typer.Option(help="How much is compared: full (1,024 latents, fewer of large pictures) or quick (128).")
+    ] = "full",
     features: Annotated[Path | None, typer.Option(help="Feature network (.onnx) to compare distributions in.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
@@ -102,7 +100,7 @@ def export(
     from export.importers.weights_folder import is_weights_folder
 
     console.share_processor()
-    _log_steps(quiet)
+    log_steps(quiet)
     run = source if source is not None and source.is_dir() and not is_weights_folder(source) else None
     if source is not None and run is None and weights is not None:
         raise UsageError(f"two weights files, {source} and {weights}", "pass one")
@@ -170,6 +168,8 @@ def export(
     from export.importers.expect_recipe import recipe
     from export.importers.expected import confirm_with_author
     from export.parity.features import features_from_file
+    from export.variants import builders
+    from export.variants.timing_decisions import decisions_like
 
     model = _import(request) if request is not None else _import_run(run, name)
     out = out if out is not None else ARTIFACTS / model.spec.name
@@ -179,8 +179,8 @@ def export(
     if strict:
         _refuse_assumptions(model)
     network = features_from_file(features) if features is not None else None
-    decisions = _decisions(like, model)
-    result = build_bundle(model, out, _builders(variants, decisions), network, compact, decisions)
+    decisions = decisions_like(like, model.spec)
+    result = build_bundle(model, out, builders(decisions, variants), network, compact, decisions, effort)
     logger.info("done")
     if as_json:
         verdicts = {report.variant: report.to_dict() for report in result.reports}
@@ -188,29 +188,10 @@ def export(
         left_out = [asdict(entry) for entry in result.left_out]
         print(json.dumps({"out": str(out), "basis": basis, "variants": verdicts, "left_out": left_out}))
     elif not quiet:
-        _print_verdict(result.reports, model.spec)
+        print_verdict(result.reports, model.spec)
         if model.spec.basis is not None and model.spec.basis.assumptions:
             print(f"to confirm them with --expect ref.npz, where it was trained:\n    {recipe(model)}", file=sys.stderr)
         print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
-
-
-class _Elapsed(logging.Formatter):
-    """`[  3.2 s] message`, in seconds since this was made."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._started = time.perf_counter()
-
-    def format(self, record: logging.LogRecord) -> str:
-        return f"[{time.perf_counter() - self._started:5.1f} s] {record.getMessage()}"
-
-
-def _log_steps(quiet: bool) -> None:
-    """Print every step on stderr, with the time it began."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Elapsed())
-    logger.handlers = [handler]
-    logger.setLevel(logging.ERROR if quiet else logging.INFO)
 
 
 def _import(request: "ImportRequest") -> "ExportModel":
@@ -225,36 +206,6 @@ def _import_run(run: Path | None, name: str | None) -> "ExportModel":
     return generator_from_run(run, name)
 
 
-def _decisions(like: Path | None, model: "ExportModel") -> "TimingDecisions":
-    """What the export of the bundle `like` decided. Raises UsageError where it holds another generator."""
-    from export.variants.timing_decisions import MEASURE_ALL, TimingDecisions
-    from gansample.bundle.open import open_bundle
-
-    if like is None:
-        return MEASURE_ALL
-    bundle = open_bundle(like)
-    theirs, ours = bundle.spec, model.spec
-    for fact in ("latent_size", "height", "width", "channels"):
-        if getattr(theirs, fact) != getattr(ours, fact):
-            words = f"its {fact.replace('_', ' ')} is {getattr(theirs, fact)}, not {getattr(ours, fact)}"
-            raise UsageError(f"--like {like} holds another generator ({words})", "pass a bundle of the same one")
-    return TimingDecisions.from_bundle(bundle)
-
-
-def _builders(variants: str | None, decisions: "TimingDecisions") -> "Mapping[str, Builder]":
-    """The reference and the variants that were asked for. Raises UsageError for an unknown one."""
-    from export.variants import builders
-
-    available = builders(decisions)
-    if variants is None:
-        return available
-    wanted = variants.split(",")
-    if unknown := [name for name in wanted if name not in available]:
-        raise UsageError(f"there is no variant {unknown[0]!r}", f"choose from {', '.join(available)}")
-    reference = next(iter(available))
-    return {name: build for name, build in available.items() if name == reference or name in wanted}
-
-
 def _refuse_assumptions(model: "ExportModel") -> None:
     """Raise ParityError where a fact of the export is assumed."""
     basis = model.spec.basis
@@ -264,26 +215,6 @@ def _refuse_assumptions(model: "ExportModel") -> None:
             f"--strict: {len(basis.assumptions)} facts are assumed, nothing was written ({facts})",
             "tell them, or pass --expect",
         )
-
-
-def _print_verdict(reports: "tuple[ParityReport, ...]", spec: "Spec") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from export.bundle_writer.report import decibels
-    from gansample.bundle.basis import format_basis, grade
-
-    table = Table(title=f"Against {reports[0].reference}", title_justify="left")
-    for name in ("variant", "verdict", "max step", "identical", "PSNR", "worst latent"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for report in reports:
-        verdict, seen = grade(report.verdict, spec.basis), report.overall
-        color = "green" if verdict == "PASS" else "yellow" if report.verdict == "PASS" else "red"
-        figures = (f"{seen.max_step:.0f}", f"{seen.identical:.3%}", decibels(seen.psnr_db), decibels(report.worst.psnr_db))
-        table.add_row(report.variant, f"[{color}]{verdict}[/]", *figures)
-    screen = Console(file=with_codes(sys.stderr))
-    screen.print(table)
-    screen.print(printable("\n".join(format_basis(spec.basis))), markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

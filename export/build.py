@@ -15,6 +15,7 @@ import gansample
 from export.bundle_writer.bom import BOM, bom_bytes
 from export.bundle_writer.report import CheckedVariant, ExcludedVariant, model_card, report_html
 from export.bundle_writer.write import npz_bytes, write_bundle
+from export.effort import Effort, compared_latents
 from export.export_model import ExportModel
 from export.graph.compact import compact_weights, store_as_half
 from export.graph.passes.measure import PassReport, optimise
@@ -53,6 +54,7 @@ def build_bundle(
     features: Features | None = None,
     compact: bool = False,
     decisions: TimingDecisions = MEASURE_ALL,
+    effort: Effort = "full",
 ) -> ExportResult:
     """Export `generator` into a bundle at `out` and return what became of every variant. Only what passes enters.
 
@@ -60,13 +62,14 @@ def build_bundle(
     features   what distributions are compared in (default: a fixed random network).
     compact    round the weights to half precision first, and store them so.
     decisions  what another export decided by timing, to be repeated here.
+    effort     over how many latents variants are compared: see `export.effort`.
 
     Raises ParityError, and writes only a report, where the reference does not draw the pictures of PyTorch;
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
     generator = compact_weights(generator) if compact else generator
     logger.info(f"drawing the reference in {generator.reference_name}")
-    reference = render_reference(generator, features=features)
+    reference = render_reference(generator, range(compared_latents(generator.spec, effort)), features, effort)
     check_reference(reference)  # before the export, whose tracer may fail on a generator that has collapsed
     logger.info("exporting to ONNX")
     graph, passes = optimise(export_graph(generator, for_any_batch), generator.spec, decisions=decisions.passes)

@@ -24,7 +24,12 @@ def compared_latents(spec: Spec, effort: Effort = "full") -> int:
 
 def fewer(spec: Spec, n: int, least: int = 1) -> int:
     """`n` for pictures of up to 128×128; for larger ones as many as have the same pixels together, but at least `least`."""
-    return min(n, max(least, n * AREA // (spec.height * spec.width)))
+    return fewer_of_size(spec.height, spec.width, n, least)
+
+
+def fewer_of_size(height: int, width: int, n: int, least: int = 1) -> int:
+    """As `fewer`, where there is no spec yet."""
+    return min(n, max(least, n * AREA // (height * width)))
 
 
 def at_once(spec: Spec) -> int:

@@ -24,6 +24,11 @@ class MeasuredSpeed:
     processor: str
     cores: int
 
+    @property
+    def largest(self) -> float:
+        """Pictures per second at the largest batch."""
+        return self.images_per_second[max(self.images_per_second)]
+
     def to_dict(self) -> dict[str, Any]:
         rates = {str(batch): round(rate, 1) for batch, rate in self.images_per_second.items()}
         return {"images_per_second": rates, "processor": self.processor, "cores": self.cores}

@@ -9,7 +9,7 @@ import numpy as np
 from demo.drawing import DrawResult
 from demo.texts import localized
 from demo.ui import Ui
-from gansample.bundle.basis import format_basis, grade
+from gansample.bundle.basis import format_basis, verdict_line
 from gansample.bundle.fidelity import GATES
 from gansample.bundle.goldens import Goldens, read_goldens
 from gansample.bundle.open import Bundle
@@ -48,7 +48,11 @@ class FidelityTab:
                 name = variant.name if own_runtime else f"{variant.name} · {backend}"
                 progress((done, len(engines)), desc=name)
                 row, drawn = _check_engine(opened, variant, backend, goldens)
-                exported = grade(variant.parity.get("verdict", "NOT RUN"), opened.spec.basis) if own_runtime else "NOT RUN"
+                exported = (
+                    verdict_line(variant.parity.get("verdict", "NOT RUN"), opened.spec.basis, variant.parity)
+                    if own_runtime
+                    else "NOT RUN"
+                )
                 rows.append(f"| {name} | {exported} | {row} |")
                 if drawn is not None:
                     strips[name] = _strip(drawn)

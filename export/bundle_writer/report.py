@@ -1,7 +1,5 @@
 """What a person reads: report.html with the pictures side by side, and the bundle's model card."""
 
-import base64
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +8,15 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from PIL import Image
 
+from export.bundle_writer.thumbnails import amplified_difference, difference_thumbnails, reduction, thumbnails
 from export.parity.distribution import Shift
 from export.parity.reference import Reference
 from export.parity.verdict import ParityReport
 from export.speed import MeasuredSpeed
-from gansample.bundle.basis import format_basis, grade
+from gansample.bundle.basis import format_basis, grade, verdict_line
 from gansample.bundle.fidelity import GATES, Fidelity
-from gansample.bundle.spec import Spec, Variant
-from gansample.outputs.grid import grid_shape, make_grid
-from gansample.types import Images
+from gansample.bundle.spec import Spec, Variant, format_rate
 
 COLUMNS = ("latents", "batch", "pictures", "max step", "mean step", "identical", "PSNR", "SSIM", "worst picture")
 SUMMARY = ("variant", "verdict", "pictures/s", "PSNR", "worst picture", "max step", "identical", "size")
@@ -41,8 +37,8 @@ class CheckedVariant:
 
     @property
     def images_per_second(self) -> float | None:
-        """At batch 64; None for a variant that was only emulated here."""
-        return self.speed.images_per_second[64] if self.speed is not None else None
+        """At the largest batch; None for a variant that was only emulated here."""
+        return self.speed.largest if self.speed is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +56,7 @@ def report_html(
 ) -> str:
     """One self-contained page: verdict, fidelity, size and speed of all variants, and their pictures beside the reference's."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["db"] = decibels
+    environment.filters["db"], environment.filters["rate"] = decibels, format_rate
     template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8"))
     generator = reference.generator
     passed = sum(entry.report.verdict == "PASS" for entry in checked)
@@ -69,6 +65,7 @@ def report_html(
         spec=spec,
         verdict=verdict,
         grade=grade(verdict, spec.basis),
+        line=verdict_line(verdict, spec.basis, checked[0].report.to_dict() if checked else {}),
         basis=format_basis(spec.basis),
         headline=f"{passed} of {len(checked)} variants draw the pictures of {generator.reference_name}",
         reference=generator.reference_name,
@@ -109,6 +106,9 @@ def _section(entry: CheckedVariant, reference: Reference) -> dict[str, Any]:
     report, worst = entry.report, entry.report.worst
     expected = reference.images[: len(report.shown)]
     difference, factor = amplified_difference(report.shown, expected)
+    reduced = reduction(expected)
+    smaller = f", reduced {reduced}×" if reduced > 1 else ""
+    largest = f", the largest of every {reduced}×{reduced} pixels" if reduced > 1 else ""
     worst_difference, worst_factor = amplified_difference(worst.drawn[None], worst.expected[None])
     return {
         "report": report,
@@ -116,36 +116,21 @@ def _section(entry: CheckedVariant, reference: Reference) -> dict[str, Any]:
         "speed": entry.speed,
         "gate": GATES[report.precision].describe(),
         "pictures": [
-            (report.reference, _data_uri(expected)),
+            (f"{report.reference}{smaller}", thumbnails(expected)),
             (
                 f"{report.variant}, {'as gansample draws it' if entry.speed else 'emulated on this machine'}",
-                _data_uri(report.shown),
+                thumbnails(report.shown),
             ),
-            (f"their difference × {factor}; black is identical", _data_uri(difference)),
+            (f"their difference × {factor}; black is identical{largest}", difference_thumbnails(difference)),
         ],
         "worst_pictures": [
-            (report.reference, _data_uri(worst.expected[None])),
-            (report.variant, _data_uri(worst.drawn[None])),
-            (f"difference × {worst_factor}", _data_uri(worst_difference)),
+            (report.reference, thumbnails(worst.expected[None])),
+            (report.variant, thumbnails(worst.drawn[None])),
+            (f"difference × {worst_factor}", difference_thumbnails(worst_difference)),
         ],
         "rows": parity_rows(report),
         "shift": _shift_cells(report.shift),
     }
-
-
-def amplified_difference(a: Images, b: Images) -> tuple[Images, int]:
-    """|a − b| times a power of two that makes the largest difference bright, and that factor, 1 … 64.
-
-    Both uint8 (N, H, W, C); an alpha channel is made opaque to show the rest.
-    """
-    difference = np.abs(a.astype(np.int16) - b.astype(np.int16))
-    factor = 64
-    while factor > 1 and difference.max(initial=0) * factor > 255:
-        factor //= 2
-    bright = (difference * factor).astype(np.uint8)
-    if a.shape[-1] in (2, 4):
-        bright[..., -1] = 255
-    return bright, factor
 
 
 def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
@@ -162,7 +147,7 @@ def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
     gansample --bundle . --n 64 out.png
     gan verify .
 
-| variant | parity with {variants[0].reference} | PSNR | worst picture | pictures/s at batch 64 |
+| variant | parity with {variants[0].reference} | PSNR | worst picture | pictures/s at batch {_batch(variants)} |
 |---|---|---|---|---|
 {rows}
 
@@ -175,11 +160,16 @@ def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
 def _card_basis(spec: Spec, variants: Sequence[Variant]) -> str:
     """The verdict's grade and what it rests on, for the model card."""
     lines = "\n".join(f"- {line}" for line in format_basis(spec.basis))
-    return f"Verdict: **{grade(variants[0].parity['verdict'], spec.basis)}**\n\n{lines}"
+    return f"Verdict: **{verdict_line(variants[0].parity['verdict'], spec.basis, variants[0].parity)}**\n\n{lines}"
+
+
+def _batch(variants: Sequence[Variant]) -> int:
+    """The batch size at which the card's speeds were measured."""
+    return max((int(batch) for variant in variants for batch in variant.speed.get("images_per_second", {})), default=64)
 
 
 def _card_row(variant: Variant) -> str:
-    parity, rate = variant.parity, variant.speed["images_per_second"]["64"] if variant.speed else None
+    parity, rate = variant.parity, variant.images_per_second
     most = max(parity["rows"], key=lambda row: row["images"])
     figures = f"{decibels(most['psnr_db'])} | {decibels(parity['worst']['searched_psnr_db'])}"
     return f"| {variant.name} | {parity['verdict']} | {figures} | {_rate(rate)} |"
@@ -191,7 +181,7 @@ def parity_rows(report: ParityReport) -> list[tuple[str, ...]]:
 
 
 def _rate(images_per_second: float | None) -> str:
-    return "not measured here" if images_per_second is None else f"{images_per_second:,.0f}"
+    return "not measured here" if images_per_second is None else format_rate(images_per_second)
 
 
 def _figures(fidelity: Fidelity) -> tuple[str, ...]:
@@ -212,11 +202,3 @@ def _shift_cells(shift: Shift) -> tuple[str, ...]:
 
 def decibels(value: float | None) -> str:
     return "∞ dB" if value is None or np.isinf(value) else f"{value:.1f} dB"
-
-
-def _data_uri(images: Images) -> str:
-    """Lossless WebP: every pixel as it is, in two thirds of a PNG."""
-    grid = make_grid(images, *grid_shape(len(images)))
-    buffer = io.BytesIO()
-    Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid).save(buffer, "WEBP", lossless=True, exact=True, method=6)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

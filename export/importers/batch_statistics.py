@@ -9,8 +9,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from export.importers.call_signature import GeneratorAdapter
 
-BATCH = 64
-
 
 def batch_norms(module: nn.Module) -> list[_BatchNorm]:
     return [layer for layer in module.modules() if isinstance(layer, _BatchNorm)]
@@ -33,8 +31,8 @@ def batch_mode(module: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def recalibrate(adapter: GeneratorAdapter, z: Tensor, label: Tensor | None) -> None:
-    """Running statistics anew: the mean over batches of `z` (N, nz) of what each layer sees in batch mode.
+def recalibrate(adapter: GeneratorAdapter, z: Tensor, label: Tensor | None, batch: int) -> None:
+    """Running statistics anew: the mean over batches of `batch` of `z` (N, nz) of what each layer sees in batch mode.
 
     As torch.optim.swa_utils.update_bn does. A layer without running statistics gets them and uses them from now on.
     """
@@ -48,8 +46,8 @@ def recalibrate(adapter: GeneratorAdapter, z: Tensor, label: Tensor | None) -> N
         layer.reset_running_stats()
         layer.momentum = None  # a cumulative mean instead of a moving one
         layer.train()
-    for start in range(0, len(z) - BATCH + 1, BATCH):
-        part = slice(start, start + BATCH)
+    for start in range(0, len(z) - batch + 1, batch):
+        part = slice(start, start + batch)
         adapter(z[part], label[part] if label is not None else None)
     for layer in layers:
         layer.eval()

@@ -101,7 +101,7 @@ def check_batch_statistics(
 def check_pictures(images: Tensor, value_range: ValueRange, log: ImportLog) -> None:
     """Refuse NaN and one picture for all latents; warn of nearly that, of saturation, and of noise.
 
-    images  float (N, C, H, W) in `value_range`, N at least 64.
+    images  float (N, C, H, W) in `value_range`, N at least 16.
     """
     low, high = BOUNDS[value_range]
     steps = (images.clamp(low, high) - low) / (high - low) * 255

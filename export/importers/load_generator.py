@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from export.effort import fewer_of_size
 from export.export_model import ExportModel
 from export.importers.batch_statistics import batch_norms, recalibrate
 from export.importers.call_signature import CallSignature, GeneratorAdapter, inputs
@@ -73,14 +74,14 @@ def load_generator(request: ImportRequest) -> Imported:
     record_distribution(distribution, by_user, loaded.distribution_margin, log)
     if request.author_latents not in (None, distribution):
         log.warn(f"the author's latents look {request.author_latents}, --latent says {distribution}")
-    z, label = _latents(signature, distribution, PROBES)
+    size = signature.image[1:]
+    z, label = _latents(signature, distribution, min(PROBES, fewer_of_size(*size, 2 * PROBES, least=16)))
     refuse_random(adapter, z[:8], label[:8] if label is not None else None)
     if request.recalibrate_bn:
         _recalibrate(adapter, distribution, log)
     adapter = batch_independent(adapter, z[:16], label[:16] if label is not None else None, log)
     n = signature.batch or 2
-    with torch.no_grad():
-        images = adapter(z, label)
+    images = _drawn(adapter, z, label, fewer_of_size(*size, 64))
     told = (request.value_range, "--range") if request.value_range is not None else None
     if isinstance(module, OnnxNetwork):
         last = module.last_operation
@@ -219,12 +220,21 @@ def _latents(signature: CallSignature, distribution: Distribution, n: int) -> tu
     return z, torch.arange(n) % signature.classes if signature.classes is not None else None
 
 
+@torch.no_grad()
+def _drawn(adapter: GeneratorAdapter, z: Tensor, label: Tensor | None, batch: int) -> Tensor:
+    """All pictures (N, C, H, W), drawn `batch` at a time."""
+    parts = [slice(start, start + batch) for start in range(0, len(z), batch)]
+    return torch.cat([adapter(z[part], label[part] if label is not None else None) for part in parts])
+
+
 def _recalibrate(adapter: GeneratorAdapter, distribution: Distribution, log: ImportLog) -> None:
     layers = batch_norms(adapter)
     if not layers:
         raise UsageError("--recalibrate-bn: the generator has no BatchNorm", "leave it out")
-    recalibrate(adapter, *_latents(adapter.signature, distribution, RECALIBRATION))
-    log.measured(f"the statistics of {len(layers)} BatchNorm layers were measured anew on {RECALIBRATION} latents")
+    size = adapter.signature.image[1:]
+    n, batch = fewer_of_size(*size, RECALIBRATION, least=256), fewer_of_size(*size, 64, least=16)
+    recalibrate(adapter, *_latents(adapter.signature, distribution, n), batch)
+    log.measured(f"the statistics of {len(layers)} BatchNorm layers were measured anew on {n} latents")
 
 
 def _class_names(signature: CallSignature, request: ImportRequest) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from export.effort import fewer
+from export.effort import Effort, fewer
 from export.export_model import ExportModel, cycled_labels, render_batches
 from export.parity.distribution import DistributionTest
 from export.parity.features import Features, random_features
@@ -28,6 +28,7 @@ TRUNCATIONS = (0.1, 1.0)  # nearly the mean picture, and the strongest truncatio
 class Reference:
     """Latents and what the reference draws for them. The plain seeds come first, then the stress conditions."""
 
+    effort: Effort
     generator: ExportModel
     """In float64, for further pictures and for the layers in between."""
     seeds: range
@@ -53,10 +54,13 @@ class Reference:
         return np.concatenate([part.images for part in render_batches(self.generator, z, label)])
 
 
-def render_reference(generator: ExportModel, seeds: range = range(SEEDS), features: Features | None = None) -> Reference:
+def render_reference(
+    generator: ExportModel, seeds: range = range(SEEDS), features: Features | None = None, effort: Effort = "full"
+) -> Reference:
     """Draw the reference pictures; a conditional generator cycles through all its classes.
 
     features  what the distributions are compared in (default: the fixed random network of `export.parity.features`).
+    effort    what the number of seeds was chosen by, for the verdict to say.
 
     Raises ArtefactError where the network does not draw in float64.
     """
@@ -82,6 +86,7 @@ def render_reference(generator: ExportModel, seeds: range = range(SEEDS), featur
         float32.add(part.images, images[rows])
         squares.append(mean_squares(part.unrounded, unrounded[rows]))
     return Reference(
+        effort=effort,
         generator=generator64,
         seeds=seeds,
         z=z,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.effort import at_once, batch_sizes, fewer
+from export.effort import Effort, at_once, batch_sizes, fewer
 from export.parity.distribution import Shift
 from export.parity.first_divergence import LATENTS, Divergence, Tensors, first_divergence
 from export.parity.reference import Reference, mean_squares
@@ -23,7 +23,7 @@ from gansample.types import Images
 
 BETWEEN_LEVELS = 0.05  # steps from the middle of two levels, within which the last bit of float32 decides which one it is
 FUSED_DB = 6.0  # half the error gone, only because the runtime may not fuse layers
-SHOWN = 36  # pictures a report shows, 6 × 6
+SHOWN = 36  # pictures a report shows, 6 × 6; fewer of large ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class ParityReport:
     precision: str
     reference: str
     """What drew the pictures that it is compared with: `PyTorch float64` but for foreign graphs."""
+    effort: Effort
     rows: tuple[Row, ...]
     batches_agree: Fidelity
     """The same latents at different batch sizes, compared with each other."""
@@ -79,6 +80,7 @@ class ParityReport:
             "verdict": self.verdict,
             "failures": list(self.failures),
             "reference": self.reference,
+            "effort": self.effort,
             "rows": [row.to_dict() for row in self.rows],
             "levels_psnr_db": finite(self.unrounded_psnr_db),
             "torch_float32_psnr_db": finite(self.float32_psnr_db),
@@ -112,7 +114,8 @@ def check_parity(
     if not batches:
         raise ValueError("a comparison of nothing is no verdict: give at least one batch size")
     widest = max(batches, key=batches.__getitem__)
-    kept = max([SHOWN, *(n for batch, n in batches.items() if batch != widest)])
+    shown = fewer(spec, SHOWN, least=4)
+    kept = max([shown, *(n for batch, n in batches.items() if batch != widest)])
     plain = _draw_plain(run, reference, batches[widest], widest, kept)
     agree, mixed, rows = RunningFidelity(), False, []
     for batch, n in batches.items():  # a picture may not depend on its batch: every size against the one with the most
@@ -143,6 +146,7 @@ def check_parity(
         variant=variant,
         precision=precision,
         reference=reference.generator.reference_name,
+        effort=reference.effort,
         rows=tuple(rows),
         batches_agree=agree.result(),
         unrounded_psnr_db=_unrounded_psnr_db(unrounded, reference, batches[widest]) if unrounded is not None else None,
@@ -154,7 +158,7 @@ def check_parity(
         worst_class=_worst_class(plain.fidelity.squares, reference),
         failures=failures,
         divergence=_divergence(tensors, plain.first, reference) if failures and tensors is not None else None,
-        shown=plain.first[:SHOWN],
+        shown=plain.first[:shown],
     )
 
 

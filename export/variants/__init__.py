@@ -6,6 +6,7 @@ from functools import partial
 from export.variants import onnx_fp16, onnx_fp32, openvino_bf16, openvino_fp32, openvino_int8
 from export.variants.base import Builder, BuiltVariant, VariantUnavailable, reason_of
 from export.variants.timing_decisions import MEASURE_ALL, TimingDecisions
+from gansample.errors import UsageError
 
 __all__ = ["BUILDERS", "Builder", "BuiltVariant", "VariantUnavailable", "builders", "reason_of"]
 
@@ -18,8 +19,17 @@ BUILDERS: Mapping[str, Builder] = {
 }
 
 
-def builders(decisions: TimingDecisions = MEASURE_ALL) -> Mapping[str, Builder]:
-    """Those that another export had, or all of them."""
+def builders(decisions: TimingDecisions = MEASURE_ALL, variants: str | None = None) -> Mapping[str, Builder]:
+    """Those that another export had, or all of them; with `variants`, `A,B,…`, the reference and those only.
+
+    Raises UsageError for a variant that there is not.
+    """
     int8 = partial(openvino_int8.build, float_layers=decisions.float_layers)
     every: Mapping[str, Builder] = {**BUILDERS, openvino_int8.NAME: int8}
-    return {name: build for name, build in every.items() if decisions.variants is None or name in decisions.variants}
+    available = {name: build for name, build in every.items() if decisions.variants is None or name in decisions.variants}
+    if variants is None:
+        return available
+    wanted = variants.split(",")
+    if unknown := [name for name in wanted if name not in available]:
+        raise UsageError(f"there is no variant {unknown[0]!r}", f"choose from {', '.join(available)}")
+    return {name: build for name, build in available.items() if name in (onnx_fp32.NAME, *wanted)}

@@ -6,10 +6,12 @@ pay, and which layers of the int8 variant stay in float. A bundle's manifest rec
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
-from gansample.bundle.open import Bundle
-from gansample.bundle.spec import Variant
+from gansample.bundle.open import Bundle, open_bundle
+from gansample.bundle.spec import Spec, Variant
+from gansample.errors import UsageError
 
 KEEP_FLOAT = "keep float"  # the int8 variant's step of that name
 
@@ -33,6 +35,18 @@ class TimingDecisions:
             passes={note["pass"]: bool(note["kept"]) for note in bundle.variants[0].notes.get("passes", [])},
             float_layers=tuple(layers[0]) if layers else None,
         )
+
+
+def decisions_like(like: Path | None, spec: Spec) -> TimingDecisions:
+    """What the export of the bundle `like` decided. Raises UsageError where it holds another generator than `spec`'s."""
+    if like is None:
+        return MEASURE_ALL
+    bundle = open_bundle(like)
+    for fact in ("latent_size", "height", "width", "channels"):
+        if getattr(bundle.spec, fact) != getattr(spec, fact):
+            words = f"its {fact.replace('_', ' ')} is {getattr(bundle.spec, fact)}, not {getattr(spec, fact)}"
+            raise UsageError(f"--like {like} holds another generator ({words})", "pass a bundle of the same one")
+    return TimingDecisions.from_bundle(bundle)
 
 
 def _steps(variant: Variant) -> list[dict[str, Any]]:

@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-from torch import nn
 from typer.testing import CliRunner
 
-from export.__main__ import _decisions, _log_steps, app
-from export.export_model import ExportModel
+from export.__main__ import app
+from export.terminal import log_steps
+from export.variants.timing_decisions import decisions_like
 from gansample.bundle.spec import Spec
 from gansample.errors import UsageError
 from tests.support.make_tiny_bundle import make_tiny_bundle
@@ -56,16 +56,16 @@ def test_options_that_cannot_be_used_together_are_refused_by_name(command: str, 
 def test_the_timing_decisions_of_another_generator_are_refused(tmp_path: Path) -> None:
     """A bundle of other pictures decided nothing about this generator."""
     bundle = make_tiny_bundle(tmp_path / "tiny")
-    other = ExportModel(nn.Identity(), Spec(name="other", latent_size=6, height=16, width=8, channels=3))
+    other = Spec(name="other", latent_size=6, height=16, width=8, channels=3)
     with pytest.raises(UsageError, match=r"--like .*tiny holds another generator \(its height is 8, not 16\)"):
-        _decisions(bundle, other)
-    same = ExportModel(nn.Identity(), Spec(name="same", latent_size=6, height=8, width=8, channels=3))
-    assert _decisions(bundle, same).variants == ("onnx-fp32",)
+        decisions_like(bundle, other)
+    same = Spec(name="same", latent_size=6, height=8, width=8, channels=3)
+    assert decisions_like(bundle, same).variants == ("onnx-fp32",)
 
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_steps_are_printed_with_their_time_or_not_at_all(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    _log_steps(quiet)
+    log_steps(quiet)
     logging.getLogger("export.build").info("exporting to ONNX")
     err = capsys.readouterr().err
     assert re.fullmatch(r"" if quiet else r"\[ +\d+\.\d s\] exporting to ONNX\n", err)
@@ -74,5 +74,5 @@ def test_steps_are_printed_with_their_time_or_not_at_all(quiet: bool, capsys: py
 def test_the_help_names_every_option() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for option in ("--generator", "--chain", "--like", "--recalibrate-bn", "--compact", "--variants", "--features"):
+    for option in ("--generator", "--chain", "--like", "--recalibrate-bn", "--compact", "--variants", "--features", "--effort"):
         assert option in result.output

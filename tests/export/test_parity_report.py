@@ -1,14 +1,18 @@
 """The report shows every verdict with its pictures and figures, and needs nothing but itself."""
 
+import base64
+import io
 import re
 from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from export.bundle_writer.report import CheckedVariant, ExcludedVariant, amplified_difference, report_html
+from export.bundle_writer.report import CheckedVariant, ExcludedVariant, report_html
+from export.bundle_writer.thumbnails import amplified_difference, difference_thumbnails, thumbnails
 from export.export_model import ExportModel, render
 from export.parity.reference import Reference, render_reference
 from export.parity.verdict import ParityReport, check_parity
@@ -27,6 +31,19 @@ def test_a_difference_is_amplified_as_far_as_it_stays_a_picture(step: int, facto
     bright, used = amplified_difference(a, b)
     assert (used, bright[0, 0, 0, 0]) == (factor, step * factor)
     assert (bright[..., 3] == 255).all()
+
+
+def test_large_pictures_are_reduced_and_a_single_wrong_pixel_stays_visible() -> None:
+    pictures = np.zeros((2, 500, 300, 3), np.uint8)
+    pictures[0, 7, 9] = 255
+    mean, largest = (decoded(sheet) for sheet in (thumbnails(pictures), difference_thumbnails(pictures)))
+    assert largest.shape == mean.shape == (125 + 4, 150 + 6, 3), "two pictures in a frame, a quarter as large"
+    assert (largest[3, 4, 0], mean[3, 4, 0]) == (255, 16)
+    assert decoded(thumbnails(pictures[:, :20, :20])).shape == (20 + 4, 40 + 6, 3), "small ones stay as they are"
+
+
+def decoded(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
 
 
 class Generator(nn.Module):

@@ -82,6 +82,16 @@ def grade(verdict: str, basis: Basis | None) -> str:
     return f"{verdict}, AS ASSUMED" if verdict == "PASS" and basis is not None and basis.assumptions else verdict
 
 
+def verdict_line(verdict: str, basis: Basis | None, parity: Mapping[str, Any]) -> str:
+    """The verdict of an export with the number of latents behind it: `PASS over 128 latents (quick)`.
+
+    parity  the receipt of the variant. One from before efforts were recorded counts as full.
+    """
+    latents = max((row["images"] for row in parity.get("rows", [])), default=0)
+    over = f" over {latents:,} latents" if latents else ""
+    return f"{grade(verdict, basis)}{over}{' (quick)' if parity.get('effort') == 'quick' else ''}"
+
+
 def format_basis(basis: Basis | None) -> list[str]:
     """Lines for people: what the verdict rests on, one for every assumption."""
     if basis is None:

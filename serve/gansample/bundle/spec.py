@@ -113,6 +113,11 @@ class Variant:
         """What drew the pictures that it was compared with, and the goldens."""
         return str(self.parity.get("reference", "PyTorch float64"))
 
+    @property
+    def images_per_second(self) -> float | None:
+        """What the exporter measured in batches, 64 or fewer where pictures are large; None where it did not."""
+        return recorded_rate(self.speed)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -139,6 +144,19 @@ class Variant:
             speed=read.required("speed", dict),
             notes=read.optional("notes", dict) or {},
         )
+
+
+def recorded_rate(speed: Mapping[str, Any]) -> float | None:
+    """Pictures per second at the largest batch that a variant's `speed` records; None where it has no such figure."""
+    rates = speed.get("images_per_second")
+    by_batch = {int(batch): rate for batch, rate in rates.items() if batch.isdecimal()} if isinstance(rates, Mapping) else {}
+    rate = by_batch[max(by_batch)] if by_batch else None
+    return float(rate) if isinstance(rate, int | float) and rate > 0 else None
+
+
+def format_rate(images_per_second: float) -> str:
+    """Pictures per second for people; two digits where they are few, as of large pictures."""
+    return f"{images_per_second:,.0f}" if images_per_second >= 10 else f"{images_per_second:.2g}"
 
 
 class FieldReader:

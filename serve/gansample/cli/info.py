@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gansample.bundle.basis import Basis, format_basis, grade
+from gansample.bundle.basis import Basis, format_basis, verdict_line
 from gansample.bundle.open import MANIFEST, PLACES, REFERENCE, Bundle, open_bundle, read_file
-from gansample.bundle.spec import parse_json
+from gansample.bundle.spec import format_rate, parse_json, recorded_rate
 from gansample.errors import ArtefactError, UsageError
 from gansample.system.newest import folders_newest_first
 
@@ -83,9 +83,13 @@ def _format_training(provenance: Mapping[str, Any]) -> str:
 def _format_verdict(about: Mapping[str, Any]) -> list[str]:
     """The reference graph's verdict at export, and what it rests on."""
     basis = Basis.from_dict(about["basis"], about["path"])
-    verdict = next((variant["parity"].get("verdict", "NOT RUN") for variant in about["variants"]), "NOT RUN")
+    parity: Mapping[str, Any] = next((variant["parity"] for variant in about["variants"]), {})
+    verdict = verdict_line(parity.get("verdict", "NOT RUN"), basis, parity)
     first, *others = format_basis(basis)
-    return [f"  verdict   {grade(verdict, basis)}; {first}", *(f"            {line}" for line in others)]
+    return [
+        f"  verdict   {verdict}; {first}",
+        *(f"            {line}" for line in others),
+    ]
 
 
 def format_steps(steps: float) -> str:
@@ -93,15 +97,15 @@ def format_steps(steps: float) -> str:
 
 
 def _format_variant(variant: Mapping[str, Any]) -> str:
-    parity, speed = variant["parity"], variant["speed"].get("images_per_second", {})
+    parity, rate = variant["parity"], recorded_rate(variant["speed"])
     rows = parity.get("rows", [])
     most = max(rows, key=lambda row: row["images"]) if rows else None
     words = [f"{variant['name']:16} {parity.get('verdict', 'NOT RUN'):7} {variant['bytes'] / 2**20:6.1f} MiB"]
     if most is not None:
         decibels = "∞" if most["psnr_db"] is None else f"{most['psnr_db']:.1f}"
         words.append(f"PSNR {decibels} dB, max {format_steps(most['max_step'])} over {most['images']:,} pictures")
-    if "64" in speed:
-        words.append(f"{speed['64']:,.0f} pictures/s")
+    if rate is not None:
+        words.append(f"{format_rate(rate)} pictures/s")
     return ", ".join(words)
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gansample.bundle.basis import format_basis, grade
+from gansample.bundle.basis import format_basis, grade, verdict_line
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.cli.info import format_steps, short_reason
 from gansample.cli.log import log_to_stderr
@@ -34,12 +34,15 @@ def verify_bundle(bundle: Path | None, *, signed: Path | None, report: Path | No
     ran = [check for check in checks if check.verdict != "NOT RUN"]
     verdict = "FAIL" if failed else "PASS" if ran else "NOT RUN"
     seconds = time.perf_counter() - started
+    exported = opened.variants[0].parity
+    at_export = verdict_line(exported.get("verdict", "NOT RUN"), opened.spec.basis, exported)
     if as_json:
         document = {
             "bundle": str(opened.path),
             "model_sha256": opened.sha256,
             "verdict": verdict,
             "grade": grade(verdict, opened.spec.basis),
+            "at_export": at_export,
             "basis": opened.spec.basis.to_dict() if opened.spec.basis is not None else None,
             "reference": opened.reference,
             "files": files,
@@ -52,8 +55,11 @@ def verify_bundle(bundle: Path | None, *, signed: Path | None, report: Path | No
         by = f", signed by the holder of {signed}" if signed is not None else ""
         print(f"{opened.spec.name}: {files} files as they were exported{by} ({opened.path}, {seconds:.1f} s)")
         print("\n".join(dict.fromkeys(_format_check(check) for check in checks)))  # all that no GPU runs is one line
-        against = f"verdict: {grade(verdict, opened.spec.basis)}, against the pictures of {opened.reference}"
-        print("\n  ".join([against, *format_basis(opened.spec.basis)]))
+        compared = max((seen.images for check in checks for seen in check.by_batch.values()), default=0)
+        here = grade(verdict, opened.spec.basis) + (
+            f" over {compared} goldens, the pictures of {opened.reference}" if compared else ""
+        )
+        print("\n  ".join([f"verdict: {here}", f"at export: {at_export}", *format_basis(opened.spec.basis)]))
     if failed:
         names = ", ".join(check.variant.name for check in failed)
         hint = "gan doctor" if report is None else str(report)

@@ -33,7 +33,7 @@ RETIRE_DELAY = 30.0  # seconds that an older application stays for other service
 
 def batch_size(variant: Variant) -> int:
     """Pictures in a batch, from the speed that the exporter measured; 64 where it did not."""
-    rate = variant.speed.get("images_per_second", {}).get("64")
+    rate = variant.images_per_second
     return max(1, min(MAX_BATCH, int(rate * BATCH_SECONDS))) if rate else 64
 
 

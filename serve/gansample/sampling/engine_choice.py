@@ -127,10 +127,10 @@ def _choose(
 
 def _recorded_speed(candidate: Candidate) -> Speed | None:
     """What the bundle recorded on the machine that exported it, which says nothing about a GPU."""
-    rate = candidate.variant.speed.get("images_per_second", {}).get("64")
-    if candidate.backend in GPU_BACKENDS or not isinstance(rate, int | float) or rate <= 0:
+    rate = candidate.variant.images_per_second
+    if candidate.backend in GPU_BACKENDS or rate is None:
         return None
-    return Speed(float(rate), OPEN_SECONDS[candidate.backend])
+    return Speed(rate, OPEN_SECONDS[candidate.backend])
 
 
 def _measure_missing(bundle: Bundle, candidates: list[Candidate], cache: SpeedCache, threads: int | None) -> None:
