@@ -7,7 +7,7 @@ memory.py            what it will take, and room for it among all others
 inference_engine.py  what runs a model for many requests at once
 batcher.py           the engine in this process: dynamic batching
 encode.py            pictures as bytes
-routes/              images, generations (OpenAI's shape), v2 (Open Inference Protocol), health
+routes/              images, generations (OpenAI's shape), v2 (Open Inference Protocol), health, pages (those in pages/)
 guard.py, body.py    what every request passes: request id, token, limits, access log
 errors.py            the JSON envelope of every error
 metrics.py           Prometheus

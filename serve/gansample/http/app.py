@@ -13,7 +13,7 @@ from gansample.http.browser import cors_options
 from gansample.http.guard import Guard
 from gansample.http.metrics import Metrics
 from gansample.http.models import Models
-from gansample.http.routes import generations, health, images, v2
+from gansample.http.routes import generations, health, images, pages, v2
 from gansample.http.settings import Settings
 
 ABOUT = "Pictures from exported GAN generators. A seed is a picture: the same bytes for the same seed, model and class, always."
@@ -34,6 +34,7 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
         version=gansample.__version__,
         description=ABOUT,
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load their scripts from a content delivery network
         redoc_url=None,
     )
     metrics = Metrics()
@@ -42,6 +43,7 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
     app.include_router(generations.router(models, settings))
     app.include_router(health.router(models, metrics))
     app.include_router(v2.router(models, settings))
+    app.include_router(pages.router())
     app.add_middleware(Guard, settings=settings, metrics=metrics)
     if settings.allow_origins:  # outside of the guard: a page must be able to read its refusals too
         app.add_middleware(CORSMiddleware, **cors_options(settings.allow_origins))

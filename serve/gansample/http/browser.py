@@ -58,4 +58,4 @@ def check_root_path(text: str) -> str:
 
 def without_prefix(path: str, prefix: str) -> str:
     """The path as the routes have it, whether or not the proxy has taken the prefix away."""
-    return path[len(prefix) :] if prefix and path.startswith(f"{prefix}/") else path
+    return path[len(prefix) :] or "/" if prefix and f"{path}/".startswith(f"{prefix}/") else path

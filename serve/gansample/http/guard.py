@@ -20,6 +20,7 @@ from gansample.http.browser import without_prefix
 from gansample.http.errors import ApiError, error_response
 from gansample.http.memory import Memory, Share
 from gansample.http.metrics import Metrics
+from gansample.http.routes.pages import is_page
 from gansample.http.settings import Settings
 from gansample.system.numbers import MAX_DIGITS
 
@@ -110,7 +111,7 @@ class Guard:
         limits = self._settings
         if path in PROBES:
             return
-        if limits.token is not None:
+        if limits.token is not None and not is_page(path):
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(b" "), limits.token.encode()):
                 words = "this service needs a token: send Authorization: Bearer …"

@@ -25,9 +25,11 @@ from gansample.types import Images
 
 EXAMPLE: dict[str, JsonValue] = {"model": "fashion", "n": 4, "seed": 42, "class": "sneaker"}
 
+OPENAI = "Accepted from OpenAI's clients; it means nothing to a GAN."
+
 
 class Generation(BaseModel):
-    """What is drawn. `prompt`, `user` and `quality` are accepted from OpenAI's clients and mean nothing to a GAN."""
+    """What is drawn."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, json_schema_extra={"example": EXAMPLE})
 
@@ -46,9 +48,9 @@ class Generation(BaseModel):
     format: Literal["png", "webp", "npz"] = "png"
     response_format: Literal["b64_json"] = "b64_json"
     size: str | None = Field(None, description="`auto`, or the size of the model's pictures.")
-    prompt: str | None = None
-    user: str | None = None
-    quality: str | None = None
+    prompt: str | None = Field(None, description=OPENAI)
+    user: str | None = Field(None, description=OPENAI)
+    quality: str | None = Field(None, description=OPENAI)
 
     @field_validator("n", "seed", "of_class", "truncation", mode="before")
     @classmethod

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 import gansample
@@ -34,7 +34,11 @@ def router(models: Models, settings: Settings) -> APIRouter:
 
     @routes.get("/images/{name}", responses=PICTURE, response_class=Response)  # type: ignore[arg-type]
     async def one(
-        request: Request, name: str, model: ModelName = None, of_class: ClassName = None, truncation: Truncation = None
+        request: Request,
+        name: Annotated[str, Path(description="A seed and a form, png or webp.", examples=["42.png"])],
+        model: ModelName = None,
+        of_class: ClassName = None,
+        truncation: Truncation = None,
     ) -> Response:
         """The picture of one seed: `curl host:8000/v1/images/42.png -o 42.png`."""
         stem, dot, kind = name.partition(".")

@@ -26,6 +26,24 @@ from gansample.types import Images, Labels, Latents
 
 LENGTH = "Inference-Header-Content-Length"
 _TYPES: dict[str, npt.DTypeLike] = {"FP32": "<f4", "INT64": "<i8"}
+REQUEST: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "inputs": {"type": "array", "items": {"type": "object"}, "description": "`seed`, or `z` and `label`."},
+                    "id": {"type": "string", "description": "Comes back with the response."},
+                    "parameters": {"type": "object", "description": "`binary_data_output`: the pictures as raw bytes."},
+                },
+            },
+            "example": {"inputs": [{"name": "seed", "datatype": "INT64", "shape": [1, 1], "data": [42]}]},
+        }
+    },
+}
+"""For the schema: the body is parsed here, since what follows the JSON may be raw tensors."""
 
 
 def router(models: Models, settings: Settings) -> APIRouter:
@@ -51,7 +69,7 @@ def router(models: Models, settings: Settings) -> APIRouter:
     async def model_ready(name: str) -> Response:
         return Response(status_code=200 if models.get(name).inference_engine.alive else 503)
 
-    @routes.post("/models/{name}/infer")
+    @routes.post("/models/{name}/infer", openapi_extra={"requestBody": REQUEST})
     async def infer(name: str, request: Request) -> Response:
         """Pictures for seeds or latents; request and response as the protocol defines them."""
         model = models.get(name)
