@@ -40,6 +40,8 @@ def read_identified(path: Path) -> tuple[bytes, Kind]:
         raise ArtefactError(f"{path} is a folder and no training run", "pass the weights file in it")
     if not path.exists():
         raise ArtefactError(f"there is no file {path}", "check the path")
+    if not path.is_file():  # a pipe would never end
+        raise ArtefactError(f"{path} is no regular file", "copy what comes from it into a file")
     try:
         data = path.read_bytes()
     except OSError as error:

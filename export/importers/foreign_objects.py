@@ -15,10 +15,10 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
+from export.importers.pickle_globals import is_attack
+
 MOST = 200  # foreign names in one file
 MARK = "foreign class"
-# Modules whose functions do something when they are called: in a file of weights they are an attack.
-DANGEROUS = ("os", "posix", "nt", "subprocess", "builtins", "sys", "socket", "runpy", "shutil", "importlib", "ctypes", "pty")
 
 
 class ForeignObject(dict[str, Any]):
@@ -81,7 +81,7 @@ def _settled(content: Any, done: dict[int, Any]) -> Any:
 
 def may_stand_in(name: str) -> bool:
     """Whether a global of this name may be replaced. A name without a module is one of Python's own functions."""
-    return "." in name and name.partition(".")[0] not in DANGEROUS
+    return "." in name and not is_attack(name)
 
 
 def modules_in(content: Any, at: str = "") -> Iterator[tuple[str, str]]:

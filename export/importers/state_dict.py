@@ -58,7 +58,7 @@ def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -
     averages = dict(averages_in(file.content))
     objects = dict(modules_in(file.content))
     if not found and objects:
-        raise carries_objects(next(iter(objects.values())), file.name)
+        raise carries_objects(next(iter(objects.values())), file.name, foreign=file.foreign)
     if not found:
         raise ArtefactError(
             f"{file.name} holds {_described(file.content)} and no state dict",
@@ -70,7 +70,7 @@ def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -
     chosen = key if key in found else _chosen(found, file.name)
     better = [name for name in objects if not is_other(name) and rank(name) < rank(chosen)]
     if better and key is None:
-        raise carries_objects(f"{objects[better[0]]} as {better[0]!r}", file.name)
+        raise carries_objects(f"{objects[better[0]]} as {better[0]!r}", file.name, foreign=file.foreign)
     average = _average(averages, chosen, key, file.name)
     others = sorted(name for name in (*found, *averages) if name != chosen)
     if chosen or others:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from export.importers.file_kind import Kind, read_identified
-from export.importers.foreign_objects import DANGEROUS, is_module, load_with_stand_ins
+from export.importers.foreign_objects import is_module, load_with_stand_ins
+from export.importers.pickle_globals import globals_in, holds_weights_only, is_attack
 from export.importers.weights_folder import config_beside, parts_of, weights_in
 from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError, UsageError
@@ -26,6 +27,8 @@ class WeightsFile:
     content: Any
     ordered: bool = True
     """Whether its tensors come in the order in which they were saved; safetensors do not."""
+    foreign: bool = False
+    """Whether it names code of others than torch, NumPy and collections. None of it was run."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The configuration beside it, as hubs keep it."""
 
@@ -49,14 +52,16 @@ def read_weights(path: Path) -> WeightsFile:
             raise ArtefactError(f"{part.name}, one part of {path.name}, holds no dictionary", "copy or download it again")
         content |= part.content
     together = digest("".join(part.sha256 for part in parts).encode())
-    return WeightsFile(path.name, together, content, parts[0].ordered, config_beside(path))
+    foreign = any(part.foreign for part in parts)
+    return WeightsFile(path.name, together, content, parts[0].ordered, foreign, config_beside(path))
 
 
 def _read_part(path: Path) -> WeightsFile:
     data, kind = read_identified(path)
     if kind in ("onnx", "torchscript"):
         raise UsageError(f"{path.name} is a whole {_NAMES[kind]} program", f"pass it as: --{kind} {path}")
-    return WeightsFile(path.name, digest(data), _tensors(data, kind, path.name), ordered=kind != "safetensors")
+    foreign = kind != "safetensors" and not holds_weights_only(globals_in(data))
+    return WeightsFile(path.name, digest(data), _tensors(data, kind, path.name), kind != "safetensors", foreign)
 
 
 _NAMES = {"onnx": "ONNX", "torchscript": "TorchScript"}
@@ -74,26 +79,45 @@ def _tensors(data: bytes, kind: Kind, name: str) -> Any:
     try:
         content = load_with_stand_ins(data, _harmless())
     except Exception as error:  # damage surfaces as any of a dozen classes, from KeyError to RuntimeError
-        raise _refusal(str(error), name) from error
+        raise _refusal(str(error), name, globals_in(data)) from error
     if is_module(content):
-        raise carries_objects(content.kind, name)
+        raise carries_objects(content.kind, name, foreign=not holds_weights_only(globals_in(data)))
     return content
 
 
-def _refusal(reason: str, name: str) -> ArtefactError:
-    """Why torch's restricted reader refused: foreign code in the pickle, or damage."""
-    named = re.search(r"(?:Unsupported global: GLOBAL|Unsupported class|Unsupported operand|GLOBAL) ([\w.]+)", reason)
+def _refusal(reason: str, name: str, names: set[str]) -> ArtefactError:
+    """Why torch's restricted reader refused: foreign code in the pickle, or damage. names: all that the pickle names."""
+    if attacks := sorted(filter(is_attack, names)):
+        return ArtefactError(f"{name} calls {attacks[0]} when it is loaded", "that is no weights file but an attack, delete it")
+    named = re.search(r"(?:Unsupported global: GLOBAL|Unsupported class|GLOBAL) ([\w.]+)", reason)
+    if named is None and "Unsupported operand" in reason:
+        return ArtefactError(
+            f"{name} is pickled in a way that torch's restricted reader does not read ({_first_words(reason)})",
+            f"do not unpickle it unless you made it: {_SAVE_AGAIN}",
+        )
     if named is None and "weights_only" not in reason.lower():
-        first = " ".join(reason.split())[:120]
-        return ArtefactError(f"{name} is damaged or truncated ({first})", "copy or download it again")
-    code = named.group(1) if named else "code"
-    if code.partition(".")[0] in DANGEROUS:
-        return ArtefactError(f"{name} calls {code} when it is loaded", "that is no weights file but an attack, delete it")
-    return carries_objects(code, name)
+        return ArtefactError(f"{name} is damaged or truncated ({_first_words(reason)})", "copy or download it again")
+    return carries_objects(named.group(1) if named else "code", name, foreign=not holds_weights_only(names))
 
 
-def carries_objects(code: str, name: str) -> ArtefactError:
-    """The refusal of a file whose generator is a pickled object of class `code`, and how to save its weights instead."""
+_SAVE_AGAIN = "where it was trained, save the weights alone: torch.save(G.state_dict(), 'gen-weights.pth')"
+
+
+def _first_words(reason: str) -> str:
+    unsupported = re.search(r"Unsupported operand \d+", reason)
+    return unsupported[0] if unsupported else " ".join(reason.split())[:120]
+
+
+def carries_objects(code: str, name: str, *, foreign: bool) -> ArtefactError:
+    """The refusal of a file whose generator is a pickled object of class `code`, and how to save its weights instead.
+
+    foreign  whether it names code of others than torch, NumPy and collections: then nobody is told how to run it.
+    """
+    if foreign:
+        return ArtefactError(
+            f"{name} carries Python objects ({code}), not only tensors, and is never unpickled: that runs the code it names",
+            f"do not unpickle it unless you made it; {_SAVE_AGAIN}",
+        )
     return ArtefactError(
         f"{name} carries Python objects ({code}), not only tensors, and is never unpickled",
         "if you trust it, save its weights where it was trained: import torch; "

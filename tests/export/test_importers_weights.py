@@ -1,6 +1,10 @@
 """Any weights file is read without unpickling, in every format and nesting, and the right network in it is picked."""
 
 import argparse
+import functools
+import os
+import timeit
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +114,60 @@ def an_attack(path: Path) -> None:
             return os.system, ("touch /tmp/should-never-exist",)
 
     torch.save({"G": Attack()}, path)
+
+
+class Calls:
+    """Unpickling calls this function."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.how = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.how
+
+
+CODE = [
+    Calls(eval, "1"),
+    Calls(exec, "1"),
+    Calls(os.system, "touch /tmp/should-never-exist"),
+    Calls(webbrowser.open, "x"),
+    Calls(timeit.timeit, "1"),
+    Calls(torch.hub.load, "x", "y"),
+    Calls(np.load, "x"),
+    Calls(functools.partial, print),
+    Calls(getattr, "", "x"),
+    Calls(pytest.main),
+]
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("call", CODE, ids=lambda call: call.how[0].__name__)
+def test_nobody_is_told_how_to_run_the_code_in_a_file(tmp_path: Path, call: Calls, zipped: bool, protocol: int) -> None:
+    """Refused, or read without running it; the way to run it is no advice, whatever the pickle's protocol."""
+    path = tmp_path / "gen.pth"
+    for content in ({"G": G, "x": call}, call, {"G": torch.nn.Linear(2, 2), "x": call}):
+        torch.save(content, path, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
+        said = ""
+        try:
+            pick_state_dict(read_weights(path), ImportLog())
+        except (ArtefactError, UsageError) as refusal:
+            said = str(refusal)
+        assert "weights_only=False" not in said
+    assert not Path("/tmp/should-never-exist").exists()
+
+
+@pytest.mark.parametrize("call", [Calls(eval, "1"), Calls(webbrowser.open, "x"), Calls(os.system, "true")])
+def test_what_does_something_is_called_an_attack(tmp_path: Path, call: Calls) -> None:
+    torch.save({"G": G, "x": call}, tmp_path / "gen.pth")
+    with pytest.raises(ArtefactError, match="that is no weights file but an attack"):
+        read_weights(tmp_path / "gen.pth")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gen.pth")
+    with pytest.raises(ArtefactError, match="no regular file"):
+        read_weights(tmp_path / "gen.pth")
 
 
 def an_npz(path: Path) -> None:
