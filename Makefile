@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE = $(PY) -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
 
 N     ?= 64
-OUT   ?= out.png
+OUT   ?= out/sample.png
 SHARE ?= 0
 PORT  ?= 8000
 MINUTES ?= 5
@@ -44,6 +44,7 @@ $(VENV)/.ready-pip:
 	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p out  # where the examples of README write
 	@$(LOCKED) --upgrade pip
 	@touch $@
 
@@ -113,6 +114,7 @@ export: $(call ready,export)  ## turn the newest training run into a verified bu
 	@$(PY) -m export --force $(ARGS)
 
 sample: $(call ready,draw)  ## draw N pictures into OUT (make sample N=16 OUT=few.png)
+	@mkdir -p $(dir $(OUT))
 	@$(PY) -m gansample --n $(N) --force $(ARGS) $(OUT)
 
 demo: $(call ready,demo)  ## open the demo page (SHARE=1 for a public link)

@@ -3,10 +3,13 @@
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gansample.cli.fast_parser import parse_fast
 from gansample.cli.gansample import app as gansample_app
 from tests.support.repository import ROOT
 
@@ -105,3 +108,30 @@ def test_make_lists_its_commands_and_admits_what_is_missing() -> None:
 def test_the_changelog_has_an_unreleased_section() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
     assert Path(ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
+def test_the_package_has_a_page_of_its_own_that_stands_alone() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / project["readme"]).read_text()
+    assert not re.findall(r"\]\((?!https://)[^)]*\)|<img|src=", page), "an index page has no files beside it"
+    rows = set(re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))))
+    assert rows == set(project["optional-dependencies"]) - {"video"}
+    (shell,) = re.findall(r"```sh\n(.*?)```", page, re.S)
+    for line in shell.splitlines():
+        command = shlex.split(line.split("#")[0])
+        if command[0] == "gansample":
+            assert parse_fast(command[1:]) is not None, line
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    drawn: dict[str, Any] = {}
+    exec(code, drawn)
+    assert drawn["images"].shape == (64, 32, 32, 1)
+    assert {"Typing :: Typed", "Programming Language :: Python :: 3.11"} <= set(project["classifiers"])
+    assert sorted(project["keywords"]) == project["keywords"]
+
+
+@pytest.mark.parametrize("page", ["gan.md", "gan.zh-CN.md"])
+def test_formulas_are_written_as_formulas(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    assert text.count("```math\n") == 1
+    prose = re.sub(r"```.*?```|\$[^$\n]+\$", "", text, flags=re.S)
+    assert not re.findall(r"E\[|log ?\(|G\(z|D\(x|[−-]?2 log 2", prose)
