@@ -45,6 +45,21 @@ for module, names in NAMES.items():
         if hasattr(sys.modules[module], name):
             delattr(sys.modules[module], name)
 """
+# Windows neither renames nor deletes a file that is open.
+CLOSED = """
+def of_closed_files(function):
+    def checked(*paths, **options):
+        for path in paths:
+            if os.path.isfile(path):
+                place = os.path.realpath(path)
+                if any(place == os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")):
+                    raise PermissionError(13, "The process cannot access the file because it is being used", str(path))
+        return function(*paths, **options)
+    return checked
+
+for name in ("replace", "rename", "unlink", "remove"):
+    setattr(os, name, of_closed_files(getattr(os, name)))
+"""
 
 
 @pytest.fixture(params=["macos", "windows"])
@@ -53,7 +68,8 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     site = tmp_path / "site"
     site.mkdir()
     source = SITE.format(modules=MODULES[request.param], names=dict(NAMES[request.param]))
-    (site / "sitecustomize.py").write_text(source, encoding="utf-8")
+    closed = CLOSED if request.param == "windows" else ""
+    (site / "sitecustomize.py").write_text(source + closed, encoding="utf-8")
     paths = os.pathsep.join(map(str, (site, ROOT, ROOT / "serve")))
     no_utf8 = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
     return {**os.environ, "PYTHONPATH": paths, **no_utf8}
@@ -75,6 +91,32 @@ def test_pictures_are_drawn_in_every_form(machine: dict[str, str], out: str, tin
 @pytest.mark.parametrize("command", ["info", "verify", "doctor"])
 def test_bundles_are_looked_after(machine: dict[str, str], command: str, tiny_bundle: Path, tmp_path: Path) -> None:
     run(machine, tmp_path, "gansample.cli.gan", command, *([] if command == "doctor" else [tiny_bundle]))
+
+
+@pytest.mark.parametrize("out", ["a.png", "a.tar", "pictures", "a.gif"])
+def test_what_is_there_is_replaced(machine: dict[str, str], out: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        run(machine, tmp_path, "gansample", "--bundle", tiny_bundle, "--n", 4, "--force", out)
+    assert {path.name for path in tmp_path.iterdir()} == {"site", out}
+
+
+DOWNLOAD = """
+import hashlib, http.server, threading
+from pathlib import Path
+from train.data.download import download
+Path("theirs").write_bytes(b"pictures")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+address = f"http://127.0.0.1:{server.server_port}/theirs"
+download([address], Path("sets", "ours"), hashlib.md5(b"pictures").hexdigest())
+"""
+
+
+def test_a_set_is_downloaded(machine: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "fetch.py").write_text(DOWNLOAD, encoding="utf-8")
+    machine["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
+    run(machine, tmp_path, "fetch")
+    assert [(path.name, path.read_bytes()) for path in (tmp_path / "sets").iterdir()] == [("ours", b"pictures")]
 
 
 @pytest.mark.slow

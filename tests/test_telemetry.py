@@ -88,11 +88,59 @@ assert constants.HF_HUB_DISABLE_TELEMETRY
 """
 
 
-@pytest.mark.parametrize("program", [DRAW, QUANTISE, DEMO], ids=["draw", "quantise", "demo"])
+TRITON = """
+import sys
+from pathlib import Path
+from types import ModuleType
+sys.modules["triton_python_backend_utils"] = ModuleType("what exists only inside Triton")
+import shutil
+shutil.copytree(sys.argv[1], "repository/1/bundle")
+from gansample.triton.model import TritonPythonModel
+TritonPythonModel().initialize({"model_repository": "repository", "model_version": "1"})
+"""
+BENCHMARKS = """
+import benchmarks, subprocess, sys
+from pathlib import Path
+peer = Path(benchmarks.__file__).parent / "peers" / "grid_onnxruntime.py"
+subprocess.run([sys.executable, peer, Path(sys.argv[1], "generator.onnx"), "out.png"], check=True)
+"""
+EXPORT = """
+import torch
+from export.__main__ import app
+from tests.support.synthetic_generators import trained_case
+torch.save(trained_case("dcgan32").state_dict(), "gen.pth")
+app(["gen.pth", "--out", "out", "--quiet", "--variants", "onnx-fp32"], standalone_mode=False)
+"""
+RAY = """
+import sys
+from gansample.ray.connect import connect
+ray = connect(cpus=1)
+
+@ray.remote
+def draw(bundle):
+    import gansample
+    with gansample.open_sampler(bundle) as sampler:
+        sampler.sample(range(4))
+
+ray.get(draw.remote(sys.argv[1]))
+ray.shutdown()
+"""
+PROGRAMS = {"draw": DRAW, "quantise": QUANTISE, "demo": DEMO, "triton": TRITON, "benchmarks": BENCHMARKS}
+# Where Ray's dashboard asks which cloud the machine stands in, whether it reports or not: addresses that lead no further.
+OWN_CLOUD = {"169.254.169.254", "metadata.google.internal"}
+SLOW = {"export": EXPORT, "ray": RAY}
+
+
+@pytest.mark.parametrize(
+    "program",
+    [*PROGRAMS.values(), *(pytest.param(program, marks=pytest.mark.slow) for program in SLOW.values())],
+    ids=[*PROGRAMS, *SLOW],
+)
 def test_nobody_is_asked_and_nothing_is_left_at_home(program: str, tiny_bundle: Path, asked: list[str], tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     settings = {"HOME": str(home), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'serve'}"}
+    settings |= {"no_proxy": "127.0.0.1,localhost"}
     settings |= dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"), asked[0])
     kept = ("PATH", "TMPDIR")
     environment = {name: os.environ[name] for name in kept if name in os.environ} | settings
@@ -106,5 +154,6 @@ def test_nobody_is_asked_and_nothing_is_left_at_home(program: str, tiny_bundle: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert asked[1:] == []
+    asked_of = {line.partition("://")[2].partition("/")[0] for line in asked[1:]}
+    assert asked_of <= (OWN_CLOUD if program.startswith(RAY) else set())
     assert [str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()] == []

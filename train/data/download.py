@@ -14,8 +14,8 @@ from pathlib import Path
 
 import gansample
 from gansample.errors import ArtefactError
-from gansample.system.atomic import cannot_write
-from gansample.system.lock import try_lock, wait_for_lock
+from gansample.system.atomic import cannot_write, publish
+from gansample.system.lock import remove_lock, try_lock, wait_for_lock
 
 logger = logging.getLogger(__name__)
 
@@ -41,20 +41,34 @@ def download(addresses: Sequence[str], target: Path, md5: str) -> None:
     Raises ArtefactError, naming the addresses, where none gives the file with that MD5 (the only digest that the sets' authors
     publish); OutputError where the folder cannot be written.
     """
-    with _lock_part(target.with_name(target.name + ".part")) as part:
+    with _locked(target):
         if target.is_file():  # another process was faster
             return
-        failures = []
-        for address in addresses:
-            logger.info("downloading %s", address)
-            try:
-                _persist(address, part, md5)
-            except _Failed as failure:
-                failures.append(f"{address}: {failure}")
-            else:
-                _write(part, lambda: os.fsync(part.fileno()))
-                _write(part, lambda: Path(part.name).replace(target))
-                return
+        path = target.with_name(f"{target.name}.part")
+        try:
+            part = path.open("a+b")
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        with part:
+            _fetch(addresses, part, target, md5)
+        try:
+            publish(path, target, overwrite=True)  # closed: Windows renames nothing that is open
+        except OSError as error:
+            raise cannot_write(target, error) from error
+
+
+def _fetch(addresses: Sequence[str], part: BufferedRandom, target: Path, md5: str) -> None:
+    """Complete `part` from the first address that has the file."""
+    failures = []
+    for address in addresses:
+        logger.info("downloading %s", address)
+        try:
+            _persist(address, part, md5)
+        except _Failed as failure:
+            failures.append(f"{address}: {failure}")
+        else:
+            _write(part, lambda: os.fsync(part.fileno()))
+            return
     raise ArtefactError(
         f"cannot download {target.name} ({'; '.join(failures)})",
         f"put it into {target.parent} by hand, or pass --data-root with the folder that holds the set",
@@ -118,18 +132,25 @@ def _md5(part: BufferedRandom) -> str:
 
 
 @contextlib.contextmanager
-def _lock_part(path: Path) -> Iterator[BufferedRandom]:
-    """The partial file, opened to append, and locked against other processes that want the same."""
+def _locked(target: Path) -> Iterator[None]:
+    """Lock other processes out that want the same file."""
+    path = target.with_name(f"{target.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.open("a+b")
+        lock = path.open("a+b")
+        if not try_lock(lock.fileno()):
+            logger.info("another process is downloading %s, waiting for it", target.name)
+            wait_for_lock(lock.fileno())
+            while not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):  # whoever had it deleted it
+                lock.close()
+                lock = path.open("a+b")
+                wait_for_lock(lock.fileno())
     except OSError as error:
-        raise cannot_write(path, error) from error
-    with part:
-        if not try_lock(part.fileno()):
-            logger.info("another process is downloading %s, waiting for it", path.name)
-            wait_for_lock(part.fileno())
-        yield part
+        raise cannot_write(target, error) from error
+    try:
+        yield
+    finally:
+        remove_lock(path, lock)
 
 
 def _write(part: BufferedRandom, action: Callable[[], object]) -> None:

@@ -25,7 +25,8 @@ from gansample.outputs.job import Batch, Job
 from gansample.outputs.lock import lock_file
 from gansample.outputs.tar_members import END, Members, head, members, shard_name
 from gansample.sampling.selection import check_unique_names
-from gansample.system.atomic import publish, remove_quietly, write_atomic
+from gansample.system.atomic import publish, write_atomic
+from gansample.system.lock import remove_lock
 from gansample.system.streams import open_stdout
 
 JOURNAL_SECONDS = 2.0
@@ -227,6 +228,5 @@ class Tar:
 
     def _release(self) -> None:
         if self._lock is not None:
-            remove_quietly(self._lock_path)
-            self._lock.close()
+            remove_lock(self._lock_path, self._lock)
             self._lock = None

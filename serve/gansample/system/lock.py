@@ -3,7 +3,10 @@
 import os
 import time
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
+
+from gansample.system.atomic import remove_quietly
 
 _POLL_SECONDS = 0.2
 # Windows locks bytes, and nobody else can read those: this one lies behind the end of every file that is locked here.
@@ -42,6 +45,16 @@ def wait_for_lock(file: int) -> None:
     """`try_lock` until the other process closes the file, or ends."""
     while not try_lock(file):
         time.sleep(_POLL_SECONDS)
+
+
+def remove_lock(path: Path, file: IO[bytes]) -> None:
+    """Close a lock file that this process holds, and delete it where that can be done."""
+    try:
+        path.unlink(missing_ok=True)  # before it is closed, so that nobody locks a file that is about to go
+    except OSError:  # Windows deletes nothing that is open
+        file.close()
+        remove_quietly(path)
+    file.close()
 
 
 def _lock_byte(file: int) -> None:
