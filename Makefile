@@ -137,7 +137,7 @@ fuzz: $(call ready,dev)  ## give every command odd files and words, for MINUTES 
 
 # Exit status 4 (make shows it as an error) says that something did not run: that is no pass.
 test-gpu: $(call ready,export)  ## check and time every backend on this machine's GPU, write docs/gpu-report.md
-	@$(if $(and $(strip $(VENV)),$(filter gpu,$(EXTRA))),$(LOCKED) 'gansample[trt]')
+	@$(if $(and $(strip $(VENV)),$(filter gpu,$(EXTRA))),$(LOCKED) 'gansample[trt,rtx]')
 	@$(PY) -m gansample.cli.gan verify $(BUNDLE) --report docs/gpu-report.md $(ARGS)
 
 lint: $(call ready,dev)  ## check style and the import rules

@@ -31,6 +31,7 @@ from export.variants.timing_decisions import MEASURE_ALL, TimingDecisions
 from gansample.bundle.open import GOLDENS
 from gansample.bundle.spec import Spec, Variant
 from gansample.errors import ArtefactError, ParityError
+from gansample.runtimes.tensorrt.receipt import BuildReceipt, build_receipt
 from gansample.system.atomic import write_atomic
 
 logger = logging.getLogger(__name__)
@@ -127,7 +128,16 @@ def check_variant(built: BuiltVariant, reference: Reference) -> CheckedVariant:
             speed=measured_speed(runner, reference.generator.spec) if built.measured_here else None,
             runtime=runtime if built.measured_here else f"{runner.backend} ({runtime})",
             bytes=sum(map(len, built.files.values())),
+            engines=(engine_receipt(built, reference.generator.spec),) if built.runtime == "onnxruntime" else (),
         )
+
+
+def engine_receipt(built: BuiltVariant, spec: Spec) -> BuildReceipt:
+    """What NVIDIA's builder says to the variant's graph; it needs no GPU."""
+    receipt = build_receipt(next(iter(built.files.values())), spec)
+    words = [f"{target}: {said}" for target, said in receipt.refused.items()]
+    logger.info(f"{built.name}: GPU engine {'; '.join([str(receipt), *(words if receipt.targets else [])])}")
+    return receipt
 
 
 def refuse(spec: Spec, variant: CheckedVariant, reference: Reference, out: Path) -> NoReturn:
@@ -152,6 +162,7 @@ def variant_row(built: BuiltVariant, checked: CheckedVariant, passes: Sequence[P
         files=tuple(built.files),
         parity={**checked.report.to_dict(), "runtime": checked.runtime},
         speed=checked.speed.to_dict() if checked.speed is not None else {},
+        engines=tuple(receipt.to_dict() for receipt in checked.engines),
         notes={**built.notes, **({"passes": [entry.to_dict() for entry in passes]} if passes else {})},
     )
 

@@ -17,6 +17,7 @@ from export.speed import MeasuredSpeed
 from gansample.bundle.basis import format_basis, grade, verdict_line
 from gansample.bundle.fidelity import GATES, Fidelity
 from gansample.bundle.spec import Spec, Variant, format_rate
+from gansample.runtimes.tensorrt.receipt import BuildReceipt
 
 COLUMNS = ("latents", "batch", "pictures", "max step", "mean step", "identical", "PSNR", "SSIM", "worst picture")
 SUMMARY = ("variant", "verdict", "pictures/s", "PSNR", "worst picture", "max step", "identical", "size")
@@ -34,6 +35,8 @@ class CheckedVariant:
     """With its version: `onnxruntime 1.24.1`."""
     bytes: int
     """Size of its files together."""
+    engines: tuple[BuildReceipt, ...] = ()
+    """What builders of GPU engines said to its graph."""
 
     @property
     def images_per_second(self) -> float | None:
@@ -86,6 +89,7 @@ def report_html(
         summary_columns=SUMMARY,
         floor=_shift_cells(reference.distribution.floor),
         features=reference.distribution.features.name,
+        engines=[(entry.report.variant, receipt) for entry in checked for receipt in entry.engines],
         variants=[_section(entry, reference) for entry in checked],
         not_run=[entry for entry in left_out if entry.verdict == "NOT RUN"],
         columns=COLUMNS,

@@ -18,7 +18,6 @@ from export.graph.half_range import Peak, measure_peaks
 from export.graph.to_onnx import ExportedGraph, finish, without_unrounded
 from export.variants.base import CALIBRATION_SEEDS, BuiltVariant, VariantUnavailable
 from export.variants.onnx_fp32 import open_unrounded
-from export.variants.trt_operators import TABLE_VERSION, trt_obstacles
 from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.spec import Spec
 from gansample.runtimes.base import run_batched
@@ -67,7 +66,7 @@ def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
         open=emulator,
         unrounded=open_unrounded(emulation.SerializeToString()),
         measured_here=False,
-        notes=_notes(peaks, agreement, trt_obstacles(onnx.load_from_string(file))),
+        notes=_notes(peaks, agreement),
     )
 
 
@@ -79,7 +78,7 @@ def _file_agrees(file: bytes, emulator: HalfEmulator, spec: Spec) -> Fidelity:
         return compare(run_batched(runner.run, z, label, batch), run_batched(emulator.run, z, label, batch))
 
 
-def _notes(peaks: Sequence[Peak], agreement: Fidelity, obstacles: list[str]) -> dict[str, Any]:
+def _notes(peaks: Sequence[Peak], agreement: Fidelity) -> dict[str, Any]:
     tightest = sorted(peaks, key=lambda peak: peak.headroom)
     return {
         "executed": {
@@ -89,5 +88,4 @@ def _notes(peaks: Sequence[Peak], agreement: Fidelity, obstacles: list[str]) -> 
         },
         "kept_float32": [peak.layer for peak in peaks if not peak.fits],
         "peaks": [peak.to_dict() for peak in tightest],
-        "tensorrt_operators": {"table": TABLE_VERSION, "obstacles": obstacles},
     }

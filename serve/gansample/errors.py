@@ -27,6 +27,8 @@ class GansampleError(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(shorten(f"{message}: {hint}" if hint else message))
+        self.message = message
+        """What happened, without what to do next."""
 
 
 class UsageError(GansampleError, ValueError):

@@ -179,4 +179,3 @@ def test_the_receipt_says_what_was_executed(small: tuple[ExportModel, ExportedGr
     assert notes["executed"]["gpu"].startswith("NOT RUN")
     assert "computes it in float32" in notes["executed"]["file"]
     assert [peak["headroom"] for peak in notes["peaks"]] == sorted(peak["headroom"] for peak in notes["peaks"])
-    assert notes["tensorrt_operators"]["obstacles"] == []

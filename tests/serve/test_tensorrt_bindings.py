@@ -19,9 +19,10 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_contract_bundles(tmp_path_factory.mktemp("contract"))
 
 
-@pytest.mark.parametrize("major", [10, 11])
+@pytest.mark.parametrize("major", [1, 10, 11])  # 1 is TensorRT for RTX
 def test_the_contract_holds_in_a_process_of_its_own(major: int, bundles: Path) -> None:
-    bindings(f"tensorrt-{major}")
+    if major > 1:
+        bindings(f"tensorrt-{major}")
     bindings("cuda")
     command = [
         sys.executable,
@@ -33,10 +34,11 @@ def test_the_contract_holds_in_a_process_of_its_own(major: int, bundles: Path) -
         "-p",
         "no:hypothesispytest",
         "tests/support/contract_tensorrt.py",
+        *(["-k", "not timings"] if major == 1 else []),  # its builder times nothing
     ]
     environment = {**os.environ, "TENSORRT_MAJOR": str(major), "CONTRACT_BUNDLES": str(bundles)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = done.stdout.strip().splitlines()[-1]
-    assert (passed := re.match(r"(\d+) passed in", summary)), summary  # no skip, no warning
+    assert (passed := re.match(r"(\d+) passed(?:, 1 deselected)? in", summary)), summary  # no skip, no warning
     assert int(passed[1]) >= 33

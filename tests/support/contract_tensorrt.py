@@ -1,12 +1,13 @@
 """TensorRT's builder, cache and runner against the real bindings of one major version, on a GPU made of host memory.
 
 Run by serve/test_tensorrt_bindings.py in a process per major version, which one process cannot mix:
-TENSORRT_MAJOR=11 python -m pytest tests/support/contract_tensorrt.py
+TENSORRT_MAJOR=11 python -m pytest tests/support/contract_tensorrt.py; 1 is TensorRT for RTX.
 """
 
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from gansample.latents import latents
 from gansample.runtimes import cuda_device
 from gansample.runtimes.open import open_runner
 from gansample.runtimes.tensorrt.engine_cache import EngineCache
+from gansample.runtimes.tensorrt.library import FLAVOURS
 from gansample.sampling import verify_report
 from gansample.sampling.engine_choice import open_chosen
 from gansample.types import Runner
@@ -32,6 +34,8 @@ from tests.support.fake_gpu import FakeCudaRuntime, FakeGpu, FakeTensorRT
 from tests.support.real_bindings import Double, load_cuda_runtime, load_tensorrt
 
 MAJOR = int(os.environ["TENSORRT_MAJOR"])
+FOR_RTX = MAJOR == 1
+BACKEND, OTHER = ("tensorrt-rtx", "tensorrt") if FOR_RTX else ("tensorrt", "tensorrt-rtx")
 LATENT = 6  # the tiny bundle's
 
 
@@ -72,7 +76,8 @@ def machine(
     import cuda.bindings
 
     monkeypatch.setattr(cuda.bindings, "runtime", runtime)
-    monkeypatch.setitem(sys.modules, "tensorrt", trt)
+    monkeypatch.setitem(sys.modules, FLAVOURS[BACKEND].module, trt)
+    monkeypatch.setitem(sys.modules, FLAVOURS[OTHER].module, None)
     monkeypatch.setattr(cuda_device, "missing_gpu", lambda: None)
     monkeypatch.setattr(cuda_device, "_DRIVER_VERSION", tmp_path / "no-such-file")
     monkeypatch.setenv("GANSAMPLE_ENGINES", str(tmp_path / "engines"))
@@ -88,7 +93,7 @@ def reference_of(bundle: Bundle) -> Runner:
 
 def opened(machine: SimpleNamespace, bundle: Bundle | None = None) -> Any:
     machine.said.clear()
-    runner, _ = open_chosen(bundle or machine.bundle, backend="tensorrt", precision="fast")
+    runner, _ = open_chosen(bundle or machine.bundle, backend=BACKEND, precision="fast")
     return runner
 
 
@@ -101,7 +106,7 @@ def test_the_bindings_are_those_of_the_version_that_was_asked_for(real: Any) -> 
 def test_it_draws_the_reference_pictures_at_every_batch_size(machine: SimpleNamespace, n: int) -> None:
     z = latents(range(n), LATENT)
     with opened(machine) as runner, reference_of(machine.bundle) as reference:
-        assert (runner.backend, runner.variant) == ("tensorrt-gpu", "onnx-fp32")
+        assert (runner.backend, runner.variant) == (f"{BACKEND}-gpu", "onnx-fp32")
         assert np.array_equal(runner.run(z, None), reference.run(z, None))
         assert np.array_equal(runner.run(z[::-1], None), reference.run(z[::-1], None))  # the recording, with other latents
     assert machine.gpu.launches >= 2
@@ -118,7 +123,7 @@ def test_a_conditional_generator_takes_its_labels(machine: SimpleNamespace, bund
 def test_the_network_is_strongly_typed_without_tf32_and_tuned_for_64(machine: SimpleNamespace, real: Any) -> None:
     opened(machine).close()
     config = machine.trt.config
-    strongly = 1 << int(real.NetworkDefinitionCreationFlag.STRONGLY_TYPED) if MAJOR == 10 else 0
+    strongly = 1 << int(real.NetworkDefinitionCreationFlag.STRONGLY_TYPED) if MAJOR < 11 else 0
     assert config["network_flags"] == strongly
     assert config["cleared"] == {real.BuilderFlag.TF32}
     assert config["verbosity"] == real.ProfilingVerbosity.DETAILED
@@ -128,7 +133,7 @@ def test_the_network_is_strongly_typed_without_tf32_and_tuned_for_64(machine: Si
 
 def test_the_second_opening_takes_the_kept_engine(machine: SimpleNamespace) -> None:
     opened(machine).close()
-    assert machine.said[0].startswith("building a TensorRT engine, once for this GPU (no engine was built")
+    assert re.match(r"building an engine with TensorRT .*, once for this GPU \(no engine was built", machine.said[0])
     assert "TensorRT: Building Engine, step 1 of 2" in machine.said
     with opened(machine) as runner:
         assert runner.run(latents([5], LATENT), None).shape == (1, 8, 8, 3)
@@ -154,7 +159,7 @@ def test_the_fp16_variant_is_taken_and_its_layers_are_counted(machine: SimpleNam
 
 
 def test_fp32_can_be_asked_for(machine: SimpleNamespace, half_bundle: Bundle) -> None:
-    with open_runner(half_bundle, "tensorrt", half_bundle.variant("onnx-fp32")) as runner:
+    with open_runner(half_bundle, BACKEND, half_bundle.variant("onnx-fp32")) as runner:
         assert runner.variant == "onnx-fp32"
     assert json.loads(next(machine.cache.glob("*-fp32-*.json")).read_text())["receipt"]["layers"]["half"] == 0
 
@@ -208,7 +213,7 @@ def test_whatever_changed_the_engine_is_built_again_and_the_reason_told(
     change(machine)
     opened(machine).close()
     assert machine.trt.builds == 2
-    assert machine.said[0] == f"building a TensorRT engine, once for this GPU ({reason})"
+    assert machine.said[0].endswith(f", once for this GPU ({reason})")
     opened(machine).close()
     assert machine.trt.builds == 2
 
@@ -224,7 +229,7 @@ def test_a_plan_that_tensorrt_returns_nothing_for_is_built_again(machine: Simple
 
 def test_an_engine_that_does_not_draw_the_goldens_is_never_kept(machine: SimpleNamespace) -> None:
     machine.trt.wrong_pictures = True
-    with pytest.raises(ParityError, match=r"tensorrt-gpu does not draw this bundle's pictures \(max \d+ steps"):
+    with pytest.raises(ParityError, match=rf"{BACKEND}-gpu does not draw this bundle's pictures \(max \d+ steps"):
         opened(machine)
     assert not list(machine.cache.glob("*.plan"))
     assert not machine.gpu.memory
@@ -238,7 +243,7 @@ def test_a_bundle_without_goldens_is_refused_before_the_build(machine: SimpleNam
 
 def test_a_recording_that_repeats_its_first_picture_is_caught(machine: SimpleNamespace) -> None:
     machine.gpu.replay_does_nothing = True
-    with pytest.raises(ParityError, match="the CUDA graph of tensorrt-gpu for batches of 16 repeats other pictures"):
+    with pytest.raises(ParityError, match=f"the CUDA graph of {BACKEND}-gpu for batches of 16 repeats other pictures"):
         opened(machine)
     assert not machine.gpu.memory
 
@@ -266,7 +271,7 @@ def test_closing_gives_everything_back(machine: SimpleNamespace) -> None:
 
 def test_a_refused_graph_names_the_operator(machine: SimpleNamespace) -> None:
     machine.trt.refuse_parse = "no importer registered for op"
-    with pytest.raises(ArtefactError, match=r"TensorRT refuses the graph \(Col2Im node_7: no importer registered for op\)"):
+    with pytest.raises(ArtefactError, match=r"TensorRT .* refuses the graph \(Col2Im node_7: no importer registered for op\)"):
         opened(machine)
 
 
@@ -303,6 +308,14 @@ def test_timings_are_kept_and_those_of_another_device_are_dropped(machine: Simpl
     assert machine.trt.config["timings"] == b""
 
 
+def test_compiled_kernels_are_kept_beside_the_engine(machine: SimpleNamespace) -> None:
+    opened(machine).close()
+    assert len(list(machine.cache.glob("*.kernels"))) == FOR_RTX
+    assert machine.trt.config.get("kernels", []) == []
+    opened(machine).close()
+    assert machine.trt.config.get("kernels", []) == [b"compiled"] * FOR_RTX
+
+
 def test_the_cache_is_the_owners_alone(machine: SimpleNamespace) -> None:
     opened(machine).close()
     assert machine.cache.stat().st_mode & 0o777 == 0o700
@@ -326,19 +339,20 @@ def test_the_report_says_what_ran_on_the_gpu_and_what_did_not(
     monkeypatch.setattr(verify_report, "SPEED_SECONDS", 0.0)
     out = tmp_path / "docs" / "gpu-report.md"
     command = ["verify", str(half_bundle.path), "--report", str(out)]
-    with pytest.raises(BackendUnavailable, match=r"onnx-fp32 on cuda, onnx-fp16 on cuda did not run on this machine: see: "):
+    missing = ", ".join(f"onnx-{precision} on {backend}" for backend in ("cuda", OTHER) for precision in ("fp32", "fp16"))
+    with pytest.raises(BackendUnavailable, match=f"^{missing} did not run on this machine: see: "):
         gan.app(command, standalone_mode=False)
     report = out.read_text()
     assert "- GPU: NVIDIA Fake 9000\n" in report
     assert "| cuda | onnx-fp32 | NOT RUN | – |" in report
-    assert "| tensorrt | onnx-fp32 | PASS | identical | identical |" in report
-    assert "| tensorrt | onnx-fp16 | PASS |" in report
+    assert f"| {BACKEND} | onnx-fp32 | PASS | identical | identical |" in report
+    assert f"| {BACKEND} | onnx-fp16 | PASS |" in report
     assert "cuda onnx-fp32, NOT RUN: the onnxruntime" in report
     machine.trt.wrong_pictures = True
     shutil.rmtree(machine.cache)
     with pytest.raises(ParityError, match="onnx-fp32, onnx-fp16 does not draw the pictures of PyTorch float64 here"):
         gan.app(command, standalone_mode=False)
-    assert "| tensorrt | onnx-fp32 | FAIL | – |" in out.read_text()
+    assert f"| {BACKEND} | onnx-fp32 | FAIL | – |" in out.read_text()
 
 
 def test_the_doubles_refuse_what_the_real_bindings_have_not(machine: SimpleNamespace, real: Any) -> None:

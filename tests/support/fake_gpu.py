@@ -225,7 +225,13 @@ class FakeTensorRT(ModuleType):
             set_timing_cache=set_cache,
             get_timing_cache=lambda: self._double("ITimingCache", serialize=lambda: self.config["timings"] + b"+measured"),
             add_optimization_profile=add,
+            **({"set_compute_capability": self._set_target} if hasattr(self._real, "ComputeCapability") else {}),
         )
+
+    def _set_target(self, capability: Any, index: int) -> bool:
+        """For the GPU at hand, whose only target that is."""
+        assert (capability, index) == (self._real.ComputeCapability.CURRENT, 0)
+        return True
 
     def _set_shape(self, name: str, *shapes: tuple[int, ...]) -> None:
         self.config["shapes"][name] = shapes
@@ -263,9 +269,18 @@ class FakeTensorRT(ModuleType):
             get_tensor_name=lambda index: ports[index].name,
             get_tensor_dtype=lambda name: getattr(self._real.DataType, kinds[by_name[name].type]),
             get_tensor_shape=lambda name: self._real.Dims([-1, *by_name[name].shape[1:]]),
-            create_execution_context=lambda: self._context(session, [port.name for port in session.get_inputs()]),
+            create_execution_context=lambda *_: self._context(session, [port.name for port in session.get_inputs()]),
             create_engine_inspector=lambda: inspector,
+            **({"create_runtime_config": self._runtime_config} if hasattr(self._real, "IRuntimeCache") else {}),
         )
+
+    def _runtime_config(self) -> Double:
+        def deserialize(blob: bytes) -> bool:
+            self.config.setdefault("kernels", []).append(blob)
+            return True
+
+        cache = self._double("IRuntimeCache", serialize=lambda: b"compiled", deserialize=deserialize)
+        return self._double("IRuntimeConfig", create_runtime_cache=lambda: cache)
 
     def _context(self, session: Any, inputs: list[str]) -> Double:
         shapes: dict[str, tuple[int, ...]] = {}

@@ -48,7 +48,12 @@ def bindings(name: str) -> Path:
 
 
 def load_tensorrt(major: int, work: Path) -> ModuleType:
-    """The real bindings of one major version. One process can hold only one: pybind11 registers each type once."""
+    """The real bindings of one major version; 1 is TensorRT for RTX, which needs no stubs: its libraries come with it.
+
+    One process can hold only one: pybind11 registers each type once.
+    """
+    if major == 1:
+        return importlib.import_module("tensorrt_rtx_bindings")
     folder = bindings(f"tensorrt-{major}")
     source = work / "stub.c"
     source.write_text("".join(f"void *{symbol}(void) {{ return 0; }}\n" for symbol in STUB_SYMBOLS))
@@ -126,7 +131,7 @@ def documented_signatures(documentation: str, name: str) -> list[Signature]:
 
 def fits(module: ModuleType, value: Any, annotation: str) -> bool:
     """Whether a value is what pybind11's type text asks for; types that no test of ours passes are refused."""
-    kind = annotation.replace("tensorrt_bindings.tensorrt.", "")
+    kind = re.sub(r"tensorrt(_rtx)?_bindings\.tensorrt(_rtx)?\.|nvinfer1::", "", annotation)
     if kind in ("str", "bool", "tuple", "list"):
         return isinstance(value, {"str": str, "bool": bool, "tuple": tuple, "list": list}[kind])
     if kind in ("typing.SupportsInt", "int"):

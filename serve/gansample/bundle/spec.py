@@ -107,6 +107,8 @@ class Variant:
     speed: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What each optimisation brought when the variant was built, in figures."""
+    engines: tuple[Mapping[str, Any], ...] = ()
+    """What builders of GPU engines said to this graph when it was exported (`runtimes/tensorrt/receipt.py`)."""
 
     @property
     def reference(self) -> str:
@@ -127,6 +129,7 @@ class Variant:
             "parity": dict(self.parity),
             "speed": dict(self.speed),
             "notes": dict(self.notes),
+            **({"engines": [dict(receipt) for receipt in self.engines]} if self.engines else {}),
         }
 
     @classmethod
@@ -143,6 +146,7 @@ class Variant:
             parity=read.required("parity", dict),
             speed=read.required("speed", dict),
             notes=read.optional("notes", dict) or {},
+            engines=tuple(receipt for receipt in read.optional("engines", list) or [] if isinstance(receipt, dict)),
         )
 
 

@@ -173,7 +173,8 @@ def serve(
         int, typer.Option(min=0, max=65535, help="0 takes any free one.", rich_help_panel="Who may ask, and where")
     ] = 8000,
     backend: Annotated[
-        str, typer.Option(help="auto, onnxruntime, openvino, cuda or tensorrt.", rich_help_panel="On which engine")
+        str,
+        typer.Option(help="auto, onnxruntime, openvino, cuda, tensorrt or tensorrt-rtx.", rich_help_panel="On which engine"),
     ] = "auto",
     precision: Annotated[
         str, typer.Option(help="exact or fast, as for gansample.", rich_help_panel="On which engine")
@@ -253,6 +254,30 @@ def serve(
         deadline=deadline,
     )
     run_service(bundle or [], settings, host=host, port=port, replicas=parse_replicas(replicas) if ray else None)
+
+
+@app.command(short_help="Build a GPU engine for other programs, without a GPU.")
+def build_engine(
+    bundle: Annotated[Path, typer.Argument(help="A bundle folder or name.")],
+    out: Annotated[Path, typer.Argument(help="The file to write, like generator.engine.")],
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="SM", help="A generation of GPUs (may be repeated; sm80 sm86 sm89 sm120).")
+    ] = None,
+    variant: Annotated[str, typer.Option(help="Which ONNX variant.")] = "onnx-fp32",
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what exists.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Have NVIDIA's TensorRT for RTX compile a bundle's graph into one engine file, for programs of your own.
+
+    It takes z float32 (N, size) [and label int64 (N)] to images uint8 (N, H, W, C), N from 1. No GPU is needed to build it;
+    none has drawn with it either: gansample itself builds on the target and checks the goldens first (--backend tensorrt-rtx).
+    """
+    from gansample.bundle.open import open_bundle
+    from gansample.runtimes.tensorrt.receipt import write_engine
+
+    receipt = write_engine(open_bundle(bundle), variant, out, targets=tuple(target or ()), force=force)
+    print(json.dumps(receipt.to_dict()) if as_json else f"{out}: {receipt}")
 
 
 @app.command(short_help="Write a bundle as model repositories for NVIDIA Triton.")

@@ -25,10 +25,10 @@ def open_runner(bundle: Bundle, backend: str, variant: Variant, threads: int | N
 
         require_gpu()
     match backend:
-        case "tensorrt":
+        case "tensorrt" | "tensorrt-rtx":
             from gansample.runtimes.tensorrt.open import open_tensorrt
 
-            return open_tensorrt(bundle, variant)
+            return open_tensorrt(bundle, variant, backend=backend)
         case "cuda":
             from gansample.runtimes.onnxruntime_cuda import OnnxRuntimeCudaRunner
 

@@ -19,6 +19,7 @@ from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, GansampleError, UsageError
 from gansample.runtimes.backends import BACKENDS, GPU_BACKENDS
 from gansample.runtimes.open import backends_of, open_runner
+from gansample.runtimes.tensorrt.library import FLAVOURS
 from gansample.sampling.options import PRECISIONS
 from gansample.sampling.speed_cache import Speed, SpeedCache
 from gansample.types import Runner
@@ -29,10 +30,16 @@ SMALL = 1.0  # seconds: a job that ONNX Runtime finishes in this has no use for 
 LARGE = 5.0  # seconds: from here on, measuring costs little beside what it can save
 MEASURE = 0.4  # seconds of drawing for one figure
 MEASURED_BATCH = 64
-OPEN_SECONDS = {"onnxruntime": 0.1, "openvino": 0.5, "cuda": 2.0, "tensorrt": 3.0}  # before this machine has its own figure
+# Before this machine has its own figure.
+OPEN_SECONDS = {"onnxruntime": 0.1, "openvino": 0.5, "cuda": 2.0, "tensorrt": 3.0, "tensorrt-rtx": 3.0}
 MANY = 1_000_000
 FEW = "few pictures: it opens fastest"
-_PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "cuda": "onnxruntime", "tensorrt": "tensorrt"}
+_PACKAGES = {
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "cuda": "onnxruntime",
+    **{backend: flavour.module for backend, flavour in FLAVOURS.items()},
+}
 
 
 @dataclass(frozen=True, slots=True)

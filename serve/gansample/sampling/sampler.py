@@ -35,7 +35,7 @@ def open_sampler(
             images = sampler.sample(seeds=range(64))        # uint8 (64, 32, 32, 1)
 
     bundle     a folder, a lone .onnx file, or a bundle's name.
-    backend    auto, onnxruntime, openvino, cuda or tensorrt.
+    backend    auto, onnxruntime, openvino, cuda, tensorrt or tensorrt-rtx.
     threads    of the processor; None is all cores.
     variant    exactly this one of the bundle, whatever the precision.
     precision  "exact" draws within one 8-bit step of PyTorch; "fast" takes the quickest variant that passed its gate.

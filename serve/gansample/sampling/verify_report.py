@@ -31,7 +31,7 @@ FIRST_SEED = 10_000  # far from the goldens, and from the seeds that people draw
 BATCHES = {1: 32, 2: 64, 3: 66, 17: 136, 64: 1024}  # batch size -> latents compared at that size
 SPEED_BATCHES = (1, 64, 256)
 SPEED_SECONDS = 1.0  # of timing for each batch size
-PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt")
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx-cu13-bindings")
 
 
 class Expected(NamedTuple):

@@ -3,6 +3,7 @@
     ~/.cache/gansample/engines/         only its owner may enter: a plan is executable code
     ├── <slot>.plan                     the engine
     ├── <slot>.json                     its full key, its digest, and the receipt of its parity check; sealed
+    ├── <slot>.kernels                  what TensorRT for RTX compiled on this GPU from the engine
     └── <device>.timing                 what TensorRT measured, so that the next build is shorter
 
 A slot belongs to one graph, precision, batch and kind of GPU. Where any other part of the key has changed since (a new driver,
@@ -59,7 +60,8 @@ class EngineKey:
 
     @property
     def slot(self) -> str:
-        return f"{self.onnx_sha256[:16]}-{self.precision}-n{self.max_batch}-{_plain(self.gpu)}-sm{self.compute_capability}"
+        rtx = "-rtx" if self.tensorrt.startswith("rtx") else ""
+        return f"{self.onnx_sha256[:16]}{rtx}-{self.precision}-n{self.max_batch}-{_plain(self.gpu)}-sm{self.compute_capability}"
 
     @property
     def timing_slot(self) -> str:
@@ -131,17 +133,30 @@ class EngineCache:
 
     def drop(self, key: EngineKey) -> None:
         """Forget the engine for `key`."""
-        for suffix in ("json", "plan"):
+        for suffix in ("json", "plan", "kernels"):
             (self.folder / f"{key.slot}.{suffix}").unlink(missing_ok=True)
 
     def load_timings(self, key: EngineKey) -> bytes:
         """TensorRT's timing cache for this device, empty where there is none or it is damaged."""
-        path = self.folder / f"{key.timing_slot}.timing"
-        digest, _, timings = _read(path).partition(b"\n") if path.is_file() else (b"", b"", b"")
-        return timings if digest.decode("ascii", "replace") == seal.digest(timings) else b""
+        return self._load_blob(f"{key.timing_slot}.timing")
 
     def store_timings(self, key: EngineKey, timings: bytes) -> None:
-        write_atomic(self.folder / f"{key.timing_slot}.timing", seal.digest(timings).encode() + b"\n" + timings)
+        self._store_blob(f"{key.timing_slot}.timing", timings)
+
+    def load_kernels(self, key: EngineKey) -> bytes:
+        """What TensorRT for RTX compiled from this engine, empty where there is nothing or it is damaged."""
+        return self._load_blob(f"{key.slot}.kernels")
+
+    def store_kernels(self, key: EngineKey, kernels: bytes) -> None:
+        self._store_blob(f"{key.slot}.kernels", kernels)
+
+    def _load_blob(self, name: str) -> bytes:
+        path = self.folder / name
+        digest, _, blob = _read(path).partition(b"\n") if path.is_file() else (b"", b"", b"")
+        return blob if digest.decode("ascii", "replace") == seal.digest(blob) else b""
+
+    def _store_blob(self, name: str, blob: bytes) -> None:
+        write_atomic(self.folder / name, seal.digest(blob).encode() + b"\n" + blob)
 
 
 def default_folder() -> Path:

@@ -19,10 +19,9 @@ Ports = dict[str, tuple[np.dtype[Any], list[int]]]  # every tensor's type and it
 class TensorRTRunner(ClosingRunner):
     """Runs a deserialised engine whose origin and digest the caller vouches for."""
 
-    backend = "tensorrt-gpu"
-
     def __init__(self, engine: Engine, spec: Spec, cuda: Cuda, *, variant: str = "onnx-fp32") -> None:
         self.variant = variant
+        self.backend = f"{engine.library.backend}-gpu"
         self._engine, self._spec, self._cuda = engine, spec, cuda
         self._recorded: dict[int, _RecordedBatch] = {}
         self._ports = _ports(engine)
@@ -105,7 +104,7 @@ class _RecordedBatch:
 
 
 def _ports(engine: Engine) -> Ports:
-    trt, handle = engine.trt, engine.handle
+    trt, handle = engine.library.module, engine.handle
     names = [handle.get_tensor_name(index) for index in range(handle.num_io_tensors)]
     return {
         name: (np.dtype(trt.nptype(handle.get_tensor_dtype(name))), list(handle.get_tensor_shape(name))[1:]) for name in names
