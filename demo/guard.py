@@ -78,6 +78,9 @@ class Guard:
             logger.warning("%s %.200r failed: %.200r", scope["method"], scope["path"], error)
             if started:
                 await send({"type": "http.response.body", "body": b""})
+            elif scope["method"] == "POST" and isinstance(error, (KeyError, TypeError, ValueError)):
+                # Until an event is in the queue, Gradio only looks up what a request names, and fails on what there is not.
+                await _refuse(send, 400, b"The request names what there is not, see /gradio_api/openapi.json")
             else:
                 await _refuse(send, 500, b"Internal server error")
 

@@ -94,6 +94,20 @@ def test_what_is_not_json_is_refused(demo: Demo, route: str, body: bytes) -> Non
 
 
 @pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("queue/join", {"data": [], "fn_index": 99, "session_hash": "s"}),
+        ("queue/join", {"data": [], "fn_index": -1, "session_hash": "s", "event_data": {"index": "x"}}),
+        ("queue/join", {"data": [], "fn_index": 0}),
+        ("call/v2/generate", {"data": ["tiny"]}),
+        ("call/v2/generate", {"bundle": "tiny", "colour": 3}),
+    ],
+)
+def test_what_a_request_names_in_vain_is_refused(demo: Demo, route: str, body: dict[str, object]) -> None:
+    assert ask(demo, "POST", f"/gradio_api/{route}", json.dumps(body).encode())[0] == 400
+
+
+@pytest.mark.parametrize(
     ("seed", "count", "words"),
     [
         (7.5, 1, "the seed is 7.5: type a whole number from 0 to 4294967295"),
