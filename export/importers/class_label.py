@@ -6,7 +6,7 @@ alone does not tell it, since what goes in there may as well be an embedded clas
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 import torch
@@ -15,7 +15,7 @@ from torch import nn
 from export.importers.call_forms import EmbedsLabel, WithoutLabel, innermost
 from export.importers.call_signature import CallSignature, LabelEncoding
 from export.importers.module_sizes import CLASS_NAMES, LATENT_NAMES, named_sizes, widths
-from export.importers.trial_call import TRIAL_BATCH, Trial
+from export.importers.trial_call import TRIAL_BATCH, Call, Trial
 from gansample.bundle.basis import Fact, Known
 from gansample.errors import UsageError
 
@@ -24,19 +24,7 @@ CLASS_WORDS = re.compile(r"(class|label|one_?hot|digit|categor)", re.I)
 TABLE_WORDS = re.compile(r"(shared|emb|label|class)", re.I)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labelled:
-    """A way to call a network with a class, and what is known about it."""
-
-    module: nn.Module
-    signature: CallSignature
-    facts: tuple[Fact, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def with_class(
-    module: nn.Module, signature: CallSignature, trial: Trial, argument: str, *, demanded: bool
-) -> Iterator[Labelled]:
+def with_class(module: nn.Module, signature: CallSignature, trial: Trial, argument: str, *, demanded: bool) -> Iterator[Call]:
     """The ways in which `module` draws for the signature's latent and a class, the likeliest first.
 
     In the end, if it demands an input that has no effect, the way without classes.
@@ -60,7 +48,7 @@ def with_class(
         yield from _ignored(module, signature, trial, argument)
 
 
-def _by_number(module: nn.Module, signature: CallSignature, trial: Trial, argument: str) -> Iterator[Labelled]:
+def _by_number(module: nn.Module, signature: CallSignature, trial: Trial, argument: str) -> Iterator[Call]:
     """The class as its number, int64 (N,)."""
     one = trial.shown(module, replace(signature, label="index", classes=1))
     if one is None:
@@ -82,7 +70,7 @@ def _by_number(module: nn.Module, signature: CallSignature, trial: Trial, argume
     elif accepted is None:
         any_two = replace(one, classes=2)
         if not trial.moves(module, any_two):
-            yield Labelled(module=module, signature=any_two)
+            yield Call(module=module, signature=any_two)
             return
         raise UsageError(
             f"nothing tells which values {argument} takes: any number is accepted",
@@ -92,7 +80,7 @@ def _by_number(module: nn.Module, signature: CallSignature, trial: Trial, argume
         fact = _classes(accepted, "measured", f"label {accepted} is refused")
     else:
         return
-    yield Labelled(module=module, signature=replace(one, classes=int(fact.value)), facts=(fact,), notes=notes)
+    yield Call(module=module, signature=replace(one, classes=int(fact.value)), facts=(fact,), notes=notes)
 
 
 def _accepted(module: nn.Module, signature: CallSignature, trial: Trial) -> int | None:
@@ -113,7 +101,7 @@ def _accepted(module: nn.Module, signature: CallSignature, trial: Trial) -> int 
     return high
 
 
-def _by_vector(module: nn.Module, signature: CallSignature, trial: Trial, argument: str) -> Iterator[Labelled]:
+def _by_vector(module: nn.Module, signature: CallSignature, trial: Trial, argument: str) -> Iterator[Call]:
     """The class as a vector: one-hot, as (N, K) or (N, K, 1, 1), or embedded by a table that forward leaves to its caller."""
     named = named_sizes(module, trial.hints.values, CLASS_NAMES)
     size, found = signature.latent[0], widths(module)[:24]
@@ -131,12 +119,12 @@ def _by_vector(module: nn.Module, signature: CallSignature, trial: Trial, argume
                 yield from _embedded(module, replace(shown, label="index"), trial, count)
             if count in told:
                 how = "--classes" if trial.hints.classes is not None else named[count]
-                yield Labelled(module=module, signature=shown, facts=(_classes(count, "told", how),))
+                yield Call(module=module, signature=shown, facts=(_classes(count, "told", how),))
             elif not told:
                 yield _untold(module, shown, trial, argument)
 
 
-def _untold(module: nn.Module, found: CallSignature, trial: Trial, argument: str) -> Labelled:
+def _untold(module: nn.Module, found: CallSignature, trial: Trial, argument: str) -> Call:
     """A vector of which nobody tells how many classes it is: taken if its only width has the name of a class, else refused."""
     count, latent = found.classes or 0, found.latent
     known = trial.hints.latent is not None or latent[0] in named_sizes(module, trial.hints.values, LATENT_NAMES)
@@ -152,10 +140,10 @@ def _untold(module: nn.Module, found: CallSignature, trial: Trial, argument: str
             f"pass --classes {count} if they are; if it is an embedded class, wrap the network: forward(z, label)",
         )
     how = f"the only width that {argument} takes; --classes tells it"
-    return Labelled(module=module, signature=found, facts=(_classes(count, "assumed", how),))
+    return Call(module=module, signature=found, facts=(_classes(count, "assumed", how),))
 
 
-def _embedded(module: nn.Module, signature: CallSignature, trial: Trial, width: int) -> Iterator[Labelled]:
+def _embedded(module: nn.Module, signature: CallSignature, trial: Trial, width: int) -> Iterator[Call]:
     """Through each table of that width that forward does not use itself."""
     for name, layer in innermost(module).named_modules():
         if isinstance(layer, nn.Embedding):
@@ -169,7 +157,7 @@ def _embedded(module: nn.Module, signature: CallSignature, trial: Trial, width: 
             continue
         how = f"forward takes them embedded, and `{name}` of {rows} rows and that width is left to its caller"
         form = EmbedsLabel(module, name, signature.label_first).eval()
-        yield Labelled(
+        yield Call(
             module=form, signature=replace(signature, classes=rows, label_first=False), facts=(_classes(rows, "measured", how),)
         )
 
@@ -184,7 +172,7 @@ def _runs(module: nn.Module, signature: CallSignature, trial: Trial, layer: nn.M
     return bool(ran)
 
 
-def _ignored(module: nn.Module, signature: CallSignature, trial: Trial, argument: str) -> Iterator[Labelled]:
+def _ignored(module: nn.Module, signature: CallSignature, trial: Trial, argument: str) -> Iterator[Call]:
     """Without a class, where the second input has to be there and does nothing."""
     values = [None, torch.zeros(1, 0), torch.zeros(1, dtype=torch.int64)]
     values += [torch.zeros(1, size) for size in widths(module)[:24]]
@@ -193,7 +181,7 @@ def _ignored(module: nn.Module, signature: CallSignature, trial: Trial, argument
         shown = trial.shown(form, replace(signature, label_first=False))
         if shown is not None:
             note = f"{argument} does not change the picture, so there are no classes"
-            yield Labelled(module=form, signature=shown, notes=(note,))
+            yield Call(module=form, signature=shown, notes=(note,))
             return
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from export.importers.call_signature import CallSignature
 from export.importers.class_label import with_class
 from export.importers.module_sizes import latent_sizes, widths
 from export.importers.no_generator import no_generator
-from export.importers.trial_call import Hints, Trial
+from export.importers.trial_call import Call, Hints, Trial
 from gansample.bundle.basis import Fact
 from gansample.errors import UsageError
 
@@ -25,16 +25,6 @@ PARTS = ("decode", "generate", "generator", "decoder")
 """Methods and parts that draw where forward does not, the likeliest first."""
 # What PyTorch's errors say where a batch size is written into the code.
 FIXED_BATCH_ERROR = r"shape '?\[|size of tensor|invalid for input|Sizes of tensors|batch|expand"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A network, in the form in which it is called like all others, and how."""
-
-    module: nn.Module
-    signature: CallSignature
-    facts: tuple[Fact, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @torch.no_grad()
@@ -88,8 +78,7 @@ def _calls(module: nn.Module, trial: Trial, ways: Sequence[Place], batch: int | 
                 yield from _without_class(module, signature, trial, () if untold is None else (untold,))
                 continue
             try:
-                for found in with_class(module, signature, trial, way.argument, demanded=way.demanded):
-                    yield Call(module=found.module, signature=found.signature, facts=found.facts, notes=found.notes)
+                yield from with_class(module, signature, trial, way.argument, demanded=way.demanded)
             except UsageError as error:
                 refused = refused or (error if way.demanded or trial.hints.classes is not None else None)
                 untold = Fact(name="class", value=f"{way.argument} left at its default", known="assumed", how=str(error))

@@ -11,6 +11,7 @@ from export.importers.call_signature import CallSignature, inputs
 from export.importers.from_names.recognise import Size
 from export.importers.outputs import picture_in
 from export.importers.picture_layout import with_layout
+from gansample.bundle.basis import Fact
 
 TRIAL_BATCH = 5  # a number that no layer has
 
@@ -25,6 +26,16 @@ class Hints:
     flat_image: Size | None = None
     """The shape that the network itself names, for an output that is one row of values."""
     values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A network, in the form in which it is called like all others, how, and what is known about that."""
+
+    module: nn.Module
+    signature: CallSignature
+    facts: tuple[Fact, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
