@@ -58,7 +58,8 @@ def export(
     classes: Annotated[int | None, typer.Option(min=1, help="Number of classes of a conditional generator.")] = None,
     class_names: Annotated[str | None, typer.Option(metavar="A,B,…", help="The classes' names, in order.")] = None,
     noise: Annotated[
-        str, typer.Option(help="Noise that forward draws: auto (refused), none (zeros), fixed (one drawing).")
+        str,
+        typer.Option(help="Noise in forward: auto (refused), none (zeros), fixed (one drawing), seeded (in the latent)."),
     ] = "auto",
     recalibrate_bn: Annotated[
         bool, typer.Option("--recalibrate-bn", help="Measure BatchNorm's running statistics again.")

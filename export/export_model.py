@@ -5,6 +5,7 @@ Everything that exports a generator or checks parity does it through this module
 
 import copy
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from export.effort import at_once
+from export.in_float64 import in_float64
 from gansample.bundle.spec import Spec, ValueRange
 
 
@@ -68,6 +70,9 @@ class ExportModel(nn.Module):
     def __init__(self, network: nn.Module, spec: Spec) -> None:
         super().__init__()
         self.network, self.spec, self.head = network.eval(), spec, PixelHead(spec.value_range)
+        self.widened = False
+        """Whether what forward makes in float32 becomes float64."""
+        self.computed_in = "PyTorch float64"
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(images uint8 (N, H, W, C), unrounded float (N, H, W, C)): the pictures, and the same before rounding.
@@ -75,18 +80,38 @@ class ExportModel(nn.Module):
         `torch.round` and ONNX `Round` both round half to even, so do all runtimes. The cast comes last: TensorRT has uint8
         only as a network output.
         """
-        unrounded = self.head(self.network(z) if label is None else self.network(z, label))
+        with in_float64() if self.widened else nullcontext():
+            unrounded = self.head(self.network(z) if label is None else self.network(z, label))
         return unrounded.round().to(torch.uint8), unrounded
 
     @property
     def reference_name(self) -> str:
-        """What computes the reference pictures, for people: `PyTorch float64` but for foreign graphs."""
-        return self.network.reference_name if isinstance(self.network, CarriesGraph) else "PyTorch float64"
+        """What computes the reference, for people: `PyTorch float64` but for foreign graphs and what only float32 draws."""
+        return self.network.reference_name if isinstance(self.network, CarriesGraph) else self.computed_in
 
     @property
     def float32_name(self) -> str:
         """What computes the noise floor, for people."""
         return self.network.float32_name if isinstance(self.network, CarriesGraph) else "PyTorch float32"
+
+    def reference_for(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None) -> "ExportModel":
+        """A copy that computes the reference: in float64, where its forward can; a few latents show it.
+
+        A forward that makes float32 itself is run with float64 in its place; one that fails all the same computes in float32.
+        """
+        double = self.in_precision(torch.float64)
+        if isinstance(self.network, CarriesGraph):  # knows itself what it can be computed with
+            return double
+        for widened in (False, True):
+            double.widened = widened
+            try:
+                render(double, z[:2], label[:2] if label is not None else None)
+                return double
+            except RuntimeError:  # what PyTorch raises where precisions meet
+                continue
+        single = self.in_precision(torch.float32)
+        single.computed_in = "PyTorch float32"
+        return single
 
     def in_precision(self, dtype: torch.dtype) -> "ExportModel":
         """A copy that computes in `dtype`; float64 is the reference that everything else is compared with."""

@@ -34,7 +34,7 @@ def refuse_random(adapter: GeneratorAdapter, z: Tensor, label: Tensor | None) ->
     cause = f" ({', '.join(sorted(seen.random))} in forward)" if seen.random else ""
     raise ArtefactError(
         f"the same latent gives another picture each time{cause}",
-        "a picture must follow from its latent: pass --noise none or --noise fixed, or make the noise part of the latent",
+        "a picture must follow from its latent: pass --noise none, --noise fixed or --noise seeded",
     )
 
 

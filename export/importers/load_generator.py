@@ -20,7 +20,7 @@ from export.importers.from_onnx import network_from_onnx
 from export.importers.from_torchscript import network_from_torchscript
 from export.importers.import_log import ImportLog
 from export.importers.module_sizes import named_image, named_values
-from export.importers.noise import NoiseReplaced
+from export.importers.noise import NoiseReplaced, seeded
 from export.importers.onnx_adapter import OnnxAdapter
 from export.importers.onnx_network import OnnxNetwork
 from export.importers.operations import operations_of
@@ -37,6 +37,7 @@ from gansample.latents import latents
 
 PROBES = 256  # latents whose pictures are checked
 RECALIBRATION = 4096
+NOISE_BATCH = 11  # a length that no noise has but for the batch
 
 
 class LoadedModule(NamedTuple):
@@ -66,10 +67,10 @@ def load_generator(request: ImportRequest) -> Imported:
     log = ImportLog()
     loaded = _load(request, log)
     module, signature = _call(loaded, request, log)
-    module = _without_noise(module, signature, request, log)
+    distribution = request.latent or request.author_latents or loaded.distribution or "normal"
+    module, signature = _without_noise(module, signature, distribution, request, log)
     adapter = OnnxAdapter(module, signature) if isinstance(module, OnnxNetwork) else GeneratorAdapter(module, signature)
     adapter.eval()
-    distribution = request.latent or request.author_latents or loaded.distribution or "normal"
     by_user = "--latent" if request.latent is not None else "the author's latents" if request.author_latents else None
     record_distribution(distribution, by_user, loaded.distribution_margin, log)
     if request.author_latents not in (None, distribution):
@@ -187,32 +188,38 @@ def _call(loaded: LoadedModule, request: ImportRequest, log: ImportLog) -> tuple
     return found.module, signature
 
 
-def _without_noise(module: nn.Module, signature: CallSignature, request: ImportRequest, log: ImportLog) -> nn.Module:
-    """`module` without the random operations of its forward, as --noise says, or because they move nothing.
+def _without_noise(
+    module: nn.Module, signature: CallSignature, distribution: Distribution, request: ImportRequest, log: ImportLog
+) -> tuple[nn.Module, CallSignature]:
+    """`module` without the random operations of its forward, as --noise says, or because they move nothing; how it is called.
 
     Raises UsageError where --noise finds none.
     """
-    if isinstance(module, OnnxNetwork):
-        random: set[str] = set()
-    else:
-        z, label = _latents(signature, "normal", signature.batch or 4)
-        args = inputs(signature, z, label)
+    batch = signature.batch or NOISE_BATCH
+    random: set[str] = set()
+    if not isinstance(module, OnnxNetwork):
+        args = inputs(signature, *_latents(signature, "normal", batch))
         once, seen = operations_of(lambda: picture_in(module(*args)))
         random = seen.random
     if not random:
         if request.noise is not None:
             raise UsageError("--noise: forward draws none", "leave it out")
-        return module
+        return module, signature
     names = ", ".join(sorted(random))
+    if request.noise == "seeded":
+        found = seeded(NoiseReplaced(module, "none", args, batch), signature, distribution)
+        more = found[1].latent_size - signature.latent_size
+        log.fact("noise", "seeded", "told", f"--noise, {more} more components of the latent in place of {names}")
+        return found
     if request.noise is not None:
         log.fact("noise", request.noise, "told", f"--noise, in place of {names}")
-        return NoiseReplaced(module, request.noise, args)
+        return NoiseReplaced(module, request.noise, args, batch), signature
     with torch.no_grad():
-        quiet = NoiseReplaced(module, "none", args)
+        quiet = NoiseReplaced(module, "none", args, batch)
         if not torch.equal(picture_in(quiet(*args)), once):
-            return module  # refused, by name, as soon as the pictures are looked at
+            return module, signature  # refused, by name, as soon as the pictures are looked at
     log.fact("noise", "none", "measured", f"what forward draws ({names}) does not move the picture")
-    return quiet
+    return quiet, signature
 
 
 def _latents(signature: CallSignature, distribution: Distribution, n: int) -> tuple[Tensor, Tensor | None]:

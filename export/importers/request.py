@@ -41,7 +41,7 @@ class ImportRequest:
     classes: int | None = None
     class_names: tuple[str, ...] | None = None
     recalibrate_bn: bool = False
-    noise: Literal["none", "fixed"] | None = None
+    noise: Literal["none", "fixed", "seeded"] | None = None
     """What takes the place of noise that forward draws; None refuses it where it moves the picture."""
     author_latents: Distribution | None = None
     """What the latents of `--expect` show that they were drawn from, if they decide it."""
