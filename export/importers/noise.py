@@ -89,8 +89,8 @@ class NoiseSeeded(nn.Module):
 
     def forward(self, *args: Tensor) -> Any:
         place = 1 if self.called.label_first else 0
-        latent, noise = args[place].split((self.called.latent_size, sum(drawn.values for drawn in self.draws)), 1)
-        latent = latent.reshape(-1, *self.called.latent)
+        own = self.called.latent_size
+        latent, noise = args[place][:, :own].reshape(-1, *self.called.latent), args[place][:, own:]
         with _Replaced(partial(self.draw, noise)):
             return self.module(*(latent if i == place else argument for i, argument in enumerate(args)))
 
