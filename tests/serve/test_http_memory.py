@@ -41,16 +41,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def test_a_sheet_is_refused_for_its_pixels(service: Service) -> None:
-    """One picture, on a sheet of 23 million pixels that would be empty but for it."""
+    """Two pictures, on a sheet of 23 million pixels that would be empty but for them."""
     before = peak_mib(service)
-    answer = httpx.get(f"{service.url}/v1/images", params={"seeds": "0", "grid": "480x480"}, timeout=60)
+    answer = httpx.get(f"{service.url}/v1/images", params={"seeds": "0-1", "grid": "480x480"}, timeout=60)
     assert (answer.status_code, code_of(answer), answer.json()["error"]["param"]) == (413, "too_large", "grid")
     assert "23,059,204 pixels, at most 16,777,216" in answer.json()["error"]["message"]
     assert peak_mib(service) - before < 16
 
 
 def test_a_response_that_never_fits_is_refused(service: Service) -> None:
-    params, accept = {"seeds": "0", "grid": "150x150"}, {"Accept": "image/webp"}
+    params, accept = {"seeds": "0-1", "grid": "150x150"}, {"Accept": "image/webp"}
     refused = httpx.get(f"{service.url}/v1/images", params=params, headers=accept, timeout=60)
     assert (refused.status_code, code_of(refused)) == (413, "too_large")
     assert "another format" in refused.json()["error"]["message"]
@@ -63,7 +63,7 @@ def test_many_at_once_share_the_memory(service: Service) -> None:
 
     async def scenario() -> list[int]:
         async with httpx.AsyncClient(base_url=service.url, timeout=120) as client:
-            asked = [client.get("/v1/images", params={"seeds": str(seed), "grid": "200x200"}) for seed in range(12)]
+            asked = [client.get("/v1/images", params={"seeds": f"{seed}-{seed + 1}", "grid": "200x200"}) for seed in range(12)]
             return [answer.status_code for answer in await asyncio.gather(*asked)]
 
     assert asyncio.run(scenario()) == [200] * 12, "they wait for each other"
@@ -172,17 +172,17 @@ def test_whoever_finds_no_room_in_time_is_told(tiny_bundle: Path) -> None:
         async def receive() -> Any:
             await asyncio.sleep(60)
 
-        scope = {"type": "http", "method": "GET", "path": "/v1/images", "query_string": b"seeds=0&grid=24x24", "headers": []}
+        scope = {"type": "http", "method": "GET", "path": "/v1/images", "query_string": b"seeds=0-1&grid=24x24", "headers": []}
         slow = asyncio.create_task(app(scope, receive, never_read))
         while not held.is_set():
             await asyncio.sleep(0.01)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-            late = await client.get("/v1/images?seeds=1&grid=24x24")
+            late = await client.get("/v1/images?seeds=1-2&grid=24x24")
             assert (late.status_code, code_of(late)) == (504, "deadline_exceeded")
             assert (await client.get("/v1/images/1.png")).status_code == 200, "a small one still fits"
             slow.cancel()
             await asyncio.gather(slow, return_exceptions=True)
-            assert (await client.get("/v1/images?seeds=1&grid=24x24")).status_code == 200
+            assert (await client.get("/v1/images?seeds=1-2&grid=24x24")).status_code == 200
         models.close()
 
     run(scenario)

@@ -114,7 +114,7 @@ def test_the_first_page_draws(page: Any, service: Service) -> None:
     page.goto(f"{service.url}/")
     unlock(page, service, "#draw")
     page.wait_for_selector("#picture:not([hidden])")
-    assert page.evaluate("document.getElementById('picture').naturalWidth") == 4 * 10 + 2
+    assert page.evaluate("document.getElementById('picture').naturalWidth") == 6 * 10 + 2, "columns of one class"
     assert page.inner_text("#facts") == "Colour, 8×8 pixels, 3 classes, latents of 6 numbers."
     page.fill("#seeds", "7")
     page.select_option("#class", label="bee")

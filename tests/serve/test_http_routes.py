@@ -90,9 +90,14 @@ def test_a_grid_is_that_of_the_command_line(
     client: httpx.Client, gansample: Command, tiny_classes_bundle: Path, tmp_path: Path
 ) -> None:
     answer = client.get("/v1/images", params={"seeds": "0-7,40", "class": "bee", "truncation": 1.5, "grid": "3x3"})
-    options = ["--seeds", "0-7,40", "--class", "bee", "--truncation", "1.5", "--grid", "3x3"]
+    options = ["--seeds", "0-7,40", "--class", "bee", "--truncation", "1.5", "--grid", "3x3", "--upscale", "1"]
     assert gansample(*options, "--bundle", tiny_classes_bundle, "grid.png").returncode == 0
     assert answer.content == (tmp_path / "grid.png").read_bytes()
+    for seeds in ("0-11", "5"):  # every column holds one class; one picture alone has no frame
+        answer = client.get("/v1/images", params={"seeds": seeds})
+        options = ["--seeds", seeds, "--upscale", "1", "--bundle", tiny_classes_bundle, "--force"]
+        assert gansample(*options, "grid.png").returncode == 0
+        assert answer.content == (tmp_path / "grid.png").read_bytes()
     webp = client.get("/v1/images?seeds=0-3", headers={"Accept": "image/webp"})
     assert webp.headers["content-type"] == "image/webp"
 
@@ -120,7 +125,7 @@ def test_generations_as_an_archive_and_as_pictures(client: httpx.Client, picture
     one = client.post("/v1/images/generations", json={"seed": 3}, headers={"Accept": "image/png"})
     assert np.array_equal(decoded(one.content), pictures[3])
     grid = client.post("/v1/images/generations", json={"seeds": "0-3"}, headers={"Accept": "image/webp"})
-    assert decoded(grid.content).shape == (22, 22, 3)
+    assert decoded(grid.content).shape == (22, 32, 3), "a column for each class"
 
 
 def test_the_official_openai_client(service: Service, pictures: Images) -> None:

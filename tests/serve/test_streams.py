@@ -126,3 +126,15 @@ def test_control_characters_do_not_reach_the_terminal(gansample: Command, tmp_pa
     assert done.returncode == 3
     assert b"\x1b" not in done.stderr
     assert b"\\x1b]0;title\\x07" in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_is_printed_is_there_at_once(unbuffered: str) -> None:
+    """Python buffers stderr by lines, or with PYTHONUNBUFFERED not at all: a log is read while it grows."""
+    code = (
+        "import os, sys; from gansample.system.streams import prepare_streams as prepare; prepare(); print(1, file=sys.stderr)"
+    )
+    code += "; os._exit(0)"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert done.stderr == b"1\n"

@@ -25,7 +25,13 @@ class _Plain(io.TextIOWrapper):
     """Text without control characters; what the terminal's encoding does not have is printed as an escape too."""
 
     def __init__(self, stream: io.TextIOWrapper, *, name: str) -> None:
-        super().__init__(stream.buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering)
+        super().__init__(
+            stream.buffer,
+            stream.encoding,
+            "backslashreplace",
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,  # as PYTHONUNBUFFERED has it, which containers set
+        )
         self.with_codes, self._name = stream, name  # kept, or it would close the file when it goes
 
     def write(self, text: str) -> int:
