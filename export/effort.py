@@ -40,9 +40,9 @@ def at_once(spec: Spec) -> int:
 def batch_sizes(spec: Spec, n: int) -> dict[int, int]:
     """Batch size -> how many of `n` plain seeds are compared at it; the largest has all of them.
 
-    Up to 256×256 the largest is 64; a batch that would take gigabytes is left out.
+    Up to 128×128 the largest is 64; beyond, batches are left out that runners draw in parts, for want of memory.
     """
-    largest = min(LARGEST_BATCH, fewer(spec, 4 * LARGEST_BATCH, least=4))
+    largest = min(LARGEST_BATCH, fewer(spec, 2 * LARGEST_BATCH, least=2))
     some = max(4, n // 16)
     sizes = {batch: min(n, -(-some // batch) * batch) for batch in (1, 2, 3, 17) if batch < largest}
     return {**sizes, largest: n}

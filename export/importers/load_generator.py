@@ -92,7 +92,8 @@ def load_generator(request: ImportRequest) -> Imported:
     check_pictures(images, value_range, log)
     check_order(images, signature.layout, log)
     if not request.recalibrate_bn:
-        check_batch_statistics(adapter, z[:64], label[:64] if label is not None else None, value_range, log)
+        n = min(64, fewer_of_size(*size, 128, least=16))
+        check_batch_statistics(adapter, z[:n], label[:n] if label is not None else None, value_range, log)
     spec = Spec(
         name=request.bundle_name,
         latent_size=signature.latent_size,

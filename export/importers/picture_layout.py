@@ -1,5 +1,6 @@
 """How a network lays out its pictures, from one batch of them."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from export.importers.call_signature import CallSignature, Layout
 from export.importers.from_names.recognise import Size, flat_picture
+
+AT_ONCE = 2**21  # values of pictures looked at together
 
 
 def with_layout(out: Tensor, signature: CallSignature, image: Size | None, batch: int) -> CallSignature | None:
@@ -36,10 +39,16 @@ def other_shapes(values: int, taken: Size) -> list[Size]:
 
 def smoothness(pictures: Tensor) -> float:
     """Correlation of neighbouring pixels, across and down, of (N, C, H, W): −1..1, 0 for noise, above 0.5 for photos."""
-    rows = torch.stack([pictures[..., :, 1:].flatten(), pictures[..., :, :-1].flatten()])
-    columns = torch.stack([pictures[..., 1:, :].flatten(), pictures[..., :-1, :].flatten()])
-    pairs = torch.cat([rows, columns], 1).double()
-    return float(torch.corrcoef(pairs)[0, 1]) if float(pairs.std()) > 0 else 0.0
+    moments = torch.zeros(6, dtype=torch.float64)  # n, Σx, Σy, Σx², Σy², Σxy of all pairs
+    few = max(1, AT_ONCE // max(1, pictures[0].numel()))
+    for start in range(0, len(pictures), few):
+        wide = pictures[start : start + few].double() - pictures.flatten()[0]  # constant pictures are 0, without rounding
+        for x, y in ((wide[..., :, 1:], wide[..., :, :-1]), (wide[..., 1:, :], wide[..., :-1, :])):
+            sums = [x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()]
+            moments += torch.stack([torch.tensor(float(x.numel()), dtype=torch.float64), *sums])
+    n, x1, y1, xx, yy, xy = moments.tolist()
+    spread = (n * xx - x1 * x1) * (n * yy - y1 * y1)
+    return float((n * xy - x1 * y1) / math.sqrt(spread)) if spread > 0 else 0.0
 
 
 def _layouts(shape: tuple[int, ...], out: Tensor, image: Size | None) -> Iterator[tuple[Layout, Size]]:

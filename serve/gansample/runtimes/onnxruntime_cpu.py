@@ -6,11 +6,15 @@ import numpy.typing as npt
 
 from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
-from gansample.runtimes.base import ClosingRunner, Port, check_io, runtime_errors
+from gansample.runtimes.base import ClosingRunner, Port, check_io, run_batched, runtime_errors
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.types import Images, Labels, Latents
 
 _NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
+
+# Of the pictures drawn in one run, 128 of 128×128 or 2 of 1024×1024; more are drawn in parts. A run holds the activations of
+# all its pictures: 64 of 1024×1024 by a DCGAN would take 13 GB.
+PIXELS = 2**21
 
 
 class OnnxRuntimeRunner(ClosingRunner):
@@ -23,7 +27,7 @@ class OnnxRuntimeRunner(ClosingRunner):
     ) -> None:
         check_onnx(model, source)
         onnxruntime = import_onnxruntime()
-        self.variant = variant
+        self.variant, self._block = variant, max(1, PIXELS // (spec.height * spec.width))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what fails is raised as well, and only once, in plain text
         if threads is not None:
@@ -33,6 +37,9 @@ class OnnxRuntimeRunner(ClosingRunner):
         check_io(ports_of(self._session), spec, source)
 
     def run(self, z: Latents, label: Labels | None) -> Images:
+        return run_batched(self._run, z, label, self._block) if len(z) > self._block else self._run(z, label)
+
+    def _run(self, z: Latents, label: Labels | None) -> Images:
         feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
         with runtime_errors("ONNX Runtime", "these latents"):
             images: Images = self._session.run(["images"], feed)[0]

@@ -17,6 +17,7 @@ import numpy as np
 from gansample.bundle.basis import format_basis
 from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.open import Bundle
+from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable, GansampleError
 from gansample.runtimes.backends import BACKEND_OF, GPU_BACKENDS
 from gansample.runtimes.base import images_per_second, run_batched
@@ -27,6 +28,7 @@ from gansample.types import Images, Labels, Latents
 
 logger = logging.getLogger(__name__)
 
+FEWEST = 32
 FIRST_SEED = 10_000  # far from the goldens, and from the seeds that people draw first
 BATCHES = {1: 32, 2: 64, 3: 66, 17: 136, 64: 1024}  # batch size -> latents compared at that size
 SPEED_BATCHES = (1, 64, 256)
@@ -59,7 +61,8 @@ class Measurement:
 
 def measure(bundle: Bundle, checks: Iterable[Check], threads: int | None = None) -> Iterator[Measurement]:
     """Measure every check that passed. A distance beyond the gate, or any error, turns its verdict into FAIL."""
-    n, spec = max(BATCHES.values()), bundle.spec
+    spec = bundle.spec
+    n = compared_latents(spec)
     z = spec.latents(range(FIRST_SEED, FIRST_SEED + n))
     label = np.arange(n) % len(spec.classes) if spec.classes is not None else None
     with open_runner(bundle, "onnxruntime", bundle.variant("onnx-fp32"), threads) as reference:
@@ -75,6 +78,12 @@ def measure(bundle: Bundle, checks: Iterable[Check], threads: int | None = None)
             yield Measurement(check=replace(check, verdict="FAIL", reasons=(str(failure),)))
 
 
+def compared_latents(spec: Spec) -> int:
+    """1,024; of pictures beyond 128×128 as many as have those pixels together, and at least 32."""
+    n = max(BATCHES.values())
+    return min(n, max(FEWEST, n * 128 * 128 // (spec.height * spec.width)))
+
+
 def _measure(bundle: Bundle, check: Check, expected: Expected, threads: int | None) -> Measurement:
     backend = BACKEND_OF[check.backend]
     cuda = Cuda() if backend in GPU_BACKENDS else None
@@ -82,11 +91,11 @@ def _measure(bundle: Bundle, check: Check, expected: Expected, threads: int | No
     with open_runner(bundle, backend, check.variant, threads) as runner:
         seconds = time.perf_counter() - started
         by_batch = {}
-        for batch, n in BATCHES.items():
+        for batch, n in ((batch, min(n, len(expected.z))) for batch, n in BATCHES.items()):
             label = expected.label[:n] if expected.label is not None else None
             by_batch[batch] = compare(run_batched(runner.run, expected.z[:n], label, batch), expected.images[:n])
         rates = {}
-        for batch in SPEED_BATCHES:
+        for batch in (size for size in SPEED_BATCHES if size <= len(expected.z)):
             label = expected.label[:batch] if expected.label is not None else None
             rates[batch] = images_per_second(runner.run, expected.z[:batch], label, SPEED_SECONDS)
         memory = (cuda.used_bytes() - before) / 2**20 if cuda is not None else None
@@ -104,6 +113,7 @@ def markdown(bundle: Bundle, rows: list[Measurement]) -> str:
         "Python": platform.python_version(),
         "model": f"{bundle.spec.name}, sha256 {bundle.sha256[:16]}…",
     }
+    n = compared_latents(bundle.spec)
     speeds = " | ".join(f"pictures/s, batch {batch}" for batch in SPEED_BATCHES)
     lines = [
         "# Verification report",
@@ -113,12 +123,13 @@ def markdown(bundle: Bundle, rows: list[Measurement]) -> str:
         *(f"- {name}: {value}" for name, value in facts.items()),
         *(f"- {line}" for line in format_basis(bundle.spec.basis)),
         "",
-        f"| backend | variant | verdict | goldens | 1,024 latents | {speeds} | open, s | again, s | memory, MiB |",
+        f"| backend | variant | verdict | goldens | {n:,} latents | {speeds} | open, s | again, s | memory, MiB |",
         "|---|---|---|---|---|" + "---|" * (len(SPEED_BATCHES) + 3),
         *(_table_row(row) for row in rows),
         "",
-        "Goldens are PyTorch float64's pictures; the 1,024 latents are compared with the fp32 variant on this machine's CPU at",
-        f"batches of {', '.join(map(str, BATCHES))}, the worst shown. Speed includes the copies from and to the host.",
+        f"Goldens are the pictures of {bundle.reference}; the {n:,} latents are compared with the fp32 variant on this",
+        f"machine's CPU at batches of {', '.join(map(str, BATCHES))}, the worst shown. Speed includes the copies from",
+        "and to the host.",
     ]
     for row in rows:
         if reasons := "; ".join(row.check.reasons):
