@@ -5,6 +5,7 @@ What each option means is in `--help`; which of them go together is in `importer
 
 import json
 import logging
+import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 logger = logging.getLogger("export")
+GROUPS = {
+    "What to export": "weights onnx torchscript generator kwargs call key",
+    "What the file does not tell": "chain image value_range latent latent_shape classes class_names noise recalibrate_bn",
+    "Into what": "out force name compact variants like",
+    "How far it is proven": "expect strict effort features",
+}  # of --help
 
 
-@app.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@app.command(cls=console.grouped(GROUPS), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def export(
     source: Annotated[
         Path | None,
@@ -157,6 +164,8 @@ def export(
     from export.importers.expected_file import read_expected
     from gansample.bundle.open import ARTIFACTS
 
+    if request is not None:
+        request.check_files()
     if out is None and request is not None:
         out = ARTIFACTS / request.bundle_name
     if out is not None:
@@ -192,7 +201,8 @@ def export(
         print_verdict(result.reports, model.spec)
         if model.spec.basis is not None and model.spec.basis.assumptions:
             print(f"to confirm them with --expect ref.npz, where it was trained:\n    {recipe(model)}", file=sys.stderr)
-        print(f"\n{out} is ready. Draw with it:\n\n    .venv/bin/gansample --bundle {out} --n 64 out.png\n", file=sys.stderr)
+        draw = f".venv/bin/gansample --bundle {shlex.quote(str(out))} --n 64 out.png"
+        print(f"\n{out} is ready, its report is {out / 'report.html'}. Draw with it:\n\n    {draw}\n", file=sys.stderr)
 
 
 def _import(request: "ImportRequest") -> "ExportModel":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from gansample.bundle.spec import Distribution, ValueRange
-from gansample.errors import UsageError
+from gansample.errors import ArtefactError, UsageError
 
 RANGES = ("auto", "tanh", "sigmoid", "bytes")
 # Names of files that do not tell one generator from another.
@@ -52,8 +52,10 @@ class ImportRequest:
     def __post_init__(self) -> None:
         given = [option for option in ("weights", "onnx", "torchscript") if getattr(self, option) is not None]
         if len(given) != 1:
-            what = " and ".join(given) if given else "no file"
-            raise UsageError(f"one generator at a time, got {what}", "pass a weights file, --onnx FILE or --torchscript FILE")
+            what = (
+                f"{' and '.join(given)} are several generators" if given else "these options describe a file, and there is none"
+            )
+            raise UsageError(what, "pass one weights file, --onnx FILE or --torchscript FILE")
         about_weights = [
             option
             for option, value in (
@@ -77,6 +79,13 @@ class ImportRequest:
             raise UsageError(
                 f"--class-names has {len(self.class_names)} names, --classes says {self.classes}", "name every class"
             )
+
+    def check_files(self) -> None:
+        """Raise ArtefactError for a file that is not there: a typing error costs no time."""
+        code = Path(self.generator.rpartition(":")[0] or self.generator) if self.generator is not None else None
+        for path in (self.source, code):
+            if path is not None and not path.exists():
+                raise ArtefactError(f"there is no file {path}", "check the path")
 
     @property
     def source(self) -> Path:

@@ -27,9 +27,9 @@ def a_run_and_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ("command", "message"),
     [
         ("gen.pth --weights gen.pth", "two weights files"),
-        ("gen.pth --onnx gan.onnx", "one generator at a time, got weights and onnx"),
-        ("--onnx gan.onnx --torchscript gan.pt", "one generator at a time, got onnx and torchscript"),
-        ("--image 1x28x28", "one generator at a time, got no file"),
+        ("gen.pth --onnx gan.onnx", "weights and onnx are several generators"),
+        ("--onnx gan.onnx --torchscript gan.pt", "onnx and torchscript are several generators"),
+        ("--image 1x28x28", "these options describe a file that is not named"),
         ("--classes 3", "got no file"),
         ("--onnx gan.onnx --generator model.py:G", "--generator describes a weights file"),
         ("--onnx gan.onnx --key ema", "--key describes a weights file"),

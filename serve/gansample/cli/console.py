@@ -3,8 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NoReturn
 
 import typer
 from typer.core import TyperCommand
@@ -37,17 +37,28 @@ def run(app: typer.Typer, name: str, translate: Callable[[Sequence[str]], list[s
 
 
 class GroupedCommand(TyperCommand):
-    """Help with the options under the titles that they are declared with, as `rich_help_panel`."""
+    """Help with the options under titles: those of `groups`, else those that they are declared with, as `rich_help_panel`."""
+
+    groups: ClassVar[Mapping[str, str]] = {}
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if (record := parameter.get_help_record(ctx)) is not None:
-                title = "Arguments" if parameter.param_type_name == "argument" else getattr(parameter, "rich_help_panel", None)
-                groups.setdefault(title or "Other", []).append(record)
-        for title in sorted(groups, key=lambda title: (title != "Arguments", title == "Other")):
+                named = next((title for title, names in self.groups.items() if parameter.name in names.split()), None)
+                title = named or getattr(parameter, "rich_help_panel", None) or "Other"
+                groups.setdefault("Arguments" if parameter.param_type_name == "argument" else title, []).append(record)
+        order = ["Arguments", *(self.groups or groups)]
+        for title in sorted(
+            groups, key=lambda title: order.index(title) if title in order and title != "Other" else len(order)
+        ):
             with formatter.section(title):
                 formatter.write_dl(groups[title])
+
+
+def grouped(groups: Mapping[str, str]) -> type[GroupedCommand]:
+    """Help with the options under these titles: title -> the parameters' names, separated by spaces."""
+    return type("GroupedCommand", (GroupedCommand,), {"groups": groups})
 
 
 def share_processor() -> None:
