@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import helper
 
+from export.importers.noise import Noise
 from export.importers.onnx_batch import free_batch
 from export.importers.onnx_canonical import (
     FLOATS,
-    Feed,
     canonical,
     observed_shapes,
     session,
@@ -27,12 +26,13 @@ from export.importers.onnx_canonical import (
 from export.importers.onnx_dynamic_quantised import is_dynamically_quantised, quantised_by_picture
 from export.importers.onnx_file import read_onnx, tensors_of
 from export.importers.onnx_float64 import evaluator
-from export.importers.onnx_network import AS_RUN, FLOAT64, RUNTIME, FileCall, OnnxNetwork
-from gansample.errors import ArtefactError
+from export.importers.onnx_network import AS_RUN, FLOAT64, RUNTIME, OnnxNetwork
+from export.importers.onnx_noise import random_operations, without_noise
+from export.importers.onnx_original import OriginalGraph, in_float32, inputs_of, sizes_of
+from gansample.errors import ArtefactError, UsageError
 
 AGREE = 1e-3  # of the picture's span: two float32 computations of a deep network differ by less
 AGREE_HALF = 5e-2  # and a computation in half precision from one in float32
-TRIAL_BATCHES = (3, 1, 2, 4, 5, 8, 10, 16, 32, 50, 64, 100, 128, 256)
 PROVEN_AT = (1, 2, 5)
 # Rounding to integers is what these graphs mean: in float64 they would draw something else than they do anywhere.
 QUANTISED = ("QuantizeLinear", "QLinear", "Integer", "QGemm", "QAttention")
@@ -48,18 +48,22 @@ class ForeignGraph:
     """Hints for calling it."""
     findings: tuple[str, ...]
     """What was found out on the way, to be logged."""
+    noise: frozenset[str]
+    """The random operations that were replaced."""
 
 
-def network_from_onnx(path: Path) -> ForeignGraph:
+def network_from_onnx(path: Path, noise: Noise | None = None) -> ForeignGraph:
     """The graph in `path` as a module that draws the same.
 
-    Raises ArtefactError for external data elsewhere, unknown domains, damage, or inputs that are no latent [and label].
+    noise  what takes the place of noise that it draws; None refuses it where it moves the picture.
+
+    Raises ArtefactError for external data elsewhere, unknown domains, damage, or inputs that are no latent [and label];
+    UsageError where `noise` finds none.
     """
     file = read_onnx(path)
-    given = _inputs(file.model, path.name)
-    original = _Original(file.model, given, path.name)
+    original, random = _without_noise(OriginalGraph(file.model, path.name), noise)
     try:
-        model = _with_free_inputs(canonical(file.model))
+        model = _with_free_inputs(canonical(original.model))
         model = with_explicit_pads(model, observed_shapes(model, original.canonical_feed))
     except Exception as error:  # the converter and ONNX Runtime have classes of their own
         reason = " ".join(str(error).split())[:140]
@@ -73,89 +77,31 @@ def network_from_onnx(path: Path) -> ForeignGraph:
     if reference != FLOAT64:
         findings += (f"the reference is {reference}: float64 does not apply to this graph",)
     network = OnnxNetwork(without_unread(model), original.call, reference)
-    hints = {"latent_shape": _latent(given[0]), "n_classes": _classes(model)}
-    return ForeignGraph(network, file.sha256, hints, findings)
+    hints = {"latent_shape": _latent(original.inputs[0]), "n_classes": _classes(model)}
+    return ForeignGraph(network, file.sha256, hints, findings, frozenset(random))
 
 
-class _Original:
-    """The untouched file in ONNX Runtime, and a batch that it takes."""
-
-    def __init__(self, model: onnx.ModelProto, inputs: list[onnx.ValueInfoProto], name: str) -> None:
-        self.inputs = inputs
-        self.half = any(tensor.data_type in FLOATS[:2] for tensor in tensors_of(model.graph))
-        error: Exception | None = None
-        declared = _dims(inputs[0])[:1]
-        try:
-            self.session = session(model)
-        except Exception as refused:  # ONNX Runtime's classes share no base
-            raise _cannot_run(name, refused) from refused
-        for self.batch in (declared[0],) if declared and declared[0] else TRIAL_BATCHES:
-            self.feed = self.latents(self.batch)
-            try:
-                values = self.session.run(None, self.feed)
-                break
-            except Exception as refused:
-                error = error or refused
-        else:
-            assert error is not None
-            raise _cannot_run(name, error) from error
-        outputs = [output.name for output in self.session.get_outputs()]
-        tensors = {key: value for key, value in zip(outputs, values, strict=True) if isinstance(value, np.ndarray)}
-        self.output = max(tensors, key=lambda key: (tensors[key].ndim, tensors[key].size))
-        self.drawn = tensors[self.output]
-
-    @property
-    def call(self) -> FileCall:
-        kinds = [helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name for value in self.inputs]
-        return FileCall(
-            inputs=tuple(zip((value.name for value in self.inputs), kinds, strict=True)),
-            output=self.output,
-            batch=None if self.batch > 1 and self.takes(self.batch + 1) else self.batch,
-            keeps_batch=np.shape(self.drawn)[:1] == (self.batch,),
-            label_column=len(self.inputs) > 1 and _dims(self.inputs[1])[1:] == [1],
+def _without_noise(original: OriginalGraph, noise: Noise | None) -> tuple[OriginalGraph, set[str]]:
+    """The graph without random operations, and the names of those that it had."""
+    random = random_operations(original.model)
+    if not random:
+        if noise is not None:
+            raise UsageError("--noise: the graph draws none", "leave it out")
+        return original, random
+    if noise == "seeded":
+        raise UsageError("--noise seeded: an ONNX graph takes the latents that it has", "pass --noise none or --noise fixed")
+    quiet = without_noise(original.model, noise or "none", original.feed)
+    kept = random_operations(quiet)
+    if kept or (noise is None and not np.array_equal(original.pictures(original.feed), original.pictures(original.feed))):
+        raise ArtefactError(
+            f"the same latent gives another picture each time ({', '.join(sorted(kept or random))} in the graph)",
+            "a picture must follow from its latent: "
+            + ("make the noise part of the latent" if kept else "pass --noise none or --noise fixed"),
         )
-
-    @property
-    def canonical_feed(self) -> dict[str, Array]:
-        return {key: _single(value) for key, value in self.feed.items()}
-
-    def latents(self, n: int, seed: int = 0) -> dict[str, Array]:
-        """n latents and labels of 0, in the types that the file declares."""
-        stream, feed = np.random.RandomState(seed), {}
-        for value in self.inputs:
-            shape = [n, *(size or 1 for size in _dims(value)[1:])] if _dims(value) else []
-            dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
-            is_float = value.type.tensor_type.elem_type in (onnx.TensorProto.FLOAT, *FLOATS)
-            feed[value.name] = stream.standard_normal(shape).astype(dtype) if is_float else np.zeros(shape, dtype)
-        return feed
-
-    def draws_alone(self) -> bool:
-        """Go on in batches of one, where the file takes them."""
-        if not self.takes(1):
-            return False
-        self.batch, self.feed = 1, self.latents(1)
-        self.drawn = np.asarray(self.session.run([self.output], self.feed)[0])
-        return True
-
-    def takes(self, n: int) -> bool:
-        """Whether the file itself draws n pictures at once."""
-        try:
-            drawn = self.session.run([self.output], self.latents(n))[0]
-        except Exception:  # any failure means: it does not
-            return False
-        return bool(np.shape(drawn)[:1] == (n,))
-
-    def pictures(self, feed: Feed) -> Array:
-        """(N, P), drawn in batches that the file takes; N is a multiple of those."""
-        n = len(next(iter(feed.values())))
-        parts = [
-            self.session.run([self.output], {key: value[start : start + self.batch] for key, value in feed.items()})[0]
-            for start in range(0, n, self.batch)
-        ]
-        return np.concatenate([np.asarray(part, np.float64).reshape(self.batch, -1) for part in parts])
+    return OriginalGraph(quiet, original.name), random
 
 
-def _for_any_batch(model: onnx.ModelProto, original: _Original, name: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+def _for_any_batch(model: onnx.ModelProto, original: OriginalGraph, name: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """`model`, or it freed of its batch size and of what its batch measures; proven against the file."""
     findings: tuple[str, ...] = ()
     if is_dynamically_quantised(model) and original.draws_alone():
@@ -177,7 +123,7 @@ def _for_any_batch(model: onnx.ModelProto, original: _Original, name: str) -> tu
     )
 
 
-def _draws(model: onnx.ModelProto, original: _Original) -> bool:
+def _draws(model: onnx.ModelProto, original: OriginalGraph) -> bool:
     """Whether the graph draws the file's pictures for batches of all sizes."""
     feed = original.latents(original.batch * -(-max(PROVEN_AT) // original.batch), seed=1)
     wanted = original.pictures(feed)
@@ -185,7 +131,7 @@ def _draws(model: onnx.ModelProto, original: _Original) -> bool:
     try:
         run = session(model).run
         for n in (*PROVEN_AT, len(wanted)):
-            drawn = run([original.output], {key: _single(value[:n]) for key, value in feed.items()})[0]
+            drawn = run([original.output], {key: in_float32(value[:n]) for key, value in feed.items()})[0]
             if (
                 np.shape(drawn)[:1] != (n,)
                 or not np.abs(np.asarray(drawn, np.float64).reshape(n, -1) - wanted[:n]).max() <= bound
@@ -196,12 +142,12 @@ def _draws(model: onnx.ModelProto, original: _Original) -> bool:
     return True
 
 
-def _reference(model: onnx.ModelProto, original: _Original) -> str:
+def _reference(model: onnx.ModelProto, original: OriginalGraph) -> str:
     """What the reference pictures are computed with: float64 where it means the same and can be had."""
     if any(part in node.op_type for node in model.graph.node for part in QUANTISED):
         return AS_RUN
     feed = {key: value[:2] for key, value in original.latents(original.batch + 1, seed=1).items()}
-    single = {key: _single(value) for key, value in feed.items()}
+    single = {key: in_float32(value) for key, value in feed.items()}
     wanted = np.asarray(session(model).run([original.output], single)[0], np.float64)
     try:
         wide = {key: value.astype(np.float64) if value.dtype == np.float32 else value for key, value in single.items()}
@@ -212,18 +158,9 @@ def _reference(model: onnx.ModelProto, original: _Original) -> str:
     return FLOAT64 if agree else RUNTIME
 
 
-def _inputs(model: onnx.ModelProto, name: str) -> list[onnx.ValueInfoProto]:
-    constants = {tensor.name for tensor in model.graph.initializer}
-    given = [value for value in model.graph.input if value.name not in constants]
-    if len(given) not in (1, 2):
-        names = ", ".join(value.name for value in given) or "none"
-        raise ArtefactError(f"{name} has {len(given)} inputs ({names})", "a generator takes a latent [and a label]")
-    return sorted(given, key=lambda value: value.type.tensor_type.elem_type not in (onnx.TensorProto.FLOAT, *FLOATS))
-
-
 def _with_free_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
     """Inputs in the order latent, label, their first size free."""
-    inputs = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in _inputs(model, "")]
+    inputs = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in inputs_of(model, "")]
     for value in inputs:
         if value.type.tensor_type.shape.dim:
             value.type.tensor_type.shape.dim[0].dim_param = "N"
@@ -233,7 +170,7 @@ def _with_free_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _latent(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
-    sizes = _dims(value)[1:]
+    sizes = sizes_of(value)[1:]
     return tuple(size for size in sizes if size) if sizes and all(sizes) else None
 
 
@@ -248,21 +185,8 @@ def _classes(model: onnx.ModelProto) -> int | None:
             labels.update(node.output)
         if node.op_type == "Gather" and node.input[1] in labels and node.input[0] in rows:
             return int(rows[node.input[0]])
-    sizes = _dims(model.graph.input[1])
+    sizes = sizes_of(model.graph.input[1])
     return sizes[1] if len(sizes) > 1 and sizes[1] and sizes[1] > 1 else None
-
-
-def _dims(value: onnx.ValueInfoProto) -> list[int | None]:
-    return [size.dim_value or None for size in value.type.tensor_type.shape.dim]
-
-
-def _single(value: Array) -> Array:
-    return value.astype(np.float32) if value.dtype.kind not in "iub" else value
-
-
-def _cannot_run(name: str, error: Exception) -> ArtefactError:
-    reason = " ".join(str(error).split())[:140]
-    return ArtefactError(f"{name} cannot be run ({reason})", "export it again, ONNX Runtime must run it")
 
 
 def _one_batch(name: str, batch: int) -> ArtefactError:

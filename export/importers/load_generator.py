@@ -1,6 +1,6 @@
 """Any generator -> an `ExportModel`: read the file, find the call signature, measure the pictures, and log all of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -115,10 +115,12 @@ def load_generator(request: ImportRequest) -> Imported:
 
 def _load(request: ImportRequest, log: ImportLog) -> LoadedModule:
     if request.onnx is not None:
-        graph = network_from_onnx(request.onnx)
+        graph = network_from_onnx(request.onnx, request.noise)
         log.fact("layers", "the graph", "told", "the ONNX file")
         for finding in graph.findings:
             log.measured(finding)
+        if graph.noise:
+            _record_noise(graph.noise, request, log)
         return LoadedModule(graph.network, graph.sha256, graph.values, "ONNX graph")
     if request.torchscript is not None:
         program, sha256 = network_from_torchscript(request.torchscript)
@@ -196,31 +198,42 @@ def _without_noise(
 
     Raises UsageError where --noise finds none.
     """
+    if isinstance(module, OnnxNetwork):
+        return module, signature  # without any: it was read as --noise says
     batch = signature.batch or NOISE_BATCH
-    random: set[str] = set()
-    if not isinstance(module, OnnxNetwork):
-        args = inputs(signature, *_latents(signature, "normal", batch))
-        once, seen = operations_of(lambda: picture_in(module(*args)))
-        random = seen.random
-    if not random:
+    args = inputs(signature, *_latents(signature, "normal", batch))
+    once, seen = operations_of(lambda: picture_in(module(*args)))
+    if not seen.random:
         if request.noise is not None:
             raise UsageError("--noise: forward draws none", "leave it out")
         return module, signature
-    names = ", ".join(sorted(random))
     if request.noise == "seeded":
         found = seeded(NoiseReplaced(module, "none", args, batch), signature, distribution)
         more = found[1].latent_size - signature.latent_size
-        log.fact("noise", "seeded", "told", f"--noise, {more} more components of the latent in place of {names}")
+        log.fact(
+            "noise",
+            "seeded",
+            "told",
+            f"--noise, {more} more components of the latent in place of {', '.join(sorted(seen.random))}",
+        )
         return found
     if request.noise is not None:
-        log.fact("noise", request.noise, "told", f"--noise, in place of {names}")
+        _record_noise(seen.random, request, log)
         return NoiseReplaced(module, request.noise, args, batch), signature
     with torch.no_grad():
         quiet = NoiseReplaced(module, "none", args, batch)
         if not torch.equal(picture_in(quiet(*args)), once):
             return module, signature  # refused, by name, as soon as the pictures are looked at
-    log.fact("noise", "none", "measured", f"what forward draws ({names}) does not move the picture")
+    _record_noise(seen.random, request, log)
     return quiet, signature
+
+
+def _record_noise(random: Collection[str], request: ImportRequest, log: ImportLog) -> None:
+    names = ", ".join(sorted(random))
+    if request.noise is not None:
+        log.fact("noise", request.noise, "told", f"--noise, in place of {names}")
+    else:
+        log.fact("noise", "none", "measured", f"what the network draws ({names}) does not move the picture")
 
 
 def _latents(signature: CallSignature, distribution: Distribution, n: int) -> tuple[Tensor, Tensor | None]:

@@ -19,9 +19,11 @@ from export.importers.expect_recipe import recipe
 from export.importers.expected import compare_with_author
 from export.importers.expected_file import read_expected
 from export.importers.load_generator import load_generator
+from export.importers.noise import Noise
 from export.importers.onnx_network import AS_RUN, FLOAT64, RUNTIME
 from export.importers.request import ImportRequest
-from gansample.errors import ArtefactError
+from gansample.bundle.basis import Basis, Fact
+from gansample.errors import ArtefactError, UsageError
 from tests.support.onnx_graphs import NZ, OnnxGraph
 
 Array = npt.NDArray[Any]
@@ -266,6 +268,44 @@ def test_layers_whose_weights_are_scanned(tmp_path: Path) -> None:
     z = graph.node("Scan", ["z", graph.weight("layers", 4, NZ, NZ)], "mapped", body=step, num_scan_inputs=1)
     _, drawn, z0, _ = imported_and_exported(graph.save(tmp_path, graph.body(z)))
     np.testing.assert_allclose(drawn, levels(file_draws(tmp_path / "gan.onnx", {"z": z0})), atol=0.02)
+
+
+@pytest.mark.parametrize("operation", ["RandomNormalLike", "RandomUniformLike", "RandomNormal"])
+@pytest.mark.parametrize("noise", ["none", "fixed"])
+def test_noise_in_the_graph_is_replaced_as_told(operation: str, noise: Noise, tmp_path: Path) -> None:
+    graph = OnnxGraph(batch=2 if operation == "RandomNormal" else "N")
+    how: dict[str, Any] = {"shape": [2, NZ]} if operation == "RandomNormal" else {}
+    added = graph.node(operation, [] if how else ["z"], "noise", **how)
+    path = graph.save(tmp_path, graph.body(graph.node("Add", ["z", added], "noisy"), rows=2 if how else -1))
+    with pytest.raises(ArtefactError, match=rf"another picture each time \({operation} in the graph\)"):
+        load_generator(ImportRequest(onnx=path))
+    imported = load_generator(ImportRequest(onnx=path, noise=noise))
+    assert (imported.generator.spec.basis or Basis(facts=())).facts[1] == Fact(
+        name="noise", value=noise, known="told", how=f"--noise, in place of {operation}"
+    )
+    z = imported.generator.spec.latents(range(2))
+    drawn = render(imported.generator, z).unrounded
+    assert not imported.log.texts("assumed")[1:]
+    plain = onnx.load(path)
+    (place,) = [index for index, node in enumerate(plain.graph.node) if node.op_type == operation]
+    plain.graph.node[place].CopyFrom(onnx.helper.make_node("Sub", ["z", "z"], ["noise"]))
+    onnx.save(plain, path)
+    assert np.allclose(drawn, levels(file_draws(path, {"z": z})), atol=0.02) == (noise == "none")
+
+
+def test_noise_that_moves_nothing_leaves_the_graph(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    quiet = graph.node("Mul", [graph.node("RandomNormalLike", ["z"], "noise"), graph.constant("zero", np.float32(0))], "quiet")
+    path = graph.save(tmp_path, graph.body(graph.node("Add", ["z", quiet], "noisy")))
+    _, drawn, z, _ = imported_and_exported(path)
+    np.testing.assert_allclose(drawn, levels(file_draws(path, {"z": z})), atol=0.02)
+
+
+def test_noise_that_is_not_there_cannot_be_replaced(tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    path = graph.save(tmp_path, graph.body())
+    with pytest.raises(UsageError, match="the graph draws none"):
+        load_generator(ImportRequest(onnx=path, noise="none"))
 
 
 def test_a_loop_without_a_bound_is_refused(tmp_path: Path) -> None:
