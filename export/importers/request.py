@@ -53,7 +53,7 @@ class ImportRequest:
         given = [option for option in ("weights", "onnx", "torchscript") if getattr(self, option) is not None]
         if len(given) != 1:
             what = (
-                f"{' and '.join(given)} are several generators" if given else "these options describe a file, and there is none"
+                f"{' and '.join(given)} are several generators" if given else "these options describe a file that is not named"
             )
             raise UsageError(what, "pass one weights file, --onnx FILE or --torchscript FILE")
         about_weights = [

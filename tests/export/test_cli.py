@@ -11,7 +11,7 @@ from export.__main__ import app
 from export.terminal import log_steps
 from export.variants.timing_decisions import decisions_like
 from gansample.bundle.spec import Spec
-from gansample.errors import UsageError
+from gansample.errors import ArtefactError, UsageError
 from tests.support.make_tiny_bundle import make_tiny_bundle
 
 
@@ -30,7 +30,7 @@ def a_run_and_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("gen.pth --onnx gan.onnx", "weights and onnx are several generators"),
         ("--onnx gan.onnx --torchscript gan.pt", "onnx and torchscript are several generators"),
         ("--image 1x28x28", "these options describe a file that is not named"),
-        ("--classes 3", "got no file"),
+        ("--classes 3", "describe a file that is not named"),
         ("--onnx gan.onnx --generator model.py:G", "--generator describes a weights file"),
         ("--onnx gan.onnx --key ema", "--key describes a weights file"),
         ("--torchscript gan.pt --chain z", "--chain describes a weights file"),
@@ -51,6 +51,23 @@ def test_options_that_cannot_be_used_together_are_refused_by_name(command: str, 
     result = CliRunner().invoke(app, command.split())
     assert isinstance(result.exception, UsageError), result.output
     assert message in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "no.pth",
+        "--onnx no.onnx",
+        "--torchscript no.pt",
+        "gen.pth --generator no.py:G",
+        "--generator model.py:G --weights no.pt",
+    ],
+)
+def test_a_file_that_is_not_there_is_said_before_pytorch_is_loaded(command: str, caplog: pytest.LogCaptureFixture) -> None:
+    result = CliRunner().invoke(app, command.split())
+    assert isinstance(result.exception, ArtefactError), result.output
+    assert re.match(r"there is no file no\.\w+: check the path", str(result.exception))
+    assert "loading PyTorch" not in caplog.text
 
 
 def test_the_timing_decisions_of_another_generator_are_refused(tmp_path: Path) -> None:

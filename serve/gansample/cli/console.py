@@ -48,10 +48,8 @@ class GroupedCommand(TyperCommand):
                 named = next((title for title, names in self.groups.items() if parameter.name in names.split()), None)
                 title = named or getattr(parameter, "rich_help_panel", None) or "Other"
                 groups.setdefault("Arguments" if parameter.param_type_name == "argument" else title, []).append(record)
-        order = ["Arguments", *(self.groups or groups)]
-        for title in sorted(
-            groups, key=lambda title: order.index(title) if title in order and title != "Other" else len(order)
-        ):
+        order = [title for title in ("Arguments", *self.groups, *groups) if title != "Other"]
+        for title in sorted(groups, key=lambda title: order.index(title) if title in order else len(order)):
             with formatter.section(title):
                 formatter.write_dl(groups[title])
 
