@@ -17,6 +17,7 @@ from export.speed import MeasuredSpeed
 from gansample.bundle.basis import format_basis, grade, verdict_line
 from gansample.bundle.fidelity import GATES, Fidelity
 from gansample.bundle.spec import Spec, Variant, format_rate
+from gansample.cli.info import format_picture_facts
 from gansample.runtimes.tensorrt.receipt import BuildReceipt
 
 COLUMNS = ("latents", "batch", "pictures", "max step", "mean step", "identical", "PSNR", "SSIM", "worst picture")
@@ -145,8 +146,7 @@ def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
     rows = "\n".join(_card_row(variant) for variant in variants)
     return f"""# {spec.name}
 
-{kind} image generator: {spec.latent_size} {spec.distribution} latents to {spec.height}×{spec.width} pictures with
-{spec.channels} channel{"s" if spec.channels > 1 else ""}.{source}
+{kind} image generator: {format_picture_facts(spec.to_dict())}.{source}
 
     gansample --bundle . --n 64 out.png
     gan verify .

@@ -35,6 +35,11 @@ def test_a_strangers_folder_is_never_replaced(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "precious"]
 
 
+def test_a_name_that_no_file_system_takes_is_refused_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot write .* \(File name too long\)"):
+        write(tmp_path / ("a" * 300), "first")
+
+
 def test_an_empty_folder_is_free_and_ones_own_is_replaced_with_force(tmp_path: Path) -> None:
     out = tmp_path / "space"
     out.mkdir()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gansample.errors import OutputError
+from gansample.system.atomic import cannot_write
 
 
 def check_replaceable(folder: Path, *, kind: str, marker: str, force: bool) -> None:
@@ -13,15 +14,29 @@ def check_replaceable(folder: Path, *, kind: str, marker: str, force: bool) -> N
 
     An empty folder is free. A link is not followed, and the working directory and what it lies in are no place to replace.
     """
+    try:
+        _check(folder, kind, marker, force)
+    except OSError as error:  # a name that is too long, or a folder that may not be read
+        raise cannot_write(folder, error) from error
+
+
+def _check(folder: Path, kind: str, marker: str, force: bool) -> None:
     elsewhere = "choose another folder, nothing was touched"
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise OutputError(f"{folder} is no folder", elsewhere)
     if not folder.exists():
         return
-    if Path.cwd().is_relative_to(folder.resolve()):
+    if _working_directory_is_in(folder):
         raise OutputError(f"{folder} is the working directory, or holds it", elsewhere)
     if any(folder.iterdir()):
         if not (folder / marker).is_file():
             raise OutputError(f"{folder} holds files that are no {kind}", elsewhere)
         if not force:
             raise OutputError(f"{folder} holds a {kind} already", "pass --force to replace it, or choose another folder")
+
+
+def _working_directory_is_in(folder: Path) -> bool:
+    try:
+        return Path.cwd().is_relative_to(folder.resolve())
+    except OSError:  # it was deleted
+        return False
