@@ -19,7 +19,7 @@ from export.effort import Effort, compared_latents
 from export.export_model import ExportModel
 from export.graph.compact import compact_weights, store_as_half
 from export.graph.passes.measure import PassReport, optimise
-from export.graph.to_onnx import export_graph
+from export.graph.to_onnx import check_size, export_graph
 from export.importers.any_batch import for_any_batch
 from export.parity.features import Features
 from export.parity.graph_tensors import tensors_of
@@ -68,6 +68,7 @@ def build_bundle(
     Raises ParityError, and writes only a report, where the reference does not draw the pictures of PyTorch;
     ArtefactError where the generator itself is unusable; OutputError where the bundle cannot be written.
     """
+    check_size(generator)
     generator = compact_weights(generator) if compact else generator
     logger.info(f"drawing the reference in {generator.reference_name}")
     reference = render_reference(generator, range(compared_latents(generator.spec, effort)), features, effort)
@@ -101,6 +102,7 @@ def build_bundle(
             continue
         variants.append(variant_row(built, variant, passes if name == next(iter(builders)) else []))
         files |= built.files
+        del built  # its sessions hold the activations of a batch while the next variant is built
     logger.info("writing the bundle")
     spec = with_tools(generator.spec)
     files["report.html"] = report_html(spec, checked, left_out, reference).encode()

@@ -20,6 +20,7 @@ from gansample.errors import ArtefactError
 # Old enough for the graph optimisers and GPU kernels of ONNX Runtime (which stop at Conv-21), new enough for torch.export.
 OPSET = 18
 MAX_BATCH = 65_536
+MAX_BYTES = 2**31 - 2**24  # what protobuf serialises, less room for everything that is not a weight
 FIXED = 7  # a batch size that few networks have as a number of their own
 
 Free = Callable[[onnx.ModelProto, ExportModel], onnx.ModelProto | None]
@@ -32,6 +33,15 @@ class ExportedGraph:
     """The file that ships: z [, label] -> images."""
     debug_graph: bytes
     """The same graph with a second output `levels`, the float pictures before rounding; for measuring, never shipped."""
+
+
+def check_size(generator: ExportModel) -> None:
+    """Raise ArtefactError where the weights are more than one ONNX file holds; a bundle's graph has no data beside it."""
+    size = 4 * sum(tensor.numel() for tensor in (*generator.parameters(), *generator.buffers()))
+    if size > MAX_BYTES:
+        raise ArtefactError(
+            f"its weights take {size / 1e9:.1f} GB, and an ONNX file holds 2 GB", "export a generator with fewer channels"
+        )
 
 
 def export_graph(generator: ExportModel, free: Free | None = None) -> ExportedGraph:

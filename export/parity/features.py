@@ -23,7 +23,7 @@ from gansample.types import Images
 
 WIDTHS = (16, 32, 64)  # channels of the three convolutions; the means of all three are the features
 BATCH = 64
-PIXELS = 2**22  # of the pictures in one batch: 64 of 256×256, 4 of 1024×1024
+PIXELS = 2**20  # of the pictures in one batch: 64 of 128×128, 1 of 1024×1024
 
 
 @dataclass(frozen=True, slots=True)
