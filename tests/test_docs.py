@@ -51,9 +51,16 @@ def test_gansample_options_exist(line: str) -> None:
     assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", line)) <= known
 
 
-@pytest.mark.parametrize(
-    "page", sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-)
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_tests_that_a_page_names_exist(page: str) -> None:
+    named = re.findall(r"(?:[\w/]+/)?test_\w+\.py", (ROOT / page).read_text(encoding="utf-8"))
+    assert not [name for name in named if not list((ROOT / "tests").glob(f"**/{name.removeprefix('tests/')}"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text()
     targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if not target.startswith("http")]

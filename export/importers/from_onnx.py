@@ -1,7 +1,6 @@
 """A foreign ONNX file as a module that draws what ONNX Runtime draws with it.
 
-The graph is brought into one form, made to take any batch size, and compared with the untouched file. Whatever ONNX Runtime
-runs goes in.
+The graph is brought into one form, made to take any batch size, and compared with the untouched file.
 """
 
 from collections.abc import Mapping
