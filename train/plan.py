@@ -82,6 +82,7 @@ class TrainingPlan:
                 request=DataRequest.from_dict(document["request"]),
                 preset=document["preset"],
                 command=document["command"],
+                max_minutes=document.get("max_minutes"),
                 tensorboard=document["tensorboard"],
             )
         except (KeyError, TypeError, UsageError) as error:

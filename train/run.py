@@ -53,7 +53,8 @@ def run_training(
     """Train as `plan` says, into `folder` (None in every process of a group but the first).
 
     started  time.monotonic() from which a time limit counts.
-    resume   continue from the newest state in the folder; `force` allows data that have changed since.
+    resume   continue from the newest state in the folder, or begin if it ended before its first one; `force` allows data that
+             have changed since.
     """
     with ProcessGroup.from_environment(device_for(plan.config)) as group:
         group.check_batch(plan.config.batch)
@@ -77,14 +78,17 @@ def run_training(
             logger.info(f"{who}: {evaluator.accuracy:.1%} of the held-out ones right")
             if (held_out := len(data.held_out_images)) < MIN_HELD_OUT:
                 logger.warning(f"only {held_out} pictures are held out: scores of so few say little, look at the previews")
-        deadline = started + 60 * plan.max_minutes if plan.max_minutes is not None else None
+        saved = group.broadcast(_saved(folder)) if resume else None
+        deadline = started + 60 * plan.max_minutes if plan.max_minutes is not None and saved is None else None
         with Interruption() as interruption:
             state = TrainingState(config, data, group)
             trainer = Trainer(state, data, evaluator, folder, progress, deadline, source, save_seconds)
-            if resume:
-                saved = group.broadcast(load_newest_state(folder.path) if folder is not None else None)
+            if saved is not None:
                 trainer.load_state(saved)
                 logger.info(f"resuming after {trainer.state.images_seen:,} of {trainer.state.images_total:,} images")
+            elif resume and folder is not None:
+                trainer.rows = folder.forget_after(-1)
+                logger.info("it had ended before its first state: starting at the first step")
             if plan.tensorboard and evaluator is not None and folder is not None:
                 seen = trainer.state.images_seen if resume else None
                 trainer.events = TensorBoard(folder.path, evaluator.floor.to_dict(), seen)
@@ -99,6 +103,11 @@ def run_training(
         interrupted=interruption.exit_code,
         stopped=trainer.stopped.message if trainer.stopped else "",
     )
+
+
+def _saved(folder: RunFolder | None) -> Mapping[str, Any] | None:
+    """The state to resume from; None where the run ended before it wrote one, and in every process but the first."""
+    return load_newest_state(folder.path) if folder is not None and not folder.has_not_begun() else None
 
 
 class DecodingProgress:

@@ -55,7 +55,13 @@ class RunFolder:
                 path.mkdir(parents=True)
             (path / "previews").mkdir()
         except FileExistsError:
-            raise OutputError(f"{path} exists, and a run never writes over another", "choose a new folder with --out") from None
+            assert path is not None
+            if _is_abandoned(path):
+                return cls(path)
+            hint = f"continue it with --resume {path}, or choose" if (path / CONFIG).is_file() else "choose"
+            raise OutputError(
+                f"{path} exists, and a run never writes over another", f"{hint} a new folder with --out"
+            ) from None
         except OSError as error:
             raise cannot_write(path or RUNS / name, error) from error
         return cls(path)
@@ -64,7 +70,9 @@ class RunFolder:
     def reopen(cls, path: Path, lock: bool = True) -> "RunFolder":
         """The folder of a run to resume. ArtefactError where it is none, UsageError where another process has it."""
         if not (path / CONFIG).is_file():
-            raise ArtefactError(f"{path} is no run, it has no {CONFIG}", "pass a folder that `python -m train` made")
+            again = "repeat the command that began it, it ended before anything was there to resume"
+            hint = again if path.is_dir() and _is_abandoned(path) else "pass a folder that `python -m train` made"
+            raise ArtefactError(f"{path} is no run, it has no {CONFIG}", hint)
         return cls(path, lock)
 
     def close(self) -> None:
@@ -75,6 +83,16 @@ class RunFolder:
         """What config.json says."""
         document: Mapping[str, Any] = parse_json((self.path / CONFIG).read_text(encoding="utf-8"), str(self.path / CONFIG))
         return document
+
+    def has_not_begun(self) -> bool:
+        """Whether it ended before its first step was saved: nothing is lost if it begins with that step."""
+        if any((self.path / "states").glob("*.state")):
+            return False
+        log, checkpoint = self.path / "log.jsonl", self.path / "checkpoint.json"
+        rows = [_row(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+        if checkpoint.exists():  # the generator is first scored, and kept, before it is trained
+            rows.append(parse_json(checkpoint.read_text(encoding="utf-8"), str(checkpoint)).get("trained"))
+        return all(row is not None and row.get("step") == 0 for row in rows)
 
     def write(self, name: str, data: bytes) -> None:
         write_atomic(self.path / name, data)
@@ -100,6 +118,13 @@ class RunFolder:
         )
         self.write("log.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
         return rows
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether a run made this folder and ended, or found the disk full, before it wrote a file."""
+    entries = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    unfinished = {name for name in entries if name.startswith(f".{CONFIG}.") and name.endswith(".tmp")}
+    return entries - unfinished == {".lock", "previews"} and not any((path / "previews").iterdir())
 
 
 def _row(line: str) -> dict[str, Any] | None:

@@ -63,6 +63,66 @@ def test_forty_steps_straight_and_twenty_kill_twenty_are_the_same(tmp_path: Path
     assert logs[0] == logs[1], "the log tells one story"
 
 
+def stopped(folder: Path, where: str, how: str) -> subprocess.CompletedProcess[str]:
+    """SHORT, in which that function ends the process or finds the disk full."""
+    module, _, name = where.rpartition(".")
+    code = f"""
+import importlib, os, signal
+owner = importlib.import_module({module!r})
+def end(*arguments, **options):
+    {how}
+setattr(owner, {name!r}, end)
+from train.cli import main
+main()
+"""
+    command = [sys.executable, "-c", code, *SHORT]
+    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+
+
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+FULL = "raise OSError(28, 'No space left on device')"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("where", "how"), [("train.run.Evaluator", FULL), ("train.checkpointer.write_state", KILL)])
+def test_a_run_that_ended_before_its_first_state_begins_with_its_first_step(tmp_path: Path, where: str, how: str) -> None:
+    straight, ended = tmp_path / "straight", tmp_path / "ended"
+    straight.mkdir()
+    ended.mkdir()
+    assert train(straight, *SHORT)[0] == 0
+    done = stopped(ended, where, how)
+    assert done.returncode == (-signal.SIGKILL if how == KILL else 5), done.stderr
+    assert not state_paths(ended / "run")
+    code, _, err = train(ended, *SHORT)
+    assert (code, "continue it with --resume run" in err) == (5, True)
+    code, _, err = train(ended, "--resume", "run")
+    assert (code, "starting at the first step" in err) == (0, True), err
+    assert (ended / "run" / WEIGHTS).read_bytes() == (straight / "run" / WEIGHTS).read_bytes()
+    logs = [[strip(line) for line in (folder / "run/log.jsonl").read_text().splitlines()] for folder in (straight, ended)]
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize(
+    ("step", "kept", "begun"),
+    [(0, {}, False), (0, {"trained": {"step": 0}}, False), (1, {}, True), (0, {"trained": {"step": 3}}, True)],
+)
+def test_a_run_whose_states_were_deleted_has_begun(tmp_path: Path, step: int, kept: dict[str, object], begun: bool) -> None:
+    (tmp_path / "log.jsonl").write_text(json.dumps({"event": "scores", "step": step}) + "\n")
+    if kept:
+        (tmp_path / "checkpoint.json").write_text(json.dumps(kept))
+    assert RunFolder(tmp_path).has_not_begun() is not begun
+
+
+@pytest.mark.parametrize("how", [KILL, FULL])
+def test_a_folder_in_which_nothing_was_written_is_taken_by_the_same_command(tmp_path: Path, how: str) -> None:
+    done = stopped(tmp_path, "train.run.load_data", how)
+    assert done.returncode == (-signal.SIGKILL if how == KILL else 5), done.stderr
+    code, _, err = train(tmp_path, "--resume", "run")
+    assert code == 3
+    assert "repeat the command that began it" in err
+    assert train(tmp_path, *SHORT)[0] == 0
+
+
 def strip(line: str) -> dict[str, object]:
     return {name: value for name, value in json.loads(line).items() if name != "time"}
 
