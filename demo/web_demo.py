@@ -64,7 +64,7 @@ def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -
         for name, bundle in opened.items():
             (folder / "bundles" / name).mkdir(parents=True)
             (folder / "bundles" / name / REFERENCE).write_bytes(bundle.read(REFERENCE))
-            (folder / "bundles" / name / "about.json").write_bytes(seal.sealed(json.dumps(_about(bundle)).encode()))
+            (folder / "bundles" / name / "about.json").write_bytes(seal.sealed(json.dumps(_about(bundle, name)).encode()))
         (folder / "bundles.json").write_text(json.dumps(list(opened)), encoding="utf-8")
 
 
@@ -83,10 +83,11 @@ def install_node_modules(folder: Path) -> Path:
     return folder / "node_modules"
 
 
-def _about(bundle: Bundle) -> dict[str, Any]:
-    """What the page needs to know about a bundle, with its first goldens."""
+def _about(bundle: Bundle, folder: str) -> dict[str, Any]:
+    """What the page needs to know about a bundle, with its first goldens; sealed, so that no name in it changes unnoticed."""
     spec, goldens = bundle.spec, read_goldens(bundle)
     return {
+        "folder": folder,
         "name": spec.name,
         "version": gansample.__version__,
         "sha256": bundle.sha256,

@@ -12,6 +12,7 @@ async function open(name) {
   if (!opened.has(name)) {
     const folder = `bundles/${encodeURIComponent(name)}`;
     const about = await readSealed(`${folder}/about.json`);
+    if (about.folder !== name) throw new Error(`damaged: ${folder} holds ${about.folder}`);
     const model = await fetchBytes(`${folder}/generator.onnx`);
     if ((await sha256(model)) !== about.sha256) throw new Error("damaged: generator.onnx");
     const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });

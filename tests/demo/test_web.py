@@ -281,6 +281,35 @@ def test_a_damaged_folder_is_not_used(
 
 
 @pytest.mark.browser
+def test_a_generator_under_anothers_name_is_not_used(site: Path, browser: Any, url: str) -> None:
+    pets, fashion, aside = (site / "bundles" / name for name in ("pets", "fashion", "aside"))
+    swap = ((pets, aside), (fashion, pets), (aside, fashion))
+    for old, new in swap:
+        old.rename(new)
+    try:
+        page = browser.new_page()
+        page.goto(f"{url}/?bundle=pets")
+        page.get_by_text("its digest is wrong").wait_for()
+        assert page.locator(".print").count() == 0
+        page.close()
+    finally:
+        for old, new in swap:
+            old.rename(new)
+
+
+@pytest.mark.browser
+def test_a_page_that_lacks_a_script_says_so(site: Path, browser: Any, url: str) -> None:
+    (site / "texts.js").rename(site / "aside.js")
+    try:
+        page = browser.new_page()
+        page.goto(url)
+        page.get_by_text("lacks one of its files").wait_for()
+        page.close()
+    finally:
+        (site / "aside.js").rename(site / "texts.js")
+
+
+@pytest.mark.browser
 def test_another_models_goldens_are_noticed(site: Path, browser: Any, url: str) -> None:
     about = site / "bundles" / "pets" / "about.json"
     whole = about.read_bytes()
