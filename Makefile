@@ -143,6 +143,7 @@ test-gpu: $(call ready,export)  ## check and time every backend on this machine'
 lint: $(call ready,dev)  ## check style and the import rules
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff check --preview --select PLW1514 .    # text is opened with its encoding, whatever the locale
 	@$(if $(strip $(VENV)),$(VENV)/bin/)hadolint deploy/Containerfile.*
 	@PYTHONPATH=. $(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 

@@ -199,8 +199,8 @@ def export(
         print(json.dumps({"out": str(out), "basis": basis, "variants": verdicts, "left_out": left_out}))
     elif not quiet:
         print_verdict(result.reports, model.spec)
-        if model.spec.basis is not None and model.spec.basis.assumptions:
-            print(f"to confirm them with --expect ref.npz, where it was trained:\n    {recipe(model)}", file=sys.stderr)
+        if model.spec.basis is not None and model.spec.basis.assumptions and (line := recipe(model)):
+            print(f"to confirm them with --expect ref.npz, where it was trained:\n    {line}", file=sys.stderr)
         draw = f".venv/bin/gansample --bundle {shlex.quote(str(out))} --n 64 out.png"
         print(f"\n{out} is ready, its report is {out / 'report.html'}. Draw with it:\n\n    {draw}\n", file=sys.stderr)
 

@@ -114,7 +114,7 @@ def test_make_lists_its_commands_and_admits_what_is_missing() -> None:
 
 def test_the_changelog_has_an_unreleased_section() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
-    assert Path(ROOT / "LICENSE").read_text().startswith("MIT License")
+    assert Path(ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
 
 
 def test_the_package_has_a_page_of_its_own_that_stands_alone() -> None:

@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass
 
+import torch
+from torch import nn
+
 from export.export_model import ExportModel
-from export.importers.call_signature import CallSignature, GeneratorAdapter
+from export.importers.call_forms import CallForm, CallsPart, EmbedsLabel, InList, WithoutLabel, innermost
+from export.importers.call_signature import CallSignature, GeneratorAdapter, inputs
+from export.importers.noise import NoiseReplaced, NoiseSeeded
 from export.importers.onnx_network import OnnxNetwork
+from export.importers.outputs import access_to, picture_in
 from gansample.bundle.spec import Distribution
 
 PICTURES = 64
@@ -43,7 +49,7 @@ NUMPY = _Python(
 def recipe(generator: ExportModel) -> str:
     """The line that draws the generator's pictures and saves them as ref.npz.
 
-    It opens ONNX and TorchScript files itself; otherwise `G` is the author's network.
+    It opens ONNX and TorchScript files itself; otherwise `G` is the author's network. Empty where that draws noise of its own.
     """
     network, spec = generator.network, generator.spec
     if not isinstance(network, GeneratorAdapter):
@@ -52,13 +58,55 @@ def recipe(generator: ExportModel) -> str:
     if isinstance(network.module, OnnxNetwork):
         return _onnxruntime(network.module, network.signature, spec.distribution, source["file"])
     program = f"torch.jit.load({source['file']!r}, map_location='cpu').eval()"
-    is_program = source["kind"] == "TorchScript program"
-    return _torch(network.signature, spec.distribution, program if is_program else "G.cpu().eval()")
+    if source["kind"] == "TorchScript program":
+        return _torch(network.signature, spec.distribution, program)
+    if any(isinstance(layer, NoiseReplaced | NoiseSeeded) for layer in network.modules()):
+        return ""
+    form = network.module if not isinstance(network.module, torch.fx.GraphModule) else None  # as freed of its batch size
+    return _torch(network.signature, spec.distribution, "G.cpu().eval()", form)
 
 
-def _torch(signature: CallSignature, distribution: Distribution, network: str) -> str:
+def _torch(signature: CallSignature, distribution: Distribution, network: str, form: nn.Module | None = None) -> str:
+    """form  the network in the form in which it is called here, if that is not as it is."""
     made, given, saved = _inputs(TORCH, signature, distribution, PICTURES)
-    return f"{made}np.savez('ref.npz', {saved}, out={network}({', '.join(given)}).detach())"
+    if signature.label_first:
+        given = given[::-1]
+    if form is None or (not isinstance(form, CallForm) and _output(form, signature) == ""):
+        return f"{made}np.savez('ref.npz', {saved}, out={network}({', '.join(given)}).detach())"
+    drawn = _as_author(form, given) + _output(form, signature)
+    return f"G.cpu().eval(); {made}np.savez('ref.npz', {saved}, out={drawn}.detach())"
+
+
+def _as_author(form: nn.Module, given: list[str]) -> str:
+    """The call of the author's network `G` that `form` makes of a call with `given`."""
+    match form:
+        case EmbedsLabel():
+            z, label = given
+            table = innermost(form).get_submodule(form.table)
+            label = f"torch.eye({table.in_features})[label]" if isinstance(table, nn.Linear) else label
+            vector = f"{f'G.{form.table}' if '.' not in form.table else f'G.get_submodule({form.table!r})'}({label})"
+            return _as_author(form.module, [vector, z] if form.label_first else [z, vector])
+        case WithoutLabel():
+            value = form.value
+            shape = ", ".join(map(str, (PICTURES, *value.shape[1:]))) if value is not None else ""
+            same = f"torch.zeros({shape}, dtype={value.dtype})" if value is not None else "None"
+            return _as_author(form.module, [same, *given] if form.label_first else [*given, same])
+        case InList():
+            return _as_author(form.module, [f"[{given[0]}]"])
+        case CallsPart():
+            return f"G.{form.part}({', '.join(given)})"
+        case _:
+            return f"G({', '.join(given)})"
+
+
+@torch.no_grad()
+def _output(form: nn.Module, signature: CallSignature) -> str:
+    """How the picture is reached in what the network returns: nothing where it returns the picture."""
+    n = signature.batch or 2
+    z = torch.zeros(n, signature.latent_size)
+    with torch.random.fork_rng():
+        out = form(*inputs(signature, z, torch.zeros(n, dtype=torch.int64) if signature.classes is not None else None))
+    return access_to(out, picture_in(out)) or ""
 
 
 def _onnxruntime(network: OnnxNetwork, signature: CallSignature, distribution: Distribution, file: str) -> str:

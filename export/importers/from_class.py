@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unicodedata import normalize
 
 import torch
 from torch import Tensor, nn
@@ -93,7 +94,7 @@ def split_source(source: str) -> tuple[Path, str | None]:
         raise UsageError(f"--generator {source!r} is no Python file", "write it as model.py:Generator")
     if not path.is_file():
         raise UsageError(f"there is no file {path}", "write --generator as path/to/model.py:Generator")
-    return path, name
+    return path, normalize("NFKC", name) if name is not None else None  # as Python reads names
 
 
 def _class(module: ModuleType, name: str | None, path: Path) -> Callable[..., nn.Module]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from export.export_model import ExportModel
 from export.importers.batch_statistics import batch_norms, recalibrate
 from export.importers.call_signature import CallSignature, GeneratorAdapter, inputs
 from export.importers.checks import batch_independent, check_batch_statistics, check_order, check_pictures, refuse_random
+from export.importers.effects import note_idle
 from export.importers.facts import record_distribution, record_latent, record_picture
 from export.importers.from_class import module_from_class
 from export.importers.from_names.chain import Chain
@@ -80,6 +82,8 @@ def load_generator(request: ImportRequest) -> Imported:
     refuse_random(adapter, z[:8], label[:8] if label is not None else None)
     if request.recalibrate_bn:
         _recalibrate(adapter, distribution, log)
+    if not isinstance(module, OnnxNetwork):
+        note_idle(adapter, loaded.module, z, label, log)
     adapter = batch_independent(adapter, z[:16], label[:16] if label is not None else None, log)
     n = signature.batch or 2
     images = _drawn(adapter, z, label, fewer_of_size(*size, 64))
@@ -267,5 +271,5 @@ def _class_names(signature: CallSignature, request: ImportRequest) -> tuple[str,
         if len(request.class_names) != signature.classes:
             given = len(request.class_names)
             raise UsageError(f"--class-names has {given} names, the generator {signature.classes} classes", "name every class")
-        return request.class_names
+        return tuple(normalize("NFC", name) for name in request.class_names)
     return tuple(str(index) for index in range(signature.classes))

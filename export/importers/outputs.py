@@ -49,6 +49,21 @@ def named_tensors(out: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
         yield from named_tensors({entry.name: getattr(out, entry.name) for entry in dataclasses.fields(out)}, name)
 
 
+def access_to(out: Any, tensor: Tensor) -> str | None:
+    """How Python reaches `tensor` in what a module returned: `[1]`, `['image']`, `.sample`; None where it is not in it."""
+    if isinstance(out, Tensor):
+        return "" if out is tensor else None
+    parts: list[tuple[str, Any]] = []
+    if isinstance(out, Mapping):
+        parts = [(f"[{key!r}]", value) for key, value in out.items()]
+    elif isinstance(out, Sequence) and not isinstance(out, str):
+        parts = [(f"[{i}]", value) for i, value in enumerate(out)]
+    elif dataclasses.is_dataclass(out):
+        parts = [(f".{entry.name}", getattr(out, entry.name)) for entry in dataclasses.fields(out)]
+    found = ((name, access_to(value, tensor)) for name, value in parts)
+    return next((name + rest for name, rest in found if rest is not None), None)
+
+
 def _likeness(tensor: Tensor) -> tuple[int, int, int]:
     """How much a tensor looks like pictures: planes with channels, planes, rows of values, anything else; then its size."""
     shape = tuple(tensor.shape[1:])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
+from unicodedata import normalize
 
 from gansample.bundle.spec import Distribution, ValueRange
 from gansample.errors import ArtefactError, UsageError
@@ -96,12 +97,13 @@ class ImportRequest:
     def bundle_name(self) -> str:
         """What the bundle is called: as asked for, as the file, or as its folder where the file's name says nothing."""
         if self.name is not None:
-            return self.name
+            return normalize("NFC", self.name)
         source = self.source.resolve()
         stem = (
             source.name if source.is_dir() else source.name.partition(".")[0] if source.name.endswith(".json") else source.stem
         )
-        return source.parent.name or stem if PLAIN.fullmatch(stem.lower()) else stem
+        name = source.parent.name or stem if PLAIN.fullmatch(stem.lower()) else stem
+        return normalize("NFC", name)  # as people type it, whatever a file system or another machine made of it
 
 
 def parse_size(text: str, option: str = "--image") -> tuple[int, int, int]:

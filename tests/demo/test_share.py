@@ -49,7 +49,7 @@ def refusal(patience: float = 10.0) -> str:
 def is_running(pid: int) -> bool:
     """Alive, and not merely waiting to be reaped."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2] != "Z"
     except FileNotFoundError:
         return False
 

@@ -16,6 +16,9 @@ from torch.nn.functional import one_hot
 from export.export_model import ExportModel, cycled_labels, render
 from export.graph.to_onnx import export_graph
 from export.importers.any_batch import for_any_batch
+from export.importers.expect_recipe import recipe
+from export.importers.expected import compare_with_author
+from export.importers.expected_file import read_expected
 from export.importers.load_generator import Imported, load_generator
 from export.importers.onnx_canonical import session
 from export.importers.request import ImportRequest
@@ -144,6 +147,25 @@ def test_a_row_of_values_that_fits_two_shapes_is_assumed(tmp_path: Path) -> None
     assert (picture.known, picture.value) == ("assumed", "1×64×64")
     assert "fit 4×32×32 too" in picture.how
     assert imported("FlatTold", tmp_path).log.facts["picture"].value == "4×32×32"
+
+
+RECIPES = [name for name, case in CASES.items() if case.batch is None]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_its_recipe_is_the_author_s_own_call(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    generator = imported(name, tmp_path, **dict(CASES[name].options)).generator
+    exec(recipe(generator), {"torch": torch, "np": np, "G": author_of(name)})
+    seen = compare_with_author(generator, read_expected(Path("ref.npz")))
+    assert (seen.failures, seen.fidelity.images) == ((), 64)
+
+
+def test_what_has_no_effect_is_named(tmp_path: Path) -> None:
+    warnings = " ".join(imported("Unused", tmp_path).log.texts("warning"))
+    assert "2 of the network's 9 weights do not change the picture: head.weight, head.bias" in warnings
+    assert "the classes 2, 3 draw the same pictures" in warnings
+    assert "weights do not change" not in " ".join(imported("LabelFirst", tmp_path).log.texts("warning"))
 
 
 def test_a_part_that_is_called_is_told_or_found(tmp_path: Path) -> None:

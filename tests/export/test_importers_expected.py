@@ -144,7 +144,7 @@ def test_strict_refuses_assumptions_and_the_author_s_answer_settles_them(
     assert not Path("out").exists()
     done = CliRunner().invoke(app, [*command, "--expect", "ref.npz"])
     assert done.exit_code == 0, done.exception
-    basis = json.loads(Path("out/bundle.json").read_text())["basis"]
+    basis = json.loads(Path("out/bundle.json").read_text(encoding="utf-8"))["basis"]
     assert (basis["verdict"], basis["compared_with_the_author"]) == ("PASS", 16)
 
 

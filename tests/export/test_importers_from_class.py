@@ -1,6 +1,7 @@
 """A class and its weights: what the file has and the class does without."""
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ from torch import nn
 
 from export.importers.from_class import module_from_class
 from export.importers.import_log import ImportLog
+from export.importers.load_generator import load_generator
+from export.importers.request import ImportRequest
 from export.importers.state_dict import pick_state_dict
 from export.importers.weights import read_weights
 from gansample.errors import ArtefactError
@@ -31,6 +34,18 @@ def imported(folder: Path, extra: dict[str, torch.Tensor]) -> tuple[nn.Module, I
     log = ImportLog()
     weights = pick_state_dict(read_weights(folder / "gen.pth"), log, None)
     return module_from_class(f"{folder / 'model.py'}:Generator", weights, {}, log), log
+
+
+def test_names_are_found_in_whatever_form_they_are_typed(tmp_path: Path) -> None:
+    """`é` is one character or two: macOS hands out two, Python reads one, people type either."""
+    one, two = (normalize(form, "Générateur") for form in ("NFC", "NFD"))
+    (tmp_path / f"{two}.py").write_text(SOURCE.replace("Generator", one), encoding="utf-8")
+    scope: dict[str, type[nn.Module]] = {}
+    exec(SOURCE, scope)
+    torch.save(scope["Generator"]().state_dict(), tmp_path / f"{two}.pth")
+    request = ImportRequest(weights=tmp_path / f"{two}.pth", generator=f"{tmp_path / two}.py:{two}")
+    spec = load_generator(request).generator.spec
+    assert spec.name == one
 
 
 STATISTICS = {"net.1.running_mean": torch.zeros(6), "net.1.running_var": torch.ones(6)}

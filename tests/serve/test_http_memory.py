@@ -30,7 +30,9 @@ MIB = 1 << 20
 
 def peak_mib(service: Service) -> float:
     """The most memory that the service has held so far."""
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{service.process.pid}/status").read_text())[0]) / 1024
+    return (
+        int(re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{service.process.pid}/status").read_text(encoding="utf-8"))[0]) / 1024
+    )
 
 
 @pytest.fixture(scope="module")

@@ -221,7 +221,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     end = time.monotonic() + 60
     try:
         while (made := subprocess.run(create, env={**os.environ, **environment}, capture_output=True, check=False)).returncode:
-            assert server.poll() is None, Path(log.name).read_text()
+            assert server.poll() is None, Path(log.name).read_text(encoding="utf-8")
             assert time.monotonic() < end, made.stderr
         yield environment
     finally:

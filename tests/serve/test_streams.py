@@ -32,7 +32,7 @@ def run(command: list[str], folder: Path, **options: object) -> tuple[int, str]:
 @pytest.mark.parametrize("how", ["full", "closed", "left"])
 def test_a_stdout_that_cannot_be_written(command: list[str], how: str, tmp_path: Path) -> None:
     if how == "full":
-        with Path("/dev/full").open("w") as full:
+        with Path("/dev/full").open("w", encoding="utf-8") as full:
             code, message = run(command, tmp_path, stdout=full)
     elif how == "closed":
         code, message = run(command, tmp_path, preexec_fn=closing(1))
@@ -56,7 +56,7 @@ def test_streams_that_are_not_needed_are_not_missed(tmp_path: Path) -> None:
         for prepare in (None, closing(2))
     ]
     assert pictures[0] == pictures[1], "what was to be said does not go into the picture"
-    with Path("/dev/full").open("w") as full:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         assert subprocess.run([*GAN, "info", "absent"], stderr=full, check=False, cwd=tmp_path).returncode == 3
 
 

@@ -21,7 +21,7 @@ def no_gpu_and_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def verify(bundle: Path, report: Path) -> str:
     gan.app(["verify", str(bundle), "--report", str(report)], standalone_mode=False)
-    return report.read_text()
+    return report.read_text(encoding="utf-8")
 
 
 def test_without_a_gpu_its_rows_are_not_run_and_the_command_ends_with_4(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ def test_refuses_in_one_line(
     monkeypatch.chdir(tmp_path)
     for folder in ("empty", "mnist"):
         Path(folder).mkdir()
-    Path("notes.txt").write_text("pictures are nice")
+    Path("notes.txt").write_text("pictures are nice", encoding="utf-8")
     write_folder(Path("text"), {"a.txt": b"a", "deep/b.csv": b"b"})
     write_folder(Path("few"), some_files(9))
     write_folder(Path("flat"), some_files(20, (".",)))

@@ -169,6 +169,6 @@ def test_a_run_never_writes_into_another(tmp_path: Path, monkeypatch: pytest.Mon
     assert RunFolder.create(None, "digits-modern").path == Path("runs/0042-digits-modern")
     with pytest.raises(OutputError, match="exists, and a run never writes over another"):
         RunFolder.create(Path("runs/0041-other"), "digits")
-    Path("file").write_text("")
+    Path("file").write_text("", encoding="utf-8")
     with pytest.raises(OutputError, match="cannot write"):
         RunFolder.create(Path("file/run"), "digits")
