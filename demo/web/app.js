@@ -179,7 +179,7 @@ function fail(error) {
 function facts() {
   const { height, width, channels } = about.image;
   const mode = localized(["grey", "greyAlpha", "colour", "colourAlpha"][channels - 1]);
-  $("facts").textContent = `${width} × ${height} px, ${mode}, ${localized("latent").replace("#", about.latent.size)}`;
+  $("facts").textContent = `${width} × ${height} px, ${mode}${localized("latent").replace("#", about.latent.size)}`;
 }
 
 // An address may be typed, or come from a page with other bundles.
@@ -193,9 +193,15 @@ function sayWhatCannotBeShown(query, label) {
 }
 
 async function readIndex() {
-  const names = JSON.parse(new TextDecoder().decode(await fetchBytes("bundles.json")));
+  const text = new TextDecoder().decode(await fetchBytes("bundles.json"));
+  let names;
+  try {
+    names = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`bundles.json: ${error.message}`);
+  }
   if (!Array.isArray(names) || names.length === 0 || !names.every((name) => typeof name === "string" && name !== "")) {
-    throw new Error("no list of names");
+    throw new Error("bundles.json holds no names");
   }
   return names;
 }
@@ -216,7 +222,7 @@ async function start() {
   try {
     names = await readIndex();
   } catch (error) {
-    state("index", `(bundles.json: ${error.message})`, "fail");
+    state("index", `(${error.message})`, "fail");
     return;
   }
   $("bundle").replaceChildren(...names.map((name) => new Option(name, name)));
