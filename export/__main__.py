@@ -181,7 +181,7 @@ def export(
     from export.variants import builders
     from export.variants.timing_decisions import decisions_like
 
-    model = _import(request) if request is not None else _import_run(run, name)
+    model = _import(request, out) if request is not None else _import_run(run, name)
     out = out if out is not None else ARTIFACTS / model.spec.name
     check_bundle_replaceable(out, force=force)
     if author is not None:
@@ -205,10 +205,15 @@ def export(
         print(f"\n{out} is ready, its report is {out / 'report.html'}. Draw with it:\n\n    {draw}\n", file=sys.stderr)
 
 
-def _import(request: "ImportRequest") -> "ExportModel":
+def _import(request: "ImportRequest", out: Path | None) -> "ExportModel":
+    """The generator. Where several readings of it are as good, they are drawn beside `out` and the error names them."""
+    from export.importers.choices import UndecidedError, with_picture
     from export.importers.load_generator import load_generator
 
-    return load_generator(request).generator
+    try:
+        return load_generator(request).generator
+    except UndecidedError as error:
+        raise (with_picture(error, out) if out is not None else error) from None
 
 
 def _import_run(run: Path | None, name: str | None) -> "ExportModel":

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from export.importers.call_signature import CallSignature
+from export.importers.from_names.recognise import Recognised
 from export.importers.import_log import ImportLog
 from export.importers.module_sizes import LATENT_NAMES, named_sizes
 from export.importers.outputs import describe_choice
@@ -68,3 +69,18 @@ def record_picture(signature: CallSignature, out: Any, request: ImportRequest, t
         log.fact("picture", picture, "told", "the network's output")
     if flat and signature.image[0] > 1 and request.image is None:
         log.fact("order of values", signature.layout, "assumed", "neighbouring pixels are alike in it; --image CxHxW tells it")
+
+
+def record_reading(found: Recognised, text: str, log: ImportLog) -> None:
+    """The layers of a network that was recognised, whose written form is `text`, and every activation with how it is known."""
+    log.fact("layers", text, "assumed", "nothing tells the last one's stride and padding; --chain '…' or --generator does")
+    for fact in found.measured.facts:
+        log.fact(fact.name, fact.value, fact.known, fact.how)
+    if found.mismatch is None:
+        log.warn("the file has no BatchNorm, so nothing in it confirms these layers: pass its class, or --expect its pictures")
+    else:
+        log.measured(f"BatchNorm's statistics are {found.mismatch:.2f} from what these layers give (right ones below 0.25)")
+        if found.mismatch > 0.4:
+            log.warn("these layers do not reproduce BatchNorm's statistics: pass the class, or correct the --chain")
+    if found.runner_up is not None:
+        log.warn(f"nearly as plausible: --chain '{found.runner_up}'")

@@ -12,12 +12,14 @@ from export.export_model import ExportModel
 from export.importers.batch_statistics import batch_norms, recalibrate
 from export.importers.call_signature import CallSignature, GeneratorAdapter, inputs
 from export.importers.checks import batch_independent, check_batch_statistics, check_order, check_pictures, refuse_random
+from export.importers.choices import check_decided
 from export.importers.effects import note_idle
-from export.importers.facts import record_distribution, record_latent, record_picture
+from export.importers.facts import record_distribution, record_latent, record_picture, record_reading
 from export.importers.from_class import module_from_class
 from export.importers.from_names.chain import Chain
 from export.importers.from_names.layers import check_generator, layers_of
 from export.importers.from_names.recognise import recognise
+from export.importers.from_names.segments import DISTRIBUTIONS
 from export.importers.from_onnx import network_from_onnx
 from export.importers.from_torchscript import network_from_torchscript
 from export.importers.import_log import ImportLog
@@ -149,24 +151,22 @@ def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> Loaded
         return LoadedModule(Chain(request.chain, layers), weights.sha256, weights.values, "chain and weights")
     check_generator(layers, weights.file)
     size = request.latent_shape[0] if request.latent_shape is not None else None
-    found = recognise(layers, weights.file, request.image or named_image(weights.values), size)
+    told = request.latent or request.author_latents
+    known = (told,) if told is not None else DISTRIBUTIONS
+    found = recognise(layers, weights.file, request.image or named_image(weights.values), size, known)
     ends_in: ValueRange = "sigmoid" if (request.value_range or request.author_range) == "sigmoid" else "tanh"
     text = found.text.removesuffix("tanh") + ends_in
-    log.fact("layers", text, "assumed", "--chain '…' or --generator says otherwise")
-    if found.mismatch is not None:
-        log.measured(f"BatchNorm's statistics are {found.mismatch:.2f} from what these layers give (right ones below 0.25)")
-        if found.mismatch > 0.4:
-            log.warn("these layers do not reproduce BatchNorm's statistics: pass the class, or correct the --chain")
-    else:
-        log.warn("the file has no BatchNorm, so nothing in it confirms these layers: pass its class, or --expect its pictures")
-    for tie in found.ties:
-        log.warn(tie)
-    if found.runner_up is not None:
-        log.warn(f"nearly as plausible: --chain '{found.runner_up}'")
-    distribution = found.distribution if found.mismatch is not None else None
-    margin = "by the first BatchNorm's statistics" if distribution is not None else None
-    chain = Chain(text, found.layers)
-    return LoadedModule(chain, weights.sha256, weights.values, "recognised weights", distribution, margin, ends_in)
+    check_decided(found, ends_in, weights.file)
+    record_reading(found, text, log)
+    return LoadedModule(
+        Chain(text, found.layers),
+        weights.sha256,
+        weights.values,
+        "recognised weights",
+        found.measured.distribution,
+        found.measured.distribution_margin,
+        ends_in,
+    )
 
 
 def _call(loaded: LoadedModule, request: ImportRequest, log: ImportLog) -> tuple[nn.Module, CallSignature]:

@@ -52,7 +52,7 @@ class Chain(nn.Module):
             raise UsageError(f"--chain begins with {front!r}", f"begin with one of: {' '.join(FRONTS)}")
         self.label, remaining = FRONTS[front], iter(layers)
         self.embedding: nn.Embedding | None = embedding(next(remaining)) if self.label != "none" else None
-        self.layers = nn.Sequential(*_modules(tokens, remaining))
+        self.layers = nn.Sequential(*modules(tokens, remaining))
         if (left := next(remaining, None)) is not None:
             raise UsageError(f"--chain has no layer for {left.path}", "name every layer that has weights, in the file's order")
 
@@ -73,8 +73,11 @@ def joined(z: Tensor, embedded: Tensor | None, how: Label) -> Tensor:
     return z
 
 
-def _modules(tokens: Sequence[str], layers: Iterator[Layer]) -> Iterator[nn.Module]:
-    planes = False
+def modules(tokens: Sequence[str], layers: Iterator[Layer], planes: bool = False) -> Iterator[nn.Module]:
+    """A module for each token, and one that makes planes of flat features where the first layer needs them.
+
+    planes  whether the features before the first token are planes (N, C, H, W) already.
+    """
     for token in tokens:
         spatial = token.startswith(("conv", "up", "bilinear", "shuffle"))
         if spatial and not planes:

@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
-from export.importers.from_names.chain import Layer
 from gansample.bundle.spec import Distribution
 
 VALUES = 2048  # pixels per channel that are enough to estimate a mean and a variance
@@ -52,21 +50,3 @@ class Hypothesis:
 
     def then(self, token: str, features: Features, cost: float = 0.0) -> "Hypothesis":
         return replace(self, tokens=(*self.tokens, token), features=features, cost=self.cost + cost)
-
-
-def statistics_off(x: Tensor, layer: Layer) -> float:
-    """How far a BatchNorm's running statistics are from those of `x` (N, C, …): 0 the same, above 1 nothing alike."""
-    return float(channels_off(x, layer).mean())
-
-
-def channels_off(x: Tensor, layer: Layer) -> Tensor:
-    """The same for each channel, float (C,).
-
-    |log variance ratio| + |difference of the means| in standard deviations, each at most 2.
-    """
-    dims = [0, *range(2, x.dim())]
-    mean, variance = layer.tensors["running_mean"], layer.tensors["running_var"]
-    floor = 1e-5 + 0.01 * float(variance.mean())  # dead channels have no ratio
-    apart = torch.log((x.var(dims, unbiased=False) + floor) / (variance + floor)).abs().clamp(max=2)
-    shifted = ((x.mean(dims) - mean).abs() / (variance + floor).sqrt()).clamp(max=2)
-    return apart + shifted

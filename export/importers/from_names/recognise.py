@@ -13,6 +13,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from statistics import fmean
 
 import torch
 
@@ -20,7 +21,8 @@ from export.importers.from_names.assumptions import extensions, first_hypotheses
 from export.importers.from_names.chain import Chain, Layer
 from export.importers.from_names.hypothesis import Hypothesis
 from export.importers.from_names.layers import kind_of
-from export.importers.from_names.ties import settled
+from export.importers.from_names.measure import REPRODUCED, Measured, Weighed, measure, weigh
+from export.importers.from_names.segments import ACTIVATION, DISTRIBUTIONS
 from gansample.bundle.spec import Distribution
 from gansample.errors import ArtefactError
 
@@ -35,31 +37,66 @@ Size = tuple[int, int, int]  # channels, height, width
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """The most plausible chain."""
+    """The most plausible chain, and what of it is known."""
 
     text: str
     layers: tuple[Layer, ...]
-    distribution: Distribution
-    mismatch: float | None
-    """Mean distance of the BatchNorm statistics from what the chain produces; None without BatchNorm. 0 is perfect."""
+    measured: Measured
     runner_up: str | None
-    """The best chain that differs, if it is nearly as plausible."""
-    ties: tuple[str, ...] = ()
-    """A note for every activation that the file cannot tell from the textbook's, which was taken."""
+    """The best chain of another shape, if it is nearly as plausible."""
+
+    @property
+    def mismatch(self) -> float | None:
+        """Mean distance of the BatchNorm statistics from what the chain produces; None without BatchNorm. 0 is perfect."""
+        return fmean(self.measured.mismatches) if self.measured.mismatches else None
 
     def network(self) -> Chain:
         return Chain(self.text, self.layers)
 
 
 @torch.no_grad()
-def recognise(layers: Sequence[Layer], file: str, image: Size | None = None, latent_size: int | None = None) -> Recognised:
-    """The chain of `layers`. `image` and `latent_size` are what is known beforehand.
+def recognise(
+    layers: Sequence[Layer],
+    file: str,
+    image: Size | None = None,
+    latent_size: int | None = None,
+    distributions: Sequence[Distribution] = DISTRIBUTIONS,
+) -> Recognised:
+    """The chain of `layers`. `image`, `latent_size` and `distributions` are what is known beforehand.
+
+    The textbook's shapes come first: another one is taken only where the file's statistics are clear evidence against them.
 
     Raises ArtefactError where the layers are no chain that ends in a picture.
     """
     body, label = _body_and_label(layers, file)
+    everything = [label, *body] if label else body
+    usual, _ = _search(body, label, image, latent_size, distributions[:1], usual=True)
+    taken, others = usual[:1], []
+    weights = weigh(taken[0].tokens, everything, distributions) if taken else []
+    if not taken or any(entry.best.off > REPRODUCED for entry in weights):
+        found, deepest = _search(body, label, image, latent_size, distributions, usual=False)
+        if not found and not taken:
+            raise _refusal(file, body, deepest, image)
+        if found:
+            freely = weigh(found[0].tokens, everything, distributions)
+            if not taken or _clearly_better(freely, weights):
+                taken, others, weights = found[:1], found[1:], freely
+    measured = measure(taken[0].tokens, everything, weights)
+    other = next((entry for entry in others if _shape(entry.tokens) != _shape(taken[0].tokens)), None)
+    return Recognised(" ".join(measured.tokens), tuple(everything), measured, " ".join(other.tokens) if other else None)
+
+
+def _search(
+    body: Sequence[Layer],
+    label: Layer | None,
+    image: Size | None,
+    latent_size: int | None,
+    distributions: Sequence[Distribution],
+    usual: bool,
+) -> tuple[list[Hypothesis], int]:
+    """The most plausible chain, what is nearly as plausible, and how many layers the longest of all chains took."""
     order, deepest, taken = count(), 0, 0
-    queue = [(start.cost, next(order), 0, start) for start in first_hypotheses(body[0], label, latent_size)]
+    queue = [(start.cost, next(order), 0, start) for start in first_hypotheses(body[0], label, latent_size, distributions)]
     finished: list[Hypothesis] = []
     while queue and taken < MOST_STEPS and len(finished) < 2:
         _, _, index, before = heapq.heappop(queue)
@@ -67,25 +104,24 @@ def recognise(layers: Sequence[Layer], file: str, image: Size | None = None, lat
         if finished and before.cost > finished[0].cost + NEARLY:
             break
         if index > len(body):
-            finished += [before] if not finished or before.tokens != finished[0].tokens else []
+            finished += [before] if not finished or _shape(before.tokens) != _shape(finished[0].tokens) else []
             continue
-        steps = [_finished(before, image)] if index == len(body) else extensions(before, body[index])
+        steps = [_finished(before, image, usual)] if index == len(body) else extensions(before, body[index], usual)
         for after in steps:
             if after is not None:
                 priority = after.cost - RIGHT * len(after.mismatches)
                 heapq.heappush(queue, (priority, next(order), index + 1, after))
-    if not finished:
-        raise _refusal(file, body, deepest, image)
-    best, *others = finished
-    tokens, ties = settled(best.tokens, [label, *body] if label else body, best.distribution)
-    return Recognised(
-        text=" ".join(tokens),
-        ties=tuple(ties),
-        layers=tuple([label, *body] if label else body),
-        distribution=best.distribution,
-        mismatch=sum(best.mismatches) / len(best.mismatches) if best.mismatches else None,
-        runner_up=" ".join(others[0].tokens) if others else None,
-    )
+    return finished, deepest
+
+
+def _clearly_better(found: Sequence[Weighed], usual: Sequence[Weighed]) -> bool:
+    """Whether a BatchNorm's statistics speak for the shape that was found and against the textbook's, outside the noise."""
+    return any(not better.explains(other.best) for better, other in zip(found, usual, strict=True))
+
+
+def _shape(tokens: Sequence[str]) -> tuple[str, ...]:
+    """The tokens that decide shapes: without activations and eps."""
+    return tuple(token for token in tokens if not ACTIVATION.fullmatch(token) and not token.startswith("bn"))
 
 
 def _body_and_label(layers: Sequence[Layer], file: str) -> tuple[list[Layer], Layer | None]:
@@ -101,7 +137,7 @@ def _body_and_label(layers: Sequence[Layer], file: str) -> tuple[list[Layer], La
     return body, embeddings[0] if embeddings else None
 
 
-def _finished(before: Hypothesis, image: Size | None) -> Hypothesis | None:
+def _finished(before: Hypothesis, image: Size | None, usual: bool) -> Hypothesis | None:
     """With the last activation and the cost of the picture's size; None where it is no picture, or not the wanted one."""
     shape = before.shape
     if len(shape) == 1:
@@ -114,7 +150,7 @@ def _finished(before: Hypothesis, image: Size | None) -> Hypothesis | None:
     if shape[0] not in (1, 3, 4) or (image is not None and shape != image):
         return None
     unusual = 0.0 if image is not None or shape[1] in USUAL_SIZES else 0.4 if shape[1] in POSSIBLE_SIZES else 2.0
-    if shape[1] < 12 and image is None:
+    if image is None and (shape[1] < 12 or (usual and unusual)):
         return None
     return before.then("tanh", before.features, unusual)
 
