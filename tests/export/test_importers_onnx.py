@@ -216,6 +216,33 @@ def test_a_quantised_graph(tmp_path: Path) -> None:
     np.testing.assert_allclose(drawn, levels(file_draws(tmp_path / "gan.onnx", {"z": z0})), atol=0.02)
 
 
+@pytest.mark.parametrize("scale", [2.0, 1.5])
+@pytest.mark.parametrize(
+    ("mode", "where"),
+    [("nearest", "asymmetric"), ("linear", "half_pixel"), ("linear", "align_corners"), ("cubic", "half_pixel")],
+)
+def test_enlarging(mode: str, where: str, scale: float, tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    by = graph.constant("by", np.array([1, 1, scale, scale], np.float32))
+    how = {"mode": mode, "coordinate_transformation_mode": where, **({"nearest_mode": "floor"} if mode == "nearest" else {})}
+    path = graph.save(tmp_path, graph.node("Resize", [graph.body(), "", by], "large", **how))
+    reference, drawn, z, _ = imported_and_exported(path)
+    assert reference == FLOAT64
+    np.testing.assert_allclose(drawn, levels(file_draws(path, {"z": z})), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("domain", "next_step"),
+    [("acme.ops", "with operators that ONNX Runtime has"), ("com.microsoft.nchwc", "for one processor")],
+)
+def test_operators_of_others_are_refused_by_name(domain: str, next_step: str, tmp_path: Path) -> None:
+    graph = OnnxGraph()
+    graph.domains[domain] = 1
+    path = graph.save(tmp_path, graph.body(graph.node("Conv", ["z"], "elsewhere", domain=domain)))
+    with pytest.raises(ArtefactError, match=f"operations of {domain}.*{next_step}"):
+        load_generator(ImportRequest(onnx=path))
+
+
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize(("stride", "pads"), [(1, (1, 1, 1, 1)), (2, (0, 0, 0, 0)), (2, (1, 0, 0, 1))])
