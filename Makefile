@@ -28,7 +28,7 @@ ARGS  ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup bindings lock train export sample demo space web-demo serve test test-gpu fuzz lint types check bench clean
+.PHONY: help setup bindings lock train export sample demo space web-demo serve test test-gpu test-webgpu fuzz lint types check bench clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -134,6 +134,9 @@ test: $(call ready,dev) $(if $(strip $(VENV)),$(BINDINGS)/.ready)  ## run the te
 
 fuzz: $(call ready,dev)  ## give every command odd files and words, for MINUTES in all
 	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/fuzz --minutes $(MINUTES) $(ARGS)
+
+test-webgpu: $(call ready,dev)  ## draw on WebGPU, on a software adapter (SwiftShader, which Debian's chromium brings)
+	@$(PY) -m pytest tests/webgpu $(ARGS)
 
 # Exit status 4 (make shows it as an error) says that something did not run: that is no pass.
 test-gpu: $(call ready,export)  ## check and time every backend on this machine's GPU, write docs/gpu-report.md

@@ -15,4 +15,4 @@ def test_gansample_shows_at_most_twelve_entries() -> None:
 
 def test_tests_lie_in_the_rooms_they_test() -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith(("_", "."))}
-    assert folders == {"train", "export", "serve", "demo", "fuzz", "support"}
+    assert folders == {"train", "export", "serve", "demo", "fuzz", "webgpu", "support"}

@@ -195,7 +195,7 @@ def evaluate_bundle(
     background: Annotated[str, typer.Option(help="Colour behind transparency and padding.")] = "white",
     labels: Annotated[Path | None, typer.Option(metavar="CSV", help="A file that names each picture's class.")] = None,
     data_root: Annotated[Path, typer.Option(help="Folder of the named data sets.")] = Path("data"),
-    backend: Annotated[str, typer.Option(help="auto, onnxruntime, openvino, cuda, tensorrt or tensorrt-rtx.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, onnxruntime, openvino, cuda, tensorrt, tensorrt-rtx or webgpu.")] = "auto",
     inception_weights: Annotated[Path | None, typer.Option(metavar="FILE", help="TorchScript Inception, for FID.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON on stdout.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,

@@ -35,6 +35,7 @@ from tests.support.real_bindings import Double, load_cuda_runtime, load_tensorrt
 
 MAJOR = int(os.environ["TENSORRT_MAJOR"])
 FOR_RTX = MAJOR == 1
+MISSING = ("cuda", "tensorrt", "webgpu") if FOR_RTX else ("cuda", "tensorrt-rtx", "webgpu")
 BACKEND, OTHER = ("tensorrt-rtx", "tensorrt") if FOR_RTX else ("tensorrt", "tensorrt-rtx")
 LATENT = 6  # the tiny bundle's
 
@@ -77,7 +78,8 @@ def machine(
 
     monkeypatch.setattr(cuda.bindings, "runtime", runtime)
     monkeypatch.setitem(sys.modules, FLAVOURS[BACKEND].module, trt)
-    monkeypatch.setitem(sys.modules, FLAVOURS[OTHER].module, None)
+    for other in (FLAVOURS[OTHER].module, "onnxruntime_ep_webgpu"):
+        monkeypatch.setitem(sys.modules, other, None)
     monkeypatch.setattr(cuda_device, "missing_gpu", lambda: None)
     monkeypatch.setattr(cuda_device, "_DRIVER_VERSION", tmp_path / "no-such-file")
     monkeypatch.setenv("GANSAMPLE_ENGINES", str(tmp_path / "engines"))
@@ -339,7 +341,7 @@ def test_the_report_says_what_ran_on_the_gpu_and_what_did_not(
     monkeypatch.setattr(verify_report, "SPEED_SECONDS", 0.0)
     out = tmp_path / "docs" / "gpu-report.md"
     command = ["verify", str(half_bundle.path), "--report", str(out)]
-    missing = ", ".join(f"onnx-{precision} on {backend}" for backend in ("cuda", OTHER) for precision in ("fp32", "fp16"))
+    missing = ", ".join(f"onnx-{precision} on {backend}" for backend in MISSING for precision in ("fp32", "fp16"))
     with pytest.raises(BackendUnavailable, match=f"^{missing} did not run on this machine: see: "):
         gan.app(command, standalone_mode=False)
     report = out.read_text()

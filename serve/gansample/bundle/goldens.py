@@ -21,6 +21,11 @@ class Goldens:
     label: Labels | None
     images: Images
 
+    def first(self, n: int) -> "Goldens":
+        """The first `n` of them."""
+        label = self.label[:n] if self.label is not None else None
+        return Goldens(self.seeds[:n], self.z[:n], label, self.images[:n])
+
 
 def read_goldens(bundle: Bundle) -> Goldens:
     """A bundle's goldens, digest checked. Raises ArtefactError where it has none (a lone .onnx file) or they do not fit."""

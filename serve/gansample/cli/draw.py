@@ -100,6 +100,7 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
             backend=sampler.runner.backend,
             variant=sampler.runner.variant,
             why=sampler.why,
+            device=sampler.engine.device,
             notes=job.notes,
             seconds={"open": round(opened - started, 4), "draw": round(ended - opened, 4)},
         )

@@ -20,6 +20,7 @@ class DrawReport:
     variant: str
     why: str
     seconds: dict[str, float]
+    device: str | None = None
     notes: tuple[str, ...] = ()
     """What the user may not expect of these pictures."""
     workers: int | None = None

@@ -174,7 +174,9 @@ def serve(
     ] = 8000,
     backend: Annotated[
         str,
-        typer.Option(help="auto, onnxruntime, openvino, cuda, tensorrt or tensorrt-rtx.", rich_help_panel="On which engine"),
+        typer.Option(
+            help="auto, onnxruntime, openvino, cuda, tensorrt, tensorrt-rtx, webgpu.", rich_help_panel="On which engine"
+        ),
     ] = "auto",
     precision: Annotated[
         str, typer.Option(help="exact or fast, as for gansample.", rich_help_panel="On which engine")

@@ -34,6 +34,7 @@ def picture_metadata(bundle: "Bundle", engine: "Engine", drawn_with: Mapping[str
         "model_sha256": bundle.sha256,
         "backend": engine.backend,
         "variant": engine.variant,
+        **({"device": engine.device} if engine.device is not None else {}),
         "version": gansample.__version__,
     }
 

@@ -1,6 +1,7 @@
 """The backends' names. Only the standard library, so that a command line can check them before anything is loaded."""
 
-GPU_BACKENDS = ("cuda", "tensorrt", "tensorrt-rtx")  # all run the bundle's ONNX variants
+NVIDIA_BACKENDS = ("cuda", "tensorrt", "tensorrt-rtx")
+GPU_BACKENDS = (*NVIDIA_BACKENDS, "webgpu")  # all run the bundle's ONNX variants
 BACKENDS = ("auto", "onnxruntime", "openvino", *GPU_BACKENDS)
 BACKEND_OF = {
     "onnxruntime-cpu": "onnxruntime",
@@ -8,4 +9,5 @@ BACKEND_OF = {
     "onnxruntime-cuda": "cuda",
     "tensorrt-gpu": "tensorrt",
     "tensorrt-rtx-gpu": "tensorrt-rtx",
+    "onnxruntime-webgpu": "webgpu",
 }  # what a runner reports -> what --backend takes

@@ -1,10 +1,12 @@
 """A variant of a bundle on a backend, opened. What was asked for either runs or is an error, never something else."""
 
-from gansample.bundle.open import Bundle
+from gansample.bundle.open import GOLDENS, Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.backends import GPU_BACKENDS
+from gansample.runtimes.backends import GPU_BACKENDS, NVIDIA_BACKENDS
 from gansample.types import Runner
+
+PROVING = 4  # goldens: enough to tell a driver that computes something else
 
 
 def open_runner(bundle: Bundle, backend: str, variant: Variant, threads: int | None = None) -> Runner:
@@ -20,7 +22,7 @@ def open_runner(bundle: Bundle, backend: str, variant: Variant, threads: int | N
             f"{variant.name} runs on {variant.runtime}, not on {backend}", f"use backend {variant.runtime}"
         )
     source = str(bundle.path)
-    if backend in GPU_BACKENDS:
+    if backend in NVIDIA_BACKENDS:
         from gansample.runtimes.cuda_device import require_gpu
 
         require_gpu()
@@ -33,6 +35,11 @@ def open_runner(bundle: Bundle, backend: str, variant: Variant, threads: int | N
             from gansample.runtimes.onnxruntime_cuda import OnnxRuntimeCudaRunner
 
             return OnnxRuntimeCudaRunner(bundle.read(variant.files[0]), bundle.spec, source=source, variant=variant.name)
+        case "webgpu":
+            from gansample.runtimes.webgpu.runner import WebGpuRunner
+
+            opened = WebGpuRunner(bundle.read(variant.files[0]), bundle.spec, source=source, variant=variant.name)
+            return proven(opened, bundle, variant)
         case "openvino":
             from gansample.runtimes.openvino_cpu import OpenVinoRunner
 
@@ -46,6 +53,19 @@ def open_runner(bundle: Bundle, backend: str, variant: Variant, threads: int | N
 
             model = bundle.read(variant.files[0])
             return OnnxRuntimeRunner(model, bundle.spec, threads=threads, source=source, variant=variant.name)
+
+
+def proven(runner: Runner, bundle: Bundle, variant: Variant) -> Runner:
+    """The runner, once it has drawn a few of the bundle's goldens; a lone graph has none. Raises ParityError otherwise."""
+    from gansample.bundle.goldens import check_goldens, read_goldens
+
+    if GOLDENS in bundle.files:
+        try:
+            check_goldens(runner, read_goldens(bundle).first(PROVING), variant.precision)
+        except BaseException:
+            runner.close()
+            raise
+    return runner
 
 
 def backends_of(variant: Variant) -> tuple[str, ...]:

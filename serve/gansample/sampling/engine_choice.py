@@ -11,13 +11,15 @@ large ones by speeds measured on this machine, once, and kept (`speed_cache.py`)
 import difflib
 import importlib.util
 import logging
+import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, GansampleError, UsageError
-from gansample.runtimes.backends import BACKENDS, GPU_BACKENDS
+from gansample.runtimes.backends import BACKENDS, GPU_BACKENDS, NVIDIA_BACKENDS
 from gansample.runtimes.open import backends_of, open_runner
 from gansample.runtimes.tensorrt.library import FLAVOURS
 from gansample.sampling.options import PRECISIONS
@@ -31,13 +33,14 @@ LARGE = 5.0  # seconds: from here on, measuring costs little beside what it can 
 MEASURE = 0.4  # seconds of drawing for one figure
 MEASURED_BATCH = 64
 # Before this machine has its own figure.
-OPEN_SECONDS = {"onnxruntime": 0.1, "openvino": 0.5, "cuda": 2.0, "tensorrt": 3.0, "tensorrt-rtx": 3.0}
+OPEN_SECONDS = {"onnxruntime": 0.1, "openvino": 0.5, "cuda": 2.0, "tensorrt": 3.0, "tensorrt-rtx": 3.0, "webgpu": 1.0}
 MANY = 1_000_000
 FEW = "few pictures: it opens fastest"
 _PACKAGES = {
     "onnxruntime": "onnxruntime",
     "openvino": "openvino",
     "cuda": "onnxruntime",
+    "webgpu": "onnxruntime_ep_webgpu",
     **{backend: flavour.module for backend, flavour in FLAVOURS.items()},
 }
 
@@ -105,11 +108,19 @@ def _installed(candidates: list[Candidate]) -> list[Candidate]:
     from gansample.runtimes.cuda_device import missing_gpu
 
     def is_here(backend: str) -> bool:
-        return importlib.util.find_spec(_PACKAGES[backend]) is not None and (backend not in GPU_BACKENDS or has_gpu)
+        if backend == "webgpu" and not _may_have_gpu():
+            return False
+        return importlib.util.find_spec(_PACKAGES[backend]) is not None and (backend not in NVIDIA_BACKENDS or has_gpu)
 
-    has_gpu = any(each.backend in GPU_BACKENDS for each in candidates) and missing_gpu() is None
+    has_gpu = any(each.backend in NVIDIA_BACKENDS for each in candidates) and missing_gpu() is None
     present = {backend for backend in _PACKAGES if is_here(backend)}
     return [each for each in candidates if each.backend in present] or candidates
+
+
+def _may_have_gpu() -> bool:
+    """Without starting any driver: on Linux a GPU has a device file; elsewhere nearly every machine has one."""
+    devices = ("dri/renderD*", "nvidia0", "dxg")
+    return sys.platform != "linux" or any(next(Path("/dev").glob(name), None) for name in devices)
 
 
 def _choose(

@@ -193,7 +193,7 @@ class EngineOptions(OptionGroup):
     """On which engine: never what is drawn, within what `precision` allows."""
 
     bundle: Path | None = option("Bundle folder, .onnx or name (default: the newest under artifacts/, else fashion).")
-    backend: str = option("auto, onnxruntime, openvino, cuda, tensorrt or tensorrt-rtx.", default="auto", choices=BACKENDS)
+    backend: str = option(f"{', '.join(BACKENDS)}.", default="auto", choices=BACKENDS)
     precision: str = option(
         "exact: within one 8-bit step of PyTorch; fast: the quickest that passed its gate.", default="exact", choices=PRECISIONS
     )

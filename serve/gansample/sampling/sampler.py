@@ -35,7 +35,7 @@ def open_sampler(
             images = sampler.sample(seeds=range(64))        # uint8 (64, 32, 32, 1)
 
     bundle     a folder, a lone .onnx file, or a bundle's name.
-    backend    auto, onnxruntime, openvino, cuda, tensorrt or tensorrt-rtx.
+    backend    auto, onnxruntime, openvino, cuda, tensorrt, tensorrt-rtx or webgpu.
     threads    of the processor; None is all cores.
     variant    exactly this one of the bundle, whatever the precision.
     precision  "exact" draws within one 8-bit step of PyTorch; "fast" takes the quickest variant that passed its gate.
@@ -72,6 +72,8 @@ class Engine:
     backend: str
     variant: str
     why: str
+    device: str | None = None
+    """The GPU's name, where the runtime chose among GPUs."""
 
 
 class Sampler:
@@ -94,7 +96,7 @@ class Sampler:
 
     @property
     def engine(self) -> Engine:
-        return Engine(self.runner.backend, self.runner.variant, self.why)
+        return Engine(self.runner.backend, self.runner.variant, self.why, getattr(self.runner, "device", None))
 
     def sample(
         self,

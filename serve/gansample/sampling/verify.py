@@ -34,6 +34,8 @@ class Check:
     reasons: tuple[str, ...] = ()
     """Why it is not PASS."""
     by_batch: dict[int, Fidelity] = field(default_factory=dict)
+    device: str | None = None
+    """The GPU's name, where the runtime chose among GPUs."""
     open_seconds: float | None = None
     """How long opening took; None where it did not open. TensorRT may have built an engine in that time."""
 
@@ -47,6 +49,7 @@ class Check:
             "variant": self.variant.name,
             "precision": self.variant.precision,
             "backend": self.backend,
+            **({"device": self.device} if self.device is not None else {}),
             "verdict": self.verdict,
             "reasons": list(self.reasons),
             "rows": [{"batch": batch, **seen.to_dict()} for batch, seen in self.by_batch.items()],
@@ -94,7 +97,8 @@ def _check(bundle: Bundle, backend: str, variant: Variant, goldens: Goldens, thr
         return Check(variant=variant, backend=backend, verdict="FAIL", reasons=(str(failure),))
     seconds = time.perf_counter() - started
     with runner:
-        return replace(check_runner(runner, goldens, variant), open_seconds=seconds)
+        device = getattr(runner, "device", None)
+        return replace(check_runner(runner, goldens, variant), open_seconds=seconds, device=device)
 
 
 def check_runner(runner: Runner, goldens: Goldens, variant: Variant) -> Check:

@@ -19,7 +19,7 @@ from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable, GansampleError
-from gansample.runtimes.backends import BACKEND_OF, GPU_BACKENDS
+from gansample.runtimes.backends import BACKEND_OF, NVIDIA_BACKENDS
 from gansample.runtimes.base import images_per_second, run_batched
 from gansample.runtimes.cuda_device import Cuda, require_gpu
 from gansample.runtimes.open import open_runner
@@ -33,7 +33,7 @@ FIRST_SEED = 10_000  # far from the goldens, and from the seeds that people draw
 BATCHES = {1: 32, 2: 64, 3: 66, 17: 136, 64: 1024}  # batch size -> latents compared at that size
 SPEED_BATCHES = (1, 64, 256)
 SPEED_SECONDS = 1.0  # of timing for each batch size
-PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx-cu13-bindings")
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx-cu13-bindings", "onnxruntime-ep-webgpu")
 
 
 class Expected(NamedTuple):
@@ -86,7 +86,7 @@ def compared_latents(spec: Spec) -> int:
 
 def _measure(bundle: Bundle, check: Check, expected: Expected, threads: int | None) -> Measurement:
     backend = BACKEND_OF[check.backend]
-    cuda = Cuda() if backend in GPU_BACKENDS else None
+    cuda = Cuda() if backend in NVIDIA_BACKENDS else None
     before, started = cuda.used_bytes() if cuda is not None else 0, time.perf_counter()
     with open_runner(bundle, backend, check.variant, threads) as runner:
         seconds = time.perf_counter() - started
