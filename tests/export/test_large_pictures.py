@@ -1,4 +1,4 @@
-"""The whole export of 256×256 pictures: within two gigabytes, and its verdict says over how many latents."""
+"""The whole export of 256×256 pictures: within two and a half gigabytes, and its verdict says over how many latents."""
 
 import io
 import json
@@ -68,7 +68,7 @@ def test_an_export_of_256_pixels_is_bounded_and_says_its_number_of_latents(tmp_p
     command = [sys.executable, "-c", MEASURED, *export, *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 2 * 2**20, "KiB"
+    assert int(done.stdout) < 2.5 * 2**20, "KiB"
     assert "PASS over 32 latents (quick)" in done.stderr
     bundle = open_bundle(tmp_path / "bundle")
     assert bundle.variants[0].parity["effort"] == "quick"
