@@ -179,3 +179,11 @@ def test_clients_that_do_not_read_are_disconnected() -> None:
         server.should_exit = True
         serving.join()
         listener.close()
+
+
+def test_a_connection_that_ends_under_an_answer_is_no_error(service: Service) -> None:
+    """The transport raises for what is written to it after it was closed."""
+    asked = POST + b'Authorization: Bearer sesame\r\nContent-Length: 8\r\n\r\n{"n": 0}'
+    for _ in range(20):
+        assert answer_to(service, asked + b"nonsense\r\n\r\n").count(b"HTTP/1.1") <= 1
+    assert "Traceback" not in service.log.read_text()

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gansample.http.errors import ApiError, error_response
 from gansample.http.guard import new_request_id
@@ -34,6 +34,8 @@ class LimitedProtocol(HttpToolsProtocol):
     """One connection."""
 
     limits: Settings
+    _running: RequestResponseCycle | None = None
+    """The request that the application has; `cycle` is the last one that arrived."""
     _reading: asyncio.TimerHandle | None = None
     """Runs while a request's headers are awaited."""
     _writing: asyncio.TimerHandle | None = None
@@ -52,6 +54,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_reading()
         self._stop_writing()
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        self._leave()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -84,7 +93,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse_head()
         elif len(self.pipeline) >= MAX_PIPELINED:
             self._refused = True
-            self.transport.abort()
+            self._abort()
         if not self._refused:
             super().on_headers_complete()
             self._in_body = True
@@ -136,10 +145,9 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         if self.cycle is not None and not self.cycle.response_complete:
             if not self._in_body or self.cycle.response_started or self.pipeline:
-                self.transport.abort()  # another response is on its way
+                self._abort()  # another response is on its way
                 return
-            self.cycle.disconnected = True  # the application waits for a body that does not come
-            self.cycle.message_event.set()
+            self._leave()  # the application waits for a body that does not come
         logger.warning("%s is refused: %s", self.client[0] if self.client else "a client", error.message)
         request_id = new_request_id()
         response = error_response(error, request_id)
@@ -151,7 +159,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _discard(self, size: int, limit: int) -> None:
         self._discarded += size
         if self._discarded > limit:
-            self.transport.abort()
+            self._abort()
 
     def _close(self) -> None:
         self._reading = None
@@ -164,7 +172,17 @@ class LimitedProtocol(HttpToolsProtocol):
     def _check_written(self) -> None:
         self._writing = None
         if self.transport.get_write_buffer_size():
-            self.transport.abort()
+            self._abort()
+
+    def _abort(self) -> None:
+        self._leave()
+        self.transport.abort()
+
+    def _leave(self) -> None:
+        """Tell the application now that nobody is there: a moment later the transport raises for what is written to it."""
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def _stop_reading(self) -> None:
         if self._reading is not None:
