@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from export.build import build_bundle
+from export.importers.expected import compare_with_author
+from export.importers.expected_file import read_expected
 from export.importers.load_generator import load_generator
 from export.importers.request import ImportRequest
 from export.variants import onnx_fp32
+from gansample.bundle.basis import grade
 
 ROOT = Path(os.environ.get("GENERATORS", Path(__file__).parents[3] / "shared" / "generators"))
 pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason="the strangers' generators are not here (set GENERATORS=folder)")
@@ -114,6 +117,39 @@ class Blocks(nn.Module):
         return self.model(z)
 
 
+class Clamped(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 3 * torch.tanh(x / 3)
+
+
+class DecoderBlock(nn.Module):
+    def __init__(self, pooled: bool = False) -> None:
+        super().__init__()
+        first = [nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()]
+        self.conv = nn.Sequential(*first, nn.Conv2d(64, 64, 3, padding=1))
+        wide = [nn.Conv2d(64, 256, 1, bias=False), nn.GroupNorm(4, 256), nn.ReLU(), nn.Conv2d(256, 64, 1, bias=False)]
+        self.pool = nn.Sequential(*wide) if pooled else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.pool is not None:
+            x = x + self.pool(x)
+        return torch.relu(self.conv(x) + x)
+
+
+class Taef2(nn.Sequential):
+    """A VAE's decoder: (N, 32, 4, 4) -> (N, 3, 32, 32) in 0..1."""
+
+    def __init__(self) -> None:
+        def up() -> list[nn.Module]:
+            return [nn.Upsample(scale_factor=2), nn.Conv2d(64, 64, 3, padding=1, bias=False)]
+
+        def blocks() -> list[nn.Module]:
+            return [DecoderBlock() for _ in range(3)]
+
+        head = [Clamped(), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), *(DecoderBlock(pooled=True) for _ in range(3))]
+        super().__init__(*head, *up(), *blocks(), *up(), *blocks(), *up(), DecoderBlock(), nn.Conv2d(64, 3, 3, padding=1))
+
+
 def off(name: str, network: nn.Module) -> float:
     """The largest difference to what PyTorch drew where the generator came from."""
     z = torch.from_numpy(np.load(ROOT / name / "ref_z.npy")).flatten(1)
@@ -140,3 +176,23 @@ def test_with_its_class_the_bundle_passes(name: str, tmp_path: Path) -> None:
     assert off(name, imported.generator.network) < 1e-5
     outcome = build_bundle(imported.generator, tmp_path / name, builders={onnx_fp32.NAME: onnx_fp32.build})
     assert [report.verdict for report in outcome.reports] == ["PASS"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+def test_the_authors_pictures_confirm_what_was_assumed(name: str) -> None:
+    author, weights = read_expected(ROOT / name), ROOT / name / FILES[name]
+    assert grade("PASS", load_generator(ImportRequest(weights=weights)).log.basis) == "PASS, AS ASSUMED"
+    request = ImportRequest(weights=weights, author_latents=author.distribution, author_range=author.value_range)
+    seen = compare_with_author(load_generator(request).generator, author)
+    assert seen.failures == ()
+    assert grade("PASS", seen.basis) == "PASS"
+
+
+@pytest.mark.slow
+def test_a_decoder_with_its_class_draws_its_authors_pictures() -> None:
+    author = read_expected(ROOT / "taef2-decoder")
+    weights = ROOT / "taef2-decoder" / "taef2_decoder.pth"
+    request = ImportRequest(weights=weights, generator=f"{SOURCE}:Taef2", latent_shape=(32, 4, 4), value_range="sigmoid")
+    seen = compare_with_author(load_generator(request).generator, author)
+    assert seen.failures == ()

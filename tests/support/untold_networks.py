@@ -27,7 +27,7 @@ class Sampled(nn.Module):
         if label is not None:
             embedded = self.label_emb(label)
             z = z * embedded if self.times else torch.cat([z, embedded], 1)
-        image = self.net(z)
+        image: Tensor = self.net(z)
         return image.permute(0, 2, 3, 1).reshape(image.shape) if self.channels_last else image
 
 
@@ -55,6 +55,10 @@ class Residual(nn.Module):
         return torch.tanh(self.out(torch.relu(x)))
 
 
+def leaky() -> nn.Module:
+    return nn.LeakyReLU(0.2)
+
+
 def planes(width: int) -> list[nn.Module]:
     return [nn.Unflatten(1, (width, 1, 1))]
 
@@ -78,13 +82,18 @@ def dcgan(
 
 
 def pytorch_gan(
-    act: Callable[[], nn.Module] = lambda: nn.LeakyReLU(0.2), eps: float = 0.8, inputs: int = 32, **label: int
+    act: Callable[[], nn.Module] = leaky,
+    eps: float = 0.8,
+    inputs: int = 32,
+    classes: int = 0,
+    embed: int = 0,
+    times: bool = False,
 ) -> nn.Module:
     """Linear, Upsample, Conv, and the eps that was meant to be a momentum."""
     head = [nn.Linear(inputs, 32 * 49), nn.Unflatten(1, (32, 7, 7)), nn.BatchNorm2d(32)]
     first = [nn.Upsample(scale_factor=2), nn.Conv2d(32, 32, 3, 1, 1), nn.BatchNorm2d(32, eps), act()]
     second = [nn.Upsample(scale_factor=2), nn.Conv2d(32, 16, 3, 1, 1), nn.BatchNorm2d(16, eps), act()]
-    return Sampled(nn.Sequential(*head, *first, *second, nn.Conv2d(16, 1, 3, 1, 1), nn.Tanh()), **label)
+    return Sampled(nn.Sequential(*head, *first, *second, nn.Conv2d(16, 1, 3, 1, 1), nn.Tanh()), classes, embed, times)
 
 
 def linear_first(norm_flat: bool) -> nn.Module:
@@ -127,9 +136,8 @@ def kernel_five() -> nn.Module:
 
 
 def no_activation_first() -> nn.Module:
-    act = lambda: nn.LeakyReLU(0.2)  # noqa: E731
     body = [*planes(32), nn.ConvTranspose2d(32, 64, 4, bias=False), nn.BatchNorm2d(64)]
-    body += [nn.Conv2d(64, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), act(), *up(32, 16, act), *up(16, 8, act)]
+    body += [nn.Conv2d(64, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), leaky(), *up(32, 16, leaky), *up(16, 8, leaky)]
     return Sampled(nn.Sequential(*body, nn.ConvTranspose2d(8, 3, 4, 2, 1), nn.Tanh()))
 
 
@@ -155,7 +163,7 @@ UNTOLD: dict[str, Untold] = {
     "dcgan64": Untold(lambda: dcgan(64, c=3)),
     "dcgan128": Untold(lambda: dcgan(128, c=3)),
     "dcgan64-hardly-settled": Untold(lambda: dcgan(64, c=3), updates=3, std=0.02),
-    "dcgan32-lrelu0.2": Untold(lambda: dcgan(32, lambda: nn.LeakyReLU(0.2))),
+    "dcgan32-lrelu0.2": Untold(lambda: dcgan(32, leaky)),
     "dcgan32-lrelu0.1": Untold(lambda: dcgan(32, lambda: nn.LeakyReLU(0.1))),
     "dcgan32-lrelu0.01": Untold(lambda: dcgan(32, nn.LeakyReLU)),
     "dcgan32-selu": Untold(lambda: dcgan(32, nn.SELU)),
@@ -209,5 +217,5 @@ def settled(name: str) -> nn.Module:
             module(*batch(network, 64, step))
         if network.averaged:
             for parameter in module.parameters():
-                parameter += 0.1 * parameter.std() * torch.randn(parameter.shape)
+                parameter.add_(0.1 * parameter.std() * torch.randn(parameter.shape))
     return module.eval()
