@@ -87,6 +87,7 @@ def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -
     else:
         log.fact("weights", drawn or "the file's", "told", "no other generator is in the file")
     part, around = found[chosen]
+    _check_dense(around if around is not None else part, file.name)
     tensors = _as_float32(_unwrapped(part), log)
     _check_finite(tensors, file.name)
     tensors, order_told = (tensors, True) if file.ordered else in_order(tensors)
@@ -170,6 +171,25 @@ def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     # torch.compile of an inner module leaves its prefix in the middle of the name
     return {name.replace("._orig_mod.", "."): tensor for name, tensor in tensors.items()}
+
+
+def _check_dense(tensors: Mapping[str, Tensor], file: str) -> None:
+    """Raise ArtefactError for tensors that hold no weights: without values, few for many, or in a form nothing computes in."""
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_nested or tensor.is_meta:
+            kind = (
+                "on no device, without values" if tensor.is_meta else f"{str(tensor.layout).removeprefix('torch.')}, not dense"
+            )
+        elif tensor.numel() * tensor.element_size() > max(tensor.untyped_storage().nbytes(), 1 << 20):
+            kind = f"of shape {tuple(tensor.shape)}, which repeats the few numbers that are in the file"
+        elif tensor.dtype in _UNREADABLE:
+            kind = f"{str(tensor.dtype).removeprefix('torch.')}, which PyTorch itself cannot convert"
+        else:
+            continue
+        raise ArtefactError(f"{name} in {file} is {kind}", "save the weights as float32: G.float().state_dict()")
+
+
+_UNREADABLE = {getattr(torch, name, None) for name in ("float4_e2m1fn_x2", "bits1x8", "bits2x4", "bits4x2", "bits8", "bits16")}
 
 
 def _check_finite(tensors: Mapping[str, Tensor], file: str) -> None:

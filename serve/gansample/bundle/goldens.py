@@ -1,6 +1,5 @@
 """The goldens of a bundle: pictures that the reference draws for a few seeds, to check any runtime on any machine."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +8,11 @@ import numpy.typing as npt
 from gansample.bundle.fidelity import GATES, Fidelity, compare
 from gansample.bundle.open import GOLDENS, Bundle
 from gansample.errors import ArtefactError, ParityError
+from gansample.latents import SEED_END
+from gansample.system.npz import read_npz
 from gansample.types import Images, Labels, Latents, Runner
+
+MAX_BYTES = 1 << 29  # of all goldens: a hundred pictures of 1,024 × 1,024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,16 @@ def read_goldens(bundle: Bundle) -> Goldens:
         raise ArtefactError(f"{bundle.path} carries no goldens to check a runtime with", "pass the whole bundle folder")
     spec, source = bundle.spec, f"{bundle.path}: {GOLDENS}"
     try:
-        with np.load(io.BytesIO(bundle.read(GOLDENS)), allow_pickle=False) as arrays:
-            seeds, label, images = arrays["seeds"], arrays["label"], arrays["images"]
-    except (KeyError, ValueError, OSError) as error:
+        arrays = read_npz(bundle.read(GOLDENS), ("seeds", "label", "images"), MAX_BYTES)
+    except ValueError as error:
         raise ArtefactError(f"{source} cannot be read ({error})", "export again") from None
-    if images.shape != (len(seeds), spec.height, spec.width, spec.channels) or images.dtype != np.uint8 or not len(seeds):
+    seeds, label, images = arrays["seeds"], arrays["label"], arrays["images"]
+    count = len(images) if images.ndim else 0
+    if images.shape != (count, spec.height, spec.width, spec.channels) or images.dtype != np.uint8 or not count:
         raise ArtefactError(f"{source} holds {images.dtype} {images.shape}, which does not fit the spec", "export again")
+    for name, array, end in (("seeds", seeds, SEED_END), ("label", label, len(spec.classes or ()) or None)):
+        if array.shape != (count,) or array.dtype.kind not in "iu" or array.min() < 0 or (end and array.max() >= end):
+            raise ArtefactError(f"{source}: {name} does not fit the {count} pictures", "export again")
     z = spec.latents(int(seed) for seed in seeds)
     return Goldens(seeds.astype(np.int64), z, label.astype(np.int64) if spec.classes is not None else None, images)
 

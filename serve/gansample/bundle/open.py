@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from gansample.bundle.receipts import check_left_out, check_name
 from gansample.bundle.seal import digest, seal_holds
 from gansample.bundle.spec import FieldReader, Spec, Variant, parse_json
 from gansample.errors import ArtefactError
@@ -183,6 +184,7 @@ def _open_folder(folder: Path) -> Bundle:
         case False:
             raise ArtefactError(f"{source} does not match its seal", "it is damaged or was edited, export again")
     spec = Spec.from_dict(document, str(source))
+    check_left_out(document.get("left_out", []), str(source))
     read = FieldReader(document, str(source))
     files = {name: _file_entry(name, entry, source) for name, entry in read.required("files", dict).items()}
     variants = tuple(Variant.from_dict(entry, str(source)) for entry in read.required("variants", list))
@@ -193,6 +195,7 @@ def _open_folder(folder: Path) -> Bundle:
 
 
 def _file_entry(name: str, entry: Any, source: Path) -> FileEntry:
+    check_name(name, f"{source}: files")
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
         raise ArtefactError(f"{source} lists {name!r}, which leads out of the bundle", "do not use this bundle")
     read = FieldReader(entry, f"{source}: {name}")

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from gansample.bundle.basis import Basis
+from gansample.bundle.receipts import check_name, check_parity, check_speed, check_text
 from gansample.errors import ArtefactError
 from gansample.latents import LatentSpace, latents
 from gansample.types import Latents
 
 SCHEMA = 1
+MAX_LATENT, MAX_SIDE = 1 << 20, 1 << 14  # a latent of a million numbers, a picture of 16,384 pixels: what is more is an attack
 ONNX_METADATA_KEY = "gansample.spec"
 
 Distribution = Literal["normal", "uniform"]
@@ -75,12 +77,14 @@ class Spec:
         classes = read.optional("classes", list)
         if classes is not None and not (classes and all(isinstance(name, str) for name in classes)):
             raise ArtefactError(f"{source}: classes must be a list of names or null, not {classes!r}")
+        for name in classes or ():
+            check_name(name, f"{source}: classes")
         return cls(
-            name=read.required("name", str),
-            latent_size=read.integer("latent.size", 1),
+            name=read.name("name"),
+            latent_size=read.integer("latent.size", 1, MAX_LATENT),
             distribution=read.choice("latent.distribution", ("normal", "uniform")),  # type: ignore[arg-type]
-            height=read.integer("image.height", 1),
-            width=read.integer("image.width", 1),
+            height=read.integer("image.height", 1, MAX_SIDE),
+            width=read.integer("image.width", 1, MAX_SIDE),
             channels=read.integer("image.channels", 1, 4),
             value_range=read.choice("image.range", ("tanh", "sigmoid", "bytes")),  # type: ignore[arg-type]
             classes=tuple(classes) if classes is not None else None,
@@ -138,13 +142,16 @@ class Variant:
         files = read.required("files", list)
         if not files or not all(isinstance(name, str) for name in files):
             raise ArtefactError(f"{source}: a variant's files must be a list of paths, not {files!r}")
+        parity, speed = read.required("parity", dict), read.required("speed", dict)
+        check_parity(parity, source)
+        check_speed(speed, source)
         return cls(
-            name=read.required("name", str),
+            name=read.name("name"),
             runtime=read.choice("runtime", get_args(Runtime)),  # type: ignore[arg-type]
             precision=read.choice("precision", get_args(Precision)),  # type: ignore[arg-type]
             files=tuple(files),
-            parity=read.required("parity", dict),
-            speed=read.required("speed", dict),
+            parity=parity,
+            speed=speed,
             notes=read.optional("notes", dict) or {},
             engines=tuple(receipt for receipt in read.optional("engines", list) or [] if isinstance(receipt, dict)),
         )
@@ -153,7 +160,8 @@ class Variant:
 def recorded_rate(speed: Mapping[str, Any]) -> float | None:
     """Pictures per second at the largest batch that a variant's `speed` records; None where it has no such figure."""
     rates = speed.get("images_per_second")
-    by_batch = {int(batch): rate for batch, rate in rates.items() if batch.isdecimal()} if isinstance(rates, Mapping) else {}
+    known = rates.items() if isinstance(rates, Mapping) else ()
+    by_batch = {int(batch): rate for batch, rate in known if batch.isdecimal() and len(batch) < 10}
     rate = by_batch[max(by_batch)] if by_batch else None
     return float(rate) if isinstance(rate, int | float) and rate > 0 else None
 
@@ -176,7 +184,7 @@ class FieldReader:
                 raise ArtefactError(f"{self.source} has no {path}", "it was not written by this exporter, export again")
             value = value.get(key)
         if value is not None and not isinstance(value, kind):
-            raise ArtefactError(f"{self.source}: {path} must be {kind.__name__}, not {value!r}")
+            raise ArtefactError(f"{self.source}: {path} must be {kind.__name__}, not {str(value)[:60]!r}")
         return value
 
     def required(self, path: str, kind: type) -> Any:
@@ -191,6 +199,11 @@ class FieldReader:
             raise ArtefactError(f"{self.source}: {path} is {value!r}, outside {low}..{high}")
         return int(value)
 
+    def name(self, path: str) -> str:
+        value = str(self.required(path, str))
+        check_name(value, self.source)
+        return value
+
     def choice(self, path: str, allowed: tuple[str, ...]) -> str:
         value = self.required(path, str)
         if value not in allowed:
@@ -199,8 +212,10 @@ class FieldReader:
 
 
 def parse_json(text: str, source: str) -> Any:
-    """json.loads whose every failure, deep nesting included, is an ArtefactError."""
+    """json.loads whose every failure, deep nesting included, is an ArtefactError; so is text that is none."""
     try:
-        return json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{source} is no valid JSON ({error})", "the file is damaged, export again") from None
+    check_text(document, source)
+    return document

@@ -20,7 +20,7 @@ def describe_bundle(bundle: Bundle) -> dict[str, Any]:
     """Spec, variants with their receipts, what was left out and why, and provenance, as plain data."""
     manifest: dict[str, Any] = {}
     if bundle.path.is_dir():
-        manifest = parse_json(read_file(bundle.path / MANIFEST).decode(), str(bundle.path))
+        manifest = parse_json(read_file(bundle.path / MANIFEST).decode(errors="replace"), str(bundle.path))
     return {
         "path": str(bundle.path),
         "basis": None,

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gansample.errors import ArtefactError, BackendUnavailable, UsageError
 from gansample.outputs.forms import GRIDS, VIDEOS, form_of
 from gansample.outputs.metadata import read_metadata
+from gansample.system.npz import read_array
 
 MAX_TEXT = 1 << 24  # bytes of metadata: a job's options, never its pictures
 MISSING = "it was drawn by something else, with --no-metadata, or was re-saved"
@@ -34,6 +33,8 @@ def read_drawing(path: Path) -> dict[str, Any]:
     """
     if not path.exists():
         raise ArtefactError(f"{path} is missing")
+    if not path.is_dir() and not path.is_file():  # a pipe would never end
+        raise ArtefactError(f"{path} is no regular file", "pass a picture, a video, an archive or a folder")
     form = "folder" if path.is_dir() else path.suffix.lower().removeprefix(".")
     form = {"jpeg": "jpg"}.get(form, form)
     if form in (*GRIDS, "gif"):
@@ -43,7 +44,9 @@ def read_drawing(path: Path) -> dict[str, Any]:
     try:
         text = _READERS[form](path)
         metadata = json.loads(text) if text else None
-    except (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile) as error:
+    except ArtefactError:
+        raise
+    except Exception as error:  # damage surfaces as any of many classes, those of av, zipfile, zlib and tarfile among them
         raise ArtefactError(f"{path} cannot be read as a {form} of gansample ({error})", "copy it again") from None
     if not isinstance(metadata, dict):
         raise ArtefactError(f"{path} has no metadata of gansample", MISSING)
@@ -79,10 +82,10 @@ def _from_npz(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
         if "metadata.npy" not in archive.namelist():
             return ""
-        if archive.getinfo("metadata.npy").file_size > MAX_TEXT:
+        member = archive.getinfo("metadata.npy")
+        if member.file_size > MAX_TEXT:
             raise ValueError("its metadata is too long")
-        with archive.open("metadata.npy") as member:
-            return str(np.lib.format.read_array(member, allow_pickle=False))
+        return str(read_array(archive.open(member), member.file_size))
 
 
 def _from_folder(path: Path) -> str:

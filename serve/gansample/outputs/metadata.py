@@ -5,6 +5,8 @@ PNG: an iTXt chunk `gansample`. JPEG: the comment. WebP: the EXIF field ImageDes
 
 import io
 import json
+import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from gansample.sampling.sampler import Engine
 
 EXIF_DESCRIPTION = 0x010E
+FORMATS = ("PNG", "WEBP", "JPEG", "GIF")  # what is drawn here: no other decoder sees the file
 
 
 def picture_metadata(bundle: "Bundle", engine: "Engine", drawn_with: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,14 +47,18 @@ def read_metadata(source: Path | bytes) -> dict[str, Any]:
     from PIL import Image, UnidentifiedImageError
 
     name = "the picture" if isinstance(source, bytes) else str(source)
+    if isinstance(source, Path) and source.exists() and not source.is_file():
+        raise ArtefactError(f"{name} is no regular file", "pass a picture")
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            metadata = json.loads(_text_of(image))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # no pixel is decoded here
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+                metadata = json.loads(_text_of(image))
     except FileNotFoundError:
         raise ArtefactError(f"{name} is missing") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, struct.error, EOFError) as error:
         raise ArtefactError(f"{name} is no readable picture ({error})") from None
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
         raise ArtefactError(

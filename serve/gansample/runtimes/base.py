@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, GansampleError
-from gansample.types import Labels, Latents
+from gansample.types import Images, Labels, Latents
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 Run = Callable[[Latents, Labels | None], npt.NDArray[Pixel]]
@@ -77,6 +77,13 @@ def check_io(ports: dict[str, Port], spec: Spec, source: str) -> None:
 
 def _format_port(port: Port | None) -> str:
     return "absent" if port is None else f"{port[0]} (N{''.join(f', {size}' for size in port[1])})"
+
+
+def check_pictures(images: Images, count: int, spec: Spec, source: str) -> Images:
+    """`images` themselves. ArtefactError unless they are `count` pictures of the spec: what a graph declares is a claim."""
+    if images.shape != (count, spec.height, spec.width, spec.channels):
+        raise ArtefactError(f"{source} draws {images.shape} for {count} latents", "it is no generator, export again")
+    return images
 
 
 @contextmanager

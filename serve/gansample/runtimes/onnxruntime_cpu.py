@@ -6,7 +6,7 @@ import numpy.typing as npt
 
 from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
-from gansample.runtimes.base import ClosingRunner, Port, check_io, run_batched, runtime_errors
+from gansample.runtimes.base import ClosingRunner, Port, check_io, check_pictures, run_batched, runtime_errors
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.types import Images, Labels, Latents
 
@@ -27,7 +27,7 @@ class OnnxRuntimeRunner(ClosingRunner):
     ) -> None:
         check_onnx(model, source)
         onnxruntime = import_onnxruntime()
-        self.variant, self._block = variant, max(1, PIXELS // (spec.height * spec.width))
+        self.variant, self._spec, self._block = variant, spec, max(1, PIXELS // (spec.height * spec.width))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what fails is raised as well, and only once, in plain text
         if threads is not None:
@@ -43,7 +43,7 @@ class OnnxRuntimeRunner(ClosingRunner):
         feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
         with runtime_errors("ONNX Runtime", "these latents"):
             images: Images = self._session.run(["images"], feed)[0]
-        return images
+        return check_pictures(images, len(z), self._spec, self.variant)
 
     def close(self) -> None:
         self._session = None

@@ -10,7 +10,7 @@ from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.openvino_check import check_openvino
 from gansample.bundle.spec import Precision, Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, Port, check_io, runtime_errors
+from gansample.runtimes.base import ClosingRunner, Port, check_io, check_pictures, runtime_errors
 from gansample.types import Images, Labels, Latents
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -55,7 +55,7 @@ class OpenVinoRunner(ClosingRunner):
             import openvino
         except ImportError:
             raise BackendUnavailable("openvino is not installed", "pip install 'gansample[openvino]'") from None
-        self.variant, self._shape = variant, (spec.height, spec.width, spec.channels)
+        self.variant, self._spec, self._shape = variant, spec, (spec.height, spec.width, spec.channels)
         self._turn = threading.Lock()  # a request draws for one caller at a time
         core = openvino.Core()
         if precision not in HINTS:
@@ -76,7 +76,8 @@ class OpenVinoRunner(ClosingRunner):
         for start in range(0, len(z), BLOCK):
             feed = {"z": _block(z, start)} if label is None else {"z": _block(z, start), "label": _block(label, start)}
             with runtime_errors("OpenVINO", "these latents"), self._turn:
-                images[start : start + BLOCK] = self._request.infer(feed)["images"][: len(z) - start]
+                drawn = check_pictures(self._request.infer(feed)["images"], BLOCK, self._spec, self.variant)
+                images[start : start + BLOCK] = drawn[: len(z) - start]
         return images
 
     def close(self) -> None:

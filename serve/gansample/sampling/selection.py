@@ -19,6 +19,7 @@ import numpy as np
 
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import SEED_END, Float32, LatentSpace, check_seed, parse_seeds, without_unit_axes
+from gansample.system.npz import check_header
 from gansample.system.numbers import whole_number
 
 MAX_RADIUS = 1.0
@@ -231,6 +232,10 @@ class LatentsFile:
     def __init__(self, path: Path, space: LatentSpace) -> None:
         self.path, self.space = path, space
         try:
+            if path.exists() and not path.is_file():
+                raise ValueError("it is no regular file")
+            with path.open("rb") as file:
+                check_header(file, path.stat().st_size)
             self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError:
             raise ArtefactError(f"{path} is missing", "give --latents a .npy file") from None
