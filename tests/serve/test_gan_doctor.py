@@ -11,9 +11,15 @@ from gansample.cli import doctor, gan
 from gansample.cli.doctor import Machine, cuda_major, diagnose
 
 
-def machine(*packages: str, driver: tuple[int, int] | None = None, cudnn: bool = False, **import_errors: str) -> Machine:
+def machine(
+    *packages: str,
+    driver: tuple[int, int] | None = None,
+    cudnn: bool = False,
+    webgpu: str | None = None,
+    **import_errors: str,
+) -> Machine:
     installed = dict(package.split("==") for package in packages)
-    return Machine(packages=installed, import_errors=import_errors, driver_cuda=driver, system_cudnn=cudnn)
+    return Machine(packages=installed, import_errors=import_errors, driver_cuda=driver, system_cudnn=cudnn, webgpu=webgpu)
 
 
 GPU_13 = ("onnxruntime-gpu==1.28.0", "nvidia-cudnn-cu13==9.14.0", "nvidia-cuda-runtime==13.0.96")
@@ -33,6 +39,12 @@ GPU_13 = ("onnxruntime-gpu==1.28.0", "nvidia-cudnn-cu13==9.14.0", "nvidia-cuda-r
             ["onnxruntime 1.28.0", "onnxruntime-gpu 1.28.0"],
             "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu",
             id="both-wheels-with-a-gpu",
+        ),
+        pytest.param(
+            machine("onnxruntime==1.23.0", "onnxruntime-ep-webgpu==0.4.0"),
+            ["onnxruntime-ep-webgpu 0.4.0 needs a newer ONNX Runtime than onnxruntime 1.23.0"],
+            "pip install --upgrade onnxruntime",
+            id="a-plugin-newer-than-its-runtime",
         ),
         pytest.param(machine("numpy==2.3.0"), ["ONNX Runtime"], "pip install 'gansample[cpu]'", id="no-onnxruntime"),
         pytest.param(
@@ -155,3 +167,13 @@ def test_a_package_that_does_not_import_is_found(monkeypatch: pytest.MonkeyPatch
     assert doctor._import_error("hollow") == "its folder is empty"
     assert "libcudart.so.13" in str(doctor._import_error("raises"))
     assert doctor._import_error("json") is None
+
+
+def test_plugins_and_builders_are_named_with_what_they_lack() -> None:
+    plugin, builder = "onnxruntime-ep-webgpu==0.4.0", "tensorrt-rtx-cu13-bindings==1.7.1"
+    told = [finding.what for finding in diagnose(machine("onnxruntime==1.32.0", plugin, builder, webgpu="no GPU"))]
+    assert "onnxruntime-ep-webgpu 0.4.0: no GPU" in told
+    assert "tensorrt-rtx-cu13-bindings 1.7.1 builds engines; drawing with them needs an NVIDIA driver" in told
+    told = [finding.what for finding in diagnose(machine("onnxruntime==1.32.0", plugin, builder, driver=(13, 0)))]
+    assert "onnxruntime-ep-webgpu 0.4.0 with a GPU" in told
+    assert "tensorrt-rtx-cu13-bindings 1.7.1 builds engines" in told

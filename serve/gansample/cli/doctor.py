@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import Any, Literal
 
+from gansample.errors import BackendUnavailable
 from gansample.system.telemetry import disable_telemetry
 
 ONNX_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-qnn")
@@ -20,6 +21,8 @@ IMPORTS = {"numpy": "numpy", "pillow": "PIL", "onnxruntime": "onnxruntime", "ope
 
 # onnxruntime-gpu on PyPI is built for CUDA 13 since 1.27 and for CUDA 12 before.
 FIRST_ONNXRUNTIME_FOR_CUDA_13 = (1, 27)
+WEBGPU, OLDEST_FOR_WEBGPU = "onnxruntime-ep-webgpu", (1, 24)
+BUILDER = "tensorrt-rtx"
 OLDEST_DRIVER = {12: 525, 13: 580}  # CUDA major -> NVIDIA driver branch, from the CUDA release notes
 
 
@@ -35,6 +38,8 @@ class Machine:
     """The newest CUDA that the NVIDIA driver supports, (13, 0); None without a driver."""
     system_cudnn: bool
     """Whether the dynamic linker finds a cuDNN outside of the Python packages."""
+    webgpu: str | None = None
+    """Why the WebGPU plugin finds no adapter; None where it does, or is not installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +67,13 @@ def examine() -> Machine:
         import_errors=errors,
         driver_cuda=_driver_cuda(),
         system_cudnn=ctypes.util.find_library("cudnn") is not None,
+        webgpu=_webgpu_error() if WEBGPU in packages else None,
     )
 
 
 def diagnose(machine: Machine) -> list[Finding]:
     """Everything found, broken or not, in the order in which it should be put right."""
-    return [*_onnx_runtime(machine), *_imports(machine), *_gpu(machine)]
+    return [*_onnx_runtime(machine), *_imports(machine), *_gpu(machine), *_webgpu(machine), *_builder(machine)]
 
 
 def _onnx_runtime(machine: Machine) -> list[Finding]:
@@ -102,7 +108,7 @@ def _imports(machine: Machine) -> list[Finding]:
 
 def _gpu(machine: Machine) -> list[Finding]:
     cuda = {name: major for name, version in machine.packages.items() if (major := cuda_major(name, version))}
-    users = [name for name in cuda if name.startswith(("onnxruntime-gpu", "tensorrt"))]
+    users = [name for name in cuda if name.startswith(("onnxruntime-gpu", "tensorrt")) and not name.startswith(BUILDER)]
     if not users:
         here = "a driver, but no GPU package" if machine.driver_cuda else "no GPU package"
         return [Finding(state="note", what=f"{here} is installed: pictures are drawn on the CPU")]
@@ -116,6 +122,27 @@ def _gpu(machine: Machine) -> list[Finding]:
         major, minor = machine.driver_cuda
         findings.append(Finding(state="ok", what=f"{words} with a driver for CUDA {major}.{minor}"))
     return findings
+
+
+def _webgpu(machine: Machine) -> list[Finding]:
+    if WEBGPU not in machine.packages:
+        return []
+    plugin = _named(machine, [WEBGPU])[0]
+    old = [name for name in ONNX_RUNTIMES if _release(machine.packages.get(name, "99")) < OLDEST_FOR_WEBGPU]
+    if old:
+        what = f"{plugin} needs a newer ONNX Runtime than {_named(machine, old)[0]}"
+        return [Finding(state="broken", what=what, fix=f"pip install --upgrade {old[0]}")]
+    if machine.webgpu is not None:
+        return [Finding(state="note", what=f"{plugin}: {machine.webgpu}")]
+    return [Finding(state="ok", what=f"{plugin} with a GPU")]
+
+
+def _builder(machine: Machine) -> list[Finding]:
+    found = [name for name in machine.packages if name.startswith(BUILDER) and name.endswith("-bindings")]
+    if not found:
+        return []
+    draws = "" if machine.driver_cuda is not None else "; drawing with them needs an NVIDIA driver"
+    return [Finding(state="ok", what=f"{_named(machine, found)[0]} builds engines{draws}")]
 
 
 def _mixed_cuda(machine: Machine, cuda: Mapping[str, int], users: Sequence[str]) -> list[Finding]:
@@ -191,6 +218,16 @@ def _import_error(module: str) -> str | None:
         return " ".join(str(error).split()) or type(error).__name__
     # What is left of two overwriting wheels after one was removed: an empty folder, which imports.
     return "its folder is empty" if loaded.__file__ is None else None
+
+
+def _webgpu_error() -> str | None:
+    from gansample.runtimes.webgpu.runner import load_webgpu
+
+    try:
+        load_webgpu()
+    except BackendUnavailable as reason:
+        return str(reason)
+    return None
 
 
 def _driver_cuda() -> tuple[int, int] | None:
