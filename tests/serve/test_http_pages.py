@@ -64,10 +64,13 @@ def test_pages_need_no_token_and_show_nothing_without_it(root_path: str, tiny_bu
     assert not any(b"tiny" in answer.content for answer in answers)
 
 
-def test_an_address_with_the_prefix_alone_leads_to_the_page(tiny_bundle: Path) -> None:
-    (answer,) = fetch(tiny_bundle, ["/gan"], token="sesame", root_path="/gan")
-    assert answer.is_redirect
-    assert answer.headers["location"].endswith("/gan/"), "the page's own addresses are relative"
+def test_every_address_has_the_prefix(tiny_bundle: Path) -> None:
+    index, docs, redirect = fetch(tiny_bundle, ["/gan/", "/docs", "/gan"], token="sesame", root_path="/gan")
+    for page in (index, docs):
+        addresses = re.findall(r"""(?:href|src)=["']([^"']+)["']""", page.text)
+        assert len(addresses) > 5
+        assert [address for address in addresses if not address.startswith("/gan/")] == []
+    assert redirect.headers["location"].endswith("/gan/")
 
 
 @pytest.mark.parametrize("name", ["nothing", "..", "%2e%2e%2fapp.py", "__init__.py", "docs.html"])

@@ -187,3 +187,12 @@ def test_a_connection_that_ends_under_an_answer_is_no_error(service: Service) ->
     for _ in range(20):
         assert answer_to(service, asked + b"nonsense\r\n\r\n").count(b"HTTP/1.1") <= 1
     assert "Traceback" not in service.log.read_text()
+
+
+def test_a_client_cannot_give_itself_another_address(service: Service) -> None:
+    """The limit for each client goes by it."""
+    headers = {"X-Forwarded-For": "203.0.113.9", "X-Request-Id": "elsewhere", "Authorization": "Bearer sesame"}
+    assert httpx.get(f"{service.url}/v1/models", headers=headers).status_code == 200
+    assert service.said('"id": "elsewhere"')
+    (line,) = [line for line in service.log.read_text().splitlines() if '"id": "elsewhere"' in line]
+    assert json.loads(line)["client"] == "127.0.0.1"

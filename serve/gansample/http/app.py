@@ -43,7 +43,7 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
     app.include_router(generations.router(models, settings))
     app.include_router(health.router(models, metrics))
     app.include_router(v2.router(models, settings))
-    app.include_router(pages.router())
+    app.include_router(pages.router(settings))
     app.add_middleware(Guard, settings=settings, metrics=metrics)
     if settings.allow_origins:  # outside of the guard: a page must be able to read its refusals too
         app.add_middleware(CORSMiddleware, **cors_options(settings.allow_origins))

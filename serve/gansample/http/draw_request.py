@@ -4,6 +4,7 @@ import asyncio
 
 from starlette.requests import Request
 
+from gansample.bundle.spec import Spec
 from gansample.http.errors import ApiError, invalid_parameter
 from gansample.http.memory import room_for
 from gansample.http.models import Model
@@ -14,6 +15,14 @@ from gansample.sampling.options import SelectionOptions, TooManyPictures
 from gansample.types import Images, Labels, Latents
 
 INLINE = 16  # pictures: the latents of so few are made sooner than a thread takes over
+
+
+def check_size(count: int, spec: Spec, settings: Settings, *, param: str) -> None:
+    """Raises ApiError 413 for more pictures, or larger ones, than one request may ask for."""
+    if count > settings.max_pictures:
+        raise ApiError(413, f"{count:,} pictures in one request, at most {settings.max_pictures:,}", param=param)
+    if (pixels := count * spec.height * spec.width) > settings.max_pixels:
+        raise ApiError(413, f"{pixels:,} pixels in one request, at most {settings.max_pixels:,}", param=param)
 
 
 class DrawRequest:
@@ -29,10 +38,7 @@ class DrawRequest:
             except TooManyPictures:
                 raise ApiError(413, f"at most {settings.max_pictures:,} pictures in one request", param="n") from None
         count = len(selection)
-        if count > settings.max_pictures:
-            raise ApiError(413, f"{count:,} pictures in one request, at most {settings.max_pictures:,}", param="n")
-        if (pixels := count * spec.height * spec.width) > settings.max_pixels:
-            raise ApiError(413, f"{pixels:,} pixels in one request, at most {settings.max_pixels:,}", param="n")
+        check_size(count, spec, settings, param="n")
         with invalid_parameter("class"):
             self.job = job_from_options(DrawOptions(selection=options), model.bundle, model.engine, selection=selection)
         self.positions = range(count)

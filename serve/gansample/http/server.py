@@ -33,6 +33,7 @@ def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         app,
         http=limited_protocol(settings),
         ws="none",  # a request to upgrade is an ordinary request, and passes the guard like any other
+        proxy_headers=False,  # anybody may write X-Forwarded-For: limits and log go by who really connects
         log_config=None,
         access_log=False,
         server_header=False,

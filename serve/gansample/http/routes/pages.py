@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from gansample.http.errors import ApiError
+from gansample.http.settings import Settings
 
 FOLDER = Path(__file__).parent.parent / "pages"
 NAMES = {"/": "index.html", "/docs": "docs.html", "/favicon.ico": "favicon.ico"}
@@ -18,7 +19,7 @@ PREFIX = "/pages/"
 HEADERS = {
     # What a page may do: its own scripts and styles, requests to this service, pictures from it. No frames around it.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "img-src 'self' blob:; base-uri 'self'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -31,9 +32,11 @@ def is_page(path: str) -> bool:
     return path in NAMES or path.startswith(PREFIX)
 
 
-def router() -> APIRouter:
+def router(settings: Settings) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     files = {path.name: path.read_bytes() for path in FOLDER.iterdir() if path.is_file()}
+    for name in ("index.html", "docs.html"):  # every address in them is absolute; the scripts' are relative to <base>
+        files[name] = files[name].replace(b'="/', f'="{settings.root_path}/'.encode())
 
     def response(name: str) -> Response:
         kind = _TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"

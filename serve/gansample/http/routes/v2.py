@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 import gansample
+from gansample.http.draw_request import check_size
 from gansample.http.errors import ApiError, not_json
 from gansample.http.memory import JSON_TENSOR, RAW_TENSOR, room_for
 from gansample.http.models import Model, Models
@@ -167,8 +168,7 @@ def _checked(model: Model, inputs: dict[str, npt.NDArray[Any]], settings: Settin
     given = inputs.get("z", inputs.get("seed"))
     assert given is not None
     n = len(given)
-    if n > settings.max_pictures or n * spec.height * spec.width > settings.max_pixels:
-        raise ApiError(413, f"{n:,} pictures in one request, at most {settings.max_pictures:,}", param="inputs")
+    check_size(n, spec, settings, param="inputs")
     classes = len(spec.classes) if spec.classes is not None else None
     label: Labels | None = None
     if "label" in inputs:
