@@ -56,8 +56,9 @@ def explore(check: Callable[[Example], None], examples: SearchStrategy[Example],
         )
         @given(examples)
         def one_round(example: Example) -> None:
-            figures.examples += 1
-            check(example)
+            if time.monotonic() - started < seconds:
+                figures.examples += 1
+                check(example)
 
         one_round()
         number += 1

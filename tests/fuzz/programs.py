@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import resource
+import runpy
 import signal
 import subprocess
 import sys
@@ -22,12 +23,7 @@ from tests.fuzz.explore import Figures
 
 SECONDS, BYTES = 10.0, 1 << 30
 ADDRESS_SPACE = 16 << 30  # a process that wants more than this ends in MemoryError instead of taking the machine with it
-PROGRAMS = {
-    "gansample": "gansample.cli.start",
-    "gan": "gansample.cli.gan",
-    "export": "export.__main__",
-    "train": "train.__main__",
-}
+PROGRAMS = {"gansample": "gansample", "gan": "gansample.cli.gan", "export": "export", "train": "train"}  # for `python -m`
 # What the commands import late: once in the server instead of in every fork.
 EARLY = {
     "gansample": ["gansample.cli.gansample", "gansample.outputs.open", "gansample.sampling.sampler", "onnxruntime"],
@@ -150,7 +146,7 @@ def _become(asked: dict[str, Any], files: Sequence[int]) -> None:
         os.chdir(asked["cwd"])
         os.environ.update(asked["environment"])
         sys.argv = [asked["program"], *asked["words"]]
-        importlib.import_module(PROGRAMS[asked["program"]]).main()
+        runpy.run_module(PROGRAMS[asked["program"]], run_name="__main__", alter_sys=False)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except BaseException:

@@ -2,12 +2,15 @@
 
 import os
 import stat
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gansample.errors import OutputError
+from gansample.system import atomic
 from gansample.system.atomic import folder_atomic, write_atomic
 
 
@@ -43,3 +46,40 @@ def test_nothing_is_left_where_writing_fails(tmp_path: Path) -> None:
         (folder / "inside").write_bytes(bytes(1 // 0))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_bytes() == b"first"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: elsewhere there is a moment without a folder")
+def test_there_is_a_folder_at_every_moment_while_it_is_replaced(tmp_path: Path) -> None:
+    """A reader meets the old folder or the new one, whole."""
+    path, done, missing = tmp_path / "bundle", threading.Event(), []
+    path.mkdir()
+    (path / "a").write_text("0")
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                (path / "a").read_text()
+            except OSError as error:
+                missing.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for number in range(1, 200):
+        with folder_atomic(path) as folder:
+            (folder / "a").write_text(str(number))
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert (path / "a").read_text() == "199"
+    assert missing == []
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_folder_is_replaced_where_two_cannot_change_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "_exchange", lambda one, other: False)
+    for text in ("old", "new"):
+        with folder_atomic(tmp_path / "bundle") as folder:
+            (folder / "a").write_text(text)
+    assert (tmp_path / "bundle" / "a").read_text() == "new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]

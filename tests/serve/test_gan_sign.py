@@ -153,3 +153,17 @@ def test_a_lone_file_is_signed_beside_itself(tiny_bundle: Path, keys: Path, tmp_
 
 def test_a_signed_bundle_still_draws(signed: Path, gansample: Command) -> None:
     assert gansample("--bundle", signed, "--n", 4, "out.png").returncode == 0
+
+
+def test_a_single_file_is_signed_and_verified(tiny_bundle: Path, keys: Path, tmp_path: Path) -> None:
+    """It carries no goldens, so its pictures are NOT RUN; that the signature holds is what was asked."""
+    alone = Path(shutil.copy(tiny_bundle / "generator.onnx", tmp_path / "alone.onnx"))
+    assert gan("sign", alone, "--key", keys / "mine.pem").returncode == 0
+    done = gan("verify", alone, "--signed", keys / "mine.pub")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "signed by the holder of" in done.stdout
+    assert "verdict: NOT RUN, a single file carries no goldens" in done.stdout
+    assert gan("verify", alone, "--signed", keys / "theirs.pub").returncode == 3
+    assert gan("verify", alone).returncode == 3, "nothing but the seal was checked"
+    alone.write_bytes(alone.read_bytes().replace(b"gansample.spec", b"gansample.spek"))
+    assert gan("verify", alone, "--signed", keys / "mine.pub").returncode == 3

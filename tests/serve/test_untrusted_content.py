@@ -21,7 +21,7 @@ from gansample.bundle import seal
 from gansample.bundle.goldens import read_goldens
 from gansample.bundle.open import MANIFEST, open_bundle
 from gansample.cli.info import describe_bundle, format_bundle
-from gansample.errors import ArtefactError
+from gansample.errors import ArtefactError, UsageError
 from gansample.latents import LatentSpace
 from gansample.outputs.file_metadata import read_drawing
 from gansample.outputs.metadata import read_metadata
@@ -193,6 +193,11 @@ def one_picture_too_many(model: onnx.ModelProto) -> None:
     """Every latent is drawn twice, and the graph still declares N pictures."""
     model.graph.node.insert(0, helper.make_node("Concat", ["z", "z"], ["twice"], axis=0))
     model.graph.node[1].input[0] = "twice"
+
+
+def test_far_more_threads_than_processors(tiny_bundle: Path) -> None:
+    with pytest.raises(UsageError, match=r"1,024 threads, and this machine has \d+ processors: ask for at most"):
+        open_sampler(tiny_bundle, threads=1024)
 
 
 def test_a_graph_that_draws_another_number_of_pictures(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def verify_bundle(bundle: Path | None, *, signed: Path | None, report: Path | No
         opened = open_bundle(opened.path)  # what was read before may not be what was signed
     files = check_digests(opened)
     log_to_stderr("gan")
-    checks = list(_checks(opened, threads, report))
+    alone = signed is not None and report is None and not opened.path.is_dir()  # one file has no goldens, and may be signed
+    checks = [] if alone else list(_checks(opened, threads, report))
     failed = [check for check in checks if check.verdict == "FAIL"]
     ran = [check for check in checks if check.verdict != "NOT RUN"]
     verdict = "FAIL" if failed else "PASS" if ran else "NOT RUN"
@@ -54,11 +55,14 @@ def verify_bundle(bundle: Path | None, *, signed: Path | None, report: Path | No
     else:
         by = f", signed by the holder of {signed}" if signed is not None else ""
         print(f"{opened.spec.name}: {files} files as they were exported{by} ({opened.path}, {seconds:.1f} s)")
-        print("\n".join(dict.fromkeys(_format_check(check) for check in checks)))  # all that no GPU runs is one line
+        if checks:
+            print("\n".join(dict.fromkeys(_format_check(check) for check in checks)))  # all that no GPU runs is one line
         compared = max((seen.images for check in checks for seen in check.by_batch.values()), default=0)
         here = grade(verdict, opened.spec.basis) + (
             f" over {compared} goldens, the pictures of {opened.reference}" if compared else ""
         )
+        if alone:
+            here += ", a single file carries no goldens: the pictures are checked with the bundle's folder"
         print("\n  ".join([f"verdict: {here}", f"at export: {at_export}", *format_basis(opened.spec.basis)]))
     if failed:
         names = ", ".join(check.variant.name for check in failed)
@@ -69,7 +73,7 @@ def verify_bundle(bundle: Path | None, *, signed: Path | None, report: Path | No
     if report is not None and (missing := [check for check in checks if check.verdict == "NOT RUN"]):
         names = ", ".join(f"{check.variant.name} on {check.backend}" for check in missing)
         raise BackendUnavailable(f"{names} did not run on this machine", f"see: {report}")
-    if not ran:
+    if not ran and not alone:
         raise BackendUnavailable("no variant of this bundle can run here, nothing was verified", "see: gan doctor")
 
 

@@ -2,8 +2,9 @@
 
 from gansample.bundle.open import GOLDENS, Bundle
 from gansample.bundle.spec import Variant
-from gansample.errors import BackendUnavailable
+from gansample.errors import BackendUnavailable, UsageError
 from gansample.runtimes.backends import GPU_BACKENDS, NVIDIA_BACKENDS
+from gansample.system.processors import usable_processors
 from gansample.types import Runner
 
 PROVING = 4  # goldens: enough to tell a driver that computes something else
@@ -14,13 +15,17 @@ def open_runner(bundle: Bundle, backend: str, variant: Variant, threads: int | N
 
     threads  of the processor, on CPU backends; None is all cores.
 
-    Raises BackendUnavailable, with the fix, where the backend cannot run here or does not run this variant, and ArtefactError
-    where a file is damaged.
+    Raises UsageError for far more threads than processors, BackendUnavailable, with the fix, where the backend cannot run here
+    or does not run this variant, and ArtefactError where a file is damaged.
     """
     if backend not in backends_of(variant):
         raise BackendUnavailable(
             f"{variant.name} runs on {variant.runtime}, not on {backend}", f"use backend {variant.runtime}"
         )
+    cores = usable_processors()
+    if threads is not None and threads > (most := max(16, 4 * cores)):
+        # ONNX Runtime's threads wait by spinning: a thousand of them on two cores draw two pictures in half a minute.
+        raise UsageError(f"{threads:,} threads, and this machine has {cores} processors", f"ask for at most {most}")
     source = str(bundle.path)
     if backend in NVIDIA_BACKENDS:
         from gansample.runtimes.cuda_device import require_gpu

@@ -9,10 +9,13 @@ import errno
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from gansample.errors import OutputError
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h, linux/fs.h
 
 
 def write_atomic(path: Path, data: bytes, *, overwrite: bool = True) -> None:
@@ -70,6 +73,9 @@ def _exists(path: Path) -> OutputError:
 def folder_atomic(path: Path) -> Iterator[Path]:
     """A new folder to fill; it takes the name `path`, replacing what was there, only if the block succeeds.
 
+    Its files are on the disk before it takes the name. On Linux the two folders change places at once, so that a reader finds
+    the old one or the new one; elsewhere there is none for a moment.
+
     Raises OutputError where the folder cannot be made or moved; the caller decides beforehand whether `path` may go.
     """
     try:
@@ -80,16 +86,44 @@ def folder_atomic(path: Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     try:
         yield temp
-        retired = temp.with_suffix(".old")
-        if path.exists():
+        _sync_tree(temp)
+        if not path.exists():
+            temp.rename(path)
+        elif not _exchange(temp, path):
+            retired = temp.with_suffix(".old")
             path.rename(retired)
-        temp.rename(path)
-        shutil.rmtree(retired, ignore_errors=True)
+            temp.rename(path)
+            shutil.rmtree(retired, ignore_errors=True)
         _sync_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
         shutil.rmtree(temp, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two names change places in one step; False where the system or the file system cannot.
+
+    renameat2(2) with RENAME_EXCHANGE, which Python does not have.
+    """
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):  # a C library without it
+        return False
+    return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Make every file below `folder`, and their names, durable."""
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with (Path(place) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        _sync_folder(Path(place))
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:
