@@ -10,7 +10,7 @@ from typing import Any
 from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, check_io
+from gansample.runtimes.base import ClosingRunner, check_io, check_pictures
 from gansample.runtimes.onnxruntime_cpu import ports_of
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.runtimes.webgpu.without_round import without_round
@@ -38,7 +38,7 @@ class WebGpuRunner(ClosingRunner):
 
     def __init__(self, model: bytes, spec: Spec, *, source: str = "the model", variant: str = "onnx-fp32") -> None:
         check_onnx(model, source)
-        self.variant = variant
+        self.variant, self._spec = variant, spec
         runtime, adapter = load_webgpu()
         self.device = describe(adapter)
         options = runtime.SessionOptions()
@@ -66,7 +66,7 @@ class WebGpuRunner(ClosingRunner):
         except Exception as error:
             reason = f"WebGPU fails on {self.device} ({_last_line(error)})"
             raise BackendUnavailable(reason, "ask for smaller batches") from error
-        return images
+        return check_pictures(images, len(z), self._spec, self.variant)
 
     def close(self) -> None:
         self._session = None
