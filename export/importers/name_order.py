@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
+from gansample.system.numbers import MAX_DIGITS
+
 # fmt: off
 FIRST = {
     "label", "emb", "embed", "embedding", "class", "input", "in", "first", "stem", "fc", "linear", "lin", "l", "proj",
@@ -35,11 +37,16 @@ def in_order(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], bool]:
 
 def natural(path: str) -> list[tuple[int, str]]:
     """A sort key that puts `main.2` before `main.10`."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path)]
+    return [(_number(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path)]
+
+
+def _number(digits: str) -> int:
+    """A name may have more digits than Python reads."""
+    return int(digits[:MAX_DIGITS])
 
 
 def _key(part: str) -> Key:
-    words, numbers = set(re.findall(r"[a-z]+", part.lower())), tuple(map(int, re.findall(r"\d+", part)))
+    words, numbers = set(re.findall(r"[a-z]+", part.lower())), tuple(map(_number, re.findall(r"\d+", part)))
     norm = bool(words & NORMS)
     if numbers:
         return 1, numbers, norm, part

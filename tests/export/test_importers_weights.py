@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 
 from export.importers.import_log import ImportLog
+from export.importers.name_order import in_order, natural
 from export.importers.state_dict import StateDict, pick_state_dict
 from export.importers.weights import read_weights
 from gansample.errors import ArtefactError, UsageError
@@ -217,3 +218,11 @@ def test_what_is_no_generator_is_refused_with_what_it_is(tmp_path: Path, name: s
     with pytest.raises((ArtefactError, UsageError), match=message):
         pick_state_dict(read_weights(path), ImportLog())
     assert not Path("/tmp/should-never-exist").exists()
+
+
+def test_names_with_numbers_that_python_does_not_read() -> None:
+    names = [f"main.{number}.weight" for number in ("10", "2", "9" * 5_000, "²")]
+    tensors, _ = in_order({name: torch.zeros(1) for name in names})
+    assert set(tensors) == set(names)
+    assert list(tensors).index("main.2.weight") < list(tensors).index("main.10.weight")
+    assert sorted(names, key=natural).index(names[1]) < sorted(names, key=natural).index(names[0])

@@ -16,6 +16,7 @@ import gansample
 from gansample.errors import ArtefactError
 from gansample.system.atomic import cannot_write, publish
 from gansample.system.lock import remove_lock, try_lock, wait_for_lock
+from gansample.system.numbers import whole_number
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def _transfer(address: str, part: BufferedRandom) -> None:
         if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             start = 0
             _write(part, lambda: part.truncate(0))
-        expected = response.headers.get("Content-Length")
+        expected = whole_number(response.headers.get("Content-Length", ""))
         received = 0
         while piece := response.read(_PIECE):
             received += len(piece)
@@ -121,8 +122,8 @@ def _transfer(address: str, part: BufferedRandom) -> None:
                 _write(part, lambda: part.truncate(0))
                 raise _Failed(f"more than {MAX_BYTES >> 20} MB", final=True)
             _write(part, lambda piece=piece: part.write(piece))  # type: ignore[misc]
-        if expected is not None and received < int(expected):
-            raise _Failed(f"broke off after {received:,} of {int(expected):,} bytes")
+        if expected is not None and received < expected:
+            raise _Failed(f"broke off after {received:,} of {expected:,} bytes")
 
 
 def _md5(part: BufferedRandom) -> str:

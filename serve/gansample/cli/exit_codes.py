@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from gansample.errors import GansampleError, OutputError
+from gansample.errors import GansampleError, OutputError, shorten
 from gansample.system.signals import Stopped, listen
 from gansample.system.streams import prepare_streams
 
@@ -59,4 +59,4 @@ def _format_os_error(error: OSError) -> str:
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split())
+    return shorten(" ".join(text.split()))
