@@ -1,10 +1,10 @@
 // The page: sends what the controls ask for to the worker, and shows what it draws.
 
-import { ask } from "./ask.js";
-import { fetchBytes } from "./files.js";
+import { readIndex } from "./files.js";
 import { interpolate, latent, MIN_TRUNCATION, SEED_END } from "./latents.js";
 import { toCanvas, toPng } from "./png.js";
-import { localized, switchLanguage, translatePage } from "./texts.js";
+import * as runtime from "./runtime.js";
+import { localized, switchLanguage, translatePage, whyNotWebGpu } from "./texts.js";
 
 const MAX_PICTURES = 64;
 const DEFAULTS = { seed: 0, count: 24, truncation: 0 };
@@ -16,7 +16,8 @@ let openings = 0;
 
 function state(key, more = "", kind = "") {
   shown = [key, more, kind];
-  $("state").textContent = `${localized(key)} ${more}`.trim();
+  const text = localized(key);
+  $("state").textContent = text.includes("#") ? text.replace("#", more) : `${text} ${more}`.trim();
   $("state").className = kind;
 }
 
@@ -53,6 +54,14 @@ function labelOf(seed, label) {
   return label === "" ? seed % about.classes.length : Number(label);
 }
 
+// The GPU may give up at any time: WebAssembly draws these pixels then, and has to prove itself.
+async function pixelsOf(name, z, labels) {
+  const before = runtime.placeOf(name);
+  const pixels = await runtime.draw(name, z, labels);
+  if (runtime.placeOf(name) !== before && name === $("bundle").value) sayVerdict(openings);
+  return pixels;
+}
+
 async function draw() {
   const asked = readControls();
   if (asked === null) return;
@@ -64,7 +73,7 @@ async function draw() {
   const labels = seeds.map((each) => labelOf(each, label) ?? 0);
   let pixels;
   try {
-    pixels = await ask("draw", { name: bundle, z, labels });
+    pixels = await pixelsOf(bundle, z, labels);
   } catch (error) {
     complain(localized("failed"), error.message);
     return;
@@ -73,11 +82,13 @@ async function draw() {
   const query = new URLSearchParams({ bundle, seed, n: count });
   if (label !== "") query.set("class", about.classes[label]);
   if (truncation) query.set("truncation", truncation);
+  if (runtime.softwareAllowed) query.set("adapter", "software");
   history.replaceState(null, "", `?${query}`);
 }
 
 function picture(pixels, index, seed, label, truncation) {
   const canvas = toCanvas(pixels, index, about.image);
+  const place = runtime.placeOf($("bundle").value);
   const caption = about.classes ? `${localized("seed")} ${seed} · ${about.classes[label]}` : `${localized("seed")} ${seed}`;
   const button = document.createElement("button");
   button.className = "print";
@@ -87,12 +98,13 @@ function picture(pixels, index, seed, label, truncation) {
   const text = document.createElement("span");
   text.textContent = caption;
   button.append(canvas, text);
-  button.addEventListener("click", (event) => (event.shiftKey ? pick(button, seed) : save(canvas, seed, label, truncation)));
+  button.addEventListener("click", (event) => (event.shiftKey ? pick(button, seed) : save(canvas, seed, label, truncation, place)));
   return button;
 }
 
-async function save(canvas, seed, label, truncation) {
+async function save(canvas, seed, label, truncation, { adapter }) {
   const metadata = { seeds: String(seed), model: about.name, model_sha256: about.sha256, backend: "onnxruntime-web" };
+  if (adapter) Object.assign(metadata, { backend: "onnxruntime-webgpu", device: adapter });
   if (about.classes) metadata.class = about.classes[label];
   if (truncation) metadata.truncation = truncation;
   const link = document.createElement("a");
@@ -116,7 +128,7 @@ async function morph() {
   const { size, distribution } = about.latent;
   const [a, b] = picked.map((seed) => latent(seed, size, distribution));
   const z = interpolate(a, b, $("way").value / 100, distribution);
-  const pixels = await ask("draw", { name: bundle, z, labels: [labelOf(picked[0], label) ?? 0] });
+  const pixels = await pixelsOf(bundle, z, [labelOf(picked[0], label) ?? 0]);
   const canvas = toCanvas(pixels, 0, about.image);
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${picked[0]} → ${picked[1]} · ${$("way").value} %`);
@@ -130,10 +142,10 @@ function enable(on) {
 async function open(query = new URLSearchParams()) {
   const mine = ++openings;
   state("opening");
-  $("basis").textContent = "";
+  $("basis").textContent = $("runtime").textContent = "";
   enable(false);
   try {
-    const found = await ask("open", { name: $("bundle").value });
+    const found = await runtime.openGenerator($("bundle").value);
     if (mine !== openings) return; // another one was chosen meanwhile
     about = found;
   } catch (error) {
@@ -152,26 +164,39 @@ async function open(query = new URLSearchParams()) {
   $("morph").hidden = true;
   await draw();
   if ([...query].length > 0) sayWhatCannotBeShown(query, wanted);
+  await sayVerdict(mine);
+}
+
+async function sayVerdict(mine) {
+  const name = $("bundle").value;
   let verdict;
   try {
-    verdict = await ask("verify", { name: $("bundle").value });
+    verdict = await runtime.verify(name);
   } catch (error) {
-    fail(error);
+    if (mine === openings) fail(error);
     return;
   }
   if (mine !== openings) return;
+  const { adapter } = runtime.placeOf(name);
   const share = (Math.floor(1e5 * verdict.share) / 1e3).toFixed(3); // 100 is all of them
   const kind = !verdict.pass ? "fail" : about.assumed ? "assumed" : "pass";
-  state({ fail: "differs", assumed: "assumed", pass: "verified" }[kind], "", kind);
+  const where = adapter ? `WebGPU (${adapter})` : "WebAssembly";
+  state({ fail: "differs", assumed: "assumed", pass: "verified" }[kind], kind === "fail" ? "" : where, kind);
   const figures = localized("figures").replace("#", share).replace("#", verdict.maxStep).replace("#", about.reference);
   $("basis").textContent = [figures, ...(about.basis ?? [])].join(" · ");
+  sayWhyNotWebGpu();
+}
+
+function sayWhyNotWebGpu() {
+  const { reason } = runtime.placeOf($("bundle").value) ?? {};
+  $("runtime").textContent = reason === undefined ? "" : whyNotWebGpu(reason);
 }
 
 // Nothing can be drawn: why, in place of the pictures.
 function fail(error) {
   const known = ["damaged", "insecure"].find((key) => error.message.startsWith(`${key}:`));
   $("pictures").replaceChildren();
-  $("facts").textContent = "";
+  $("facts").textContent = $("runtime").textContent = "";
   if (known === undefined) state("failed", error.message, "fail");
   else state(known, error.message.slice(known.length + 1), "fail");
 }
@@ -188,22 +213,9 @@ function sayWhatCannotBeShown(query, label) {
   const same = (key) => query.get(key) === asked[key] || Number(query.get(key) || NaN) === Number(asked[key]);
   const wrong = Object.keys(asked).filter((key) => query.has(key) && !same(key));
   if (query.has("class") && label < 0) wrong.push("class");
+  if (query.has("adapter") && !runtime.softwareAllowed) wrong.push("adapter");
   const quoted = wrong.map((key) => `${key}=${query.get(key).slice(0, 40)}`).join(", ");
   if (wrong.length > 0) complain($("problem").textContent, localized("address"), quoted);
-}
-
-async function readIndex() {
-  const text = new TextDecoder().decode(await fetchBytes("bundles.json"));
-  let names;
-  try {
-    names = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`bundles.json: ${error.message}`);
-  }
-  if (!Array.isArray(names) || names.length === 0 || !names.every((name) => typeof name === "string" && name !== "")) {
-    throw new Error("bundles.json holds no names");
-  }
-  return names;
 }
 
 async function start() {
@@ -215,6 +227,7 @@ async function start() {
     state(...shown);
     if (about !== null) {
       facts();
+      sayWhyNotWebGpu();
       draw();
     }
   });

@@ -14,6 +14,21 @@ export async function sha256(bytes) {
   return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// The folders of the generators, of which there is at least one.
+export async function readIndex() {
+  const text = new TextDecoder().decode(await fetchBytes("bundles.json"));
+  let names;
+  try {
+    names = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`bundles.json: ${error.message}`);
+  }
+  if (!Array.isArray(names) || names.length === 0 || !names.every((name) => typeof name === "string" && name !== "")) {
+    throw new Error("bundles.json holds no names");
+  }
+  return names;
+}
+
 // A JSON file that carries its own digest, so that no name in it can change unnoticed.
 export async function readSealed(path) {
   const text = new TextDecoder().decode(await fetchBytes(path));

@@ -12,10 +12,20 @@ const ENGLISH = {
   truncation: "Truncation (0 is off)",
   draw: "Draw",
   opening: "Loading the generator …",
-  verified: "Verified here: within one 8-bit step of the reference",
-  assumed: "PASS, AS ASSUMED: within one 8-bit step of the reference, on a reading of the file that nothing confirms",
+  verified: "Verified on #: within one 8-bit step of the reference",
+  assumed: "PASS, AS ASSUMED, on #: within one 8-bit step of the reference, on a reading of the file that nothing confirms",
   differs: "FAIL: this browser draws other pictures than the reference did. Do not trust them.",
   figures: "# % of the values are the same, the largest difference is # of 255; the reference: #",
+  notWebGpu: "WebAssembly draws, not WebGPU: #",
+  noWebGpu: "this browser has none.",
+  noSuspending: "this browser's WebAssembly cannot wait for a GPU (it lacks JSPI).",
+  noAdapter: "the browser offers no GPU.",
+  softwareAdapter: "the only adapter is software (#), which is slower.",
+  layers: "it has no kernel for some of this generator's layers.",
+  gpuDiffers: "# draws other pictures than the reference.",
+  slow: "it had not drawn the reference's pictures after # seconds.",
+  lost: "the GPU was lost meanwhile.",
+  gpuFailed: "it failed (#).",
   damaged: "The generator is damaged (its digest is wrong): it is not used. Copy the folder again.",
   failed: "It could not be opened:",
   index: "There is no list of generators here: copy the whole folder again.",
@@ -46,10 +56,20 @@ const CHINESE = {
   truncation: "截断（0 为关闭）",
   draw: "绘制",
   opening: "正在载入生成器……",
-  verified: "已在此验证：与参考图相差至多一个 8 位级",
-  assumed: "通过（基于假设）：与参考图相差至多一个 8 位级，但对文件的解读未经证实",
+  verified: "已在 # 上验证：与参考图相差至多一个 8 位级",
+  assumed: "在 # 上通过（基于假设）：与参考图相差至多一个 8 位级，但对文件的解读未经证实",
   differs: "失败：这个浏览器画的图与参考图不同，请勿信任。",
   figures: "# % 的数值相同，最大相差 #（共 255）；参考图：#",
+  notWebGpu: "由 WebAssembly 绘制，未用 WebGPU：#",
+  noWebGpu: "浏览器不支持。",
+  noSuspending: "浏览器的 WebAssembly 无法等待 GPU（缺少 JSPI）。",
+  noAdapter: "浏览器没有提供 GPU。",
+  softwareAdapter: "唯一的适配器是软件实现（#），速度更慢。",
+  layers: "此生成器的某些层没有对应的计算核。",
+  gpuDiffers: "# 画的图与参考图不同。",
+  slow: "# 秒后仍未画出参考图。",
+  lost: "GPU 中途失去连接。",
+  gpuFailed: "运行失败（#）。",
   damaged: "生成器已损坏（摘要不符），未予使用。请重新复制文件夹。",
   failed: "无法打开：",
   index: "这里没有生成器列表：请重新复制整个文件夹。",
@@ -72,6 +92,14 @@ const CHINESE = {
 let chinese = navigator.language.toLowerCase().startsWith("zh");
 
 export const localized = (key) => (chinese ? CHINESE : ENGLISH)[key];
+
+// `reason` is one of the keys above, a colon and a detail; or whatever the browser or ONNX Runtime said.
+export function whyNotWebGpu(reason) {
+  const [, key, detail] = /^(\w+):(.*)$/s.exec(reason) ?? [];
+  const known = key === undefined ? undefined : localized(key);
+  const why = (known ?? localized("gpuFailed")).replace("#", () => (known === undefined ? reason : detail));
+  return localized("notWebGpu").replace("#", () => why);
+}
 
 export function translatePage(root = document) {
   document.documentElement.lang = chinese ? "zh-CN" : "en";

@@ -1,31 +1,46 @@
-// Loads, verifies and draws, away from the page's thread.
+// Loads, verifies and draws, away from the page's thread; worker.js?runtime= says on what: webgpu or wasm.
 
 import { fetchBytes, readSealed, sha256 } from "./files.js";
-import * as ort from "./ort/ort.wasm.min.mjs";
+import { loadWebGpu } from "./webgpu.js";
 
-ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
-ort.env.wasm.numThreads = 1; // more would need headers that not every static host sends
-
+const parameters = new URLSearchParams(location.search);
 const opened = new Map();
+let runtime = null;
+
+async function load() {
+  const webgpu = parameters.get("runtime") === "webgpu";
+  const loaded = webgpu ? await loadWebGpu(parameters.get("adapter") === "software") : await loadWasm();
+  loaded.ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
+  loaded.ort.env.wasm.numThreads = 1; // more would need headers that not every static host sends
+  return loaded;
+}
+
+async function loadWasm() {
+  const ort = await import("./ort/ort.wasm.min.mjs");
+  const create = (model) => ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+  return { ort, create, run: (session, feed) => session.run(feed) };
+}
 
 async function open(name) {
+  runtime ??= await load();
   if (!opened.has(name)) {
     const folder = `bundles/${encodeURIComponent(name)}`;
     const about = await readSealed(`${folder}/about.json`);
     if (about.folder !== name) throw new Error(`damaged: ${folder} holds ${about.folder}`);
     const model = await fetchBytes(`${folder}/generator.onnx`);
-    if ((await sha256(model)) !== about.sha256) throw new Error("damaged: generator.onnx");
-    const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+    if ((await sha256(model)) !== about.file_sha256) throw new Error("damaged: generator.onnx");
+    const session = await runtime.create(model);
     opened.set(name, { about, session });
   }
   return opened.get(name);
 }
 
 async function run({ about, session }, z, labels) {
+  const { Tensor } = runtime.ort;
   const count = z.length / about.latent.size;
-  const feed = { z: new ort.Tensor("float32", z, [count, about.latent.size]) };
-  if (about.classes) feed.label = new ort.Tensor("int64", BigInt64Array.from(labels, BigInt), [count]);
-  return (await session.run(feed)).images.data;
+  const feed = { z: new Tensor("float32", z, [count, about.latent.size]) };
+  if (about.classes) feed.label = new Tensor("int64", BigInt64Array.from(labels, BigInt), [count]);
+  return (await runtime.run(session, feed)).images.data;
 }
 
 // Draws the goldens here and compares them with the reference's pictures: the largest step and the share of equal pixels.
@@ -42,7 +57,8 @@ async function verify(name) {
     equal += step === 0;
   });
   const share = equal / golden.length;
-  return { pass: drawn.length === golden.length && maxStep <= 1 && share >= 0.999, maxStep, share };
+  const pass = drawn.length === golden.length && maxStep <= 1 && share >= 0.999;
+  return { pass, maxStep, share, adapter: runtime.adapter };
 }
 
 const actions = {
@@ -51,10 +67,13 @@ const actions = {
   draw: async ({ name, z, labels }) => run(await open(name), z, labels),
 };
 
-onmessage = async ({ data: { id, action, ...rest } }) => {
+async function answer({ id, action, ...rest }) {
   try {
     postMessage({ id, result: await actions[action](rest) });
   } catch (error) {
     postMessage({ id, error: String(error.message ?? error) });
   }
-};
+}
+
+let turn = Promise.resolve(); // one after the other: while the GPU works, ONNX Runtime takes no second question
+onmessage = ({ data }) => (turn = turn.then(() => answer(data)));

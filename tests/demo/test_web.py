@@ -1,30 +1,29 @@
 """The static page draws in the browser what gansample draws, says whether it does, and loads nothing from elsewhere."""
 
 import base64
-import io
 import json
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from PIL import Image
 
 from demo.web_demo import SOURCES, install_node_modules, web_demo, write_web_demo
 from gansample import open_sampler
 from gansample.bundle import seal
+from gansample.bundle.open import REFERENCE, open_bundle
 from gansample.errors import BackendUnavailable, OutputError
 from gansample.latents import latents, slerp
 from gansample.outputs.metadata import read_metadata
+from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 from tests.support.make_tiny_bundle import make_tiny_bundle
 from tests.support.repository import ROOT
+from tests.support.web_page import change_about, serve_folder, shown
 
 FASHION = ROOT / "serve" / "gansample" / "bundles" / "fashion"
 
@@ -45,19 +44,10 @@ def site(tiny_classes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def url(site: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serve_folder(site) as address:
+        yield address
 
 
 @pytest.fixture
@@ -65,7 +55,7 @@ def visit(browser: Any, url: str) -> Iterator[Any]:
     """visit("?seed=7", width=…, locale=…) opens the page; afterwards there may be no error and no request to another host."""
     contexts, foreign_requests, errors = [], [], []
 
-    def open_page(query: str = "", width: int = 1280, locale: str = "en-GB", expect: str = "Verified here") -> Any:
+    def open_page(query: str = "", width: int = 1280, locale: str = "en-GB", expect: str = "Verified on") -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, locale=locale)
         contexts.append(context)
         page = context.new_page()
@@ -80,13 +70,6 @@ def visit(browser: Any, url: str) -> Iterator[Any]:
     for context in contexts:
         context.close()
     assert (foreign_requests, errors) == ([], [])
-
-
-def shown(page: Any, index: int) -> np.ndarray:
-    """A canvas of the page, uint8 (H, W, 4)."""
-    address = page.eval_on_selector_all(".print canvas", f"all => all[{index}].toDataURL('image/png')")
-    with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as image:
-        return np.asarray(image)
 
 
 NODE = """
@@ -127,6 +110,22 @@ def test_the_folder_is_complete_and_the_same_every_time(site: Path, tiny_classes
         write_web_demo(site, [FASHION])
 
 
+def test_the_pages_model_is_known_by_the_bundles_and_draws_the_same_bytes(site: Path) -> None:
+    bundle, page = open_bundle(FASHION), site / "bundles" / "fashion"
+    model, about = (page / REFERENCE).read_bytes(), json.loads((page / "about.json").read_bytes())
+    assert (about["sha256"], about["file_sha256"]) == (bundle.sha256, seal.digest(model))
+    assert bundle.sha256 != about["file_sha256"]
+    assert seal.seal_holds(model)
+    assert "Round" not in {node.op_type for node in onnx.load_from_string(model).graph.node}
+    z, label = bundle.spec.latents(range(64)), np.arange(64) % 10
+    with OnnxRuntimeRunner(model, bundle.spec) as drawn, OnnxRuntimeRunner(bundle.read(REFERENCE), bundle.spec) as own:
+        assert np.array_equal(drawn.run(z, label), own.run(z, label))
+
+
+def test_a_model_without_a_seal_gets_none() -> None:
+    assert seal.resealed(b"model") == b"model"
+
+
 def test_it_takes_the_newest_bundle_and_says_how_to_look_at_it(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,6 +156,14 @@ def test_pictures_are_those_of_the_library(name: str, visit: Any, tiny_classes_b
 
 
 @pytest.mark.browser
+def test_why_webgpu_does_not_draw_is_said_in_both_languages(visit: Any) -> None:
+    page = visit("?bundle=pets&n=2")
+    page.get_by_text("WebAssembly draws, not WebGPU: the browser offers no GPU.").wait_for()
+    page.click("#language")
+    page.get_by_text("由 WebAssembly 绘制，未用 WebGPU：浏览器没有提供 GPU。").wait_for()
+
+
+@pytest.mark.browser
 def test_controls_and_address(visit: Any) -> None:
     page = visit("?bundle=pets&seed=7&n=3&class=bee")
     captions = "() => [...document.querySelectorAll('.print span')].map(e => e.textContent)"
@@ -168,7 +175,7 @@ def test_controls_and_address(visit: Any) -> None:
     page.click("#roll")
     page.wait_for_url(lambda address: "seed=4294967293" not in address)
     page.select_option("#bundle", "fashion")
-    page.get_by_text("Verified here").wait_for()
+    page.get_by_text("Verified on WebAssembly").wait_for()
     assert page.locator("#class option").count() == 11
 
 
@@ -196,7 +203,7 @@ def test_interpolation_between_two(visit: Any) -> None:
 
 @pytest.mark.browser
 def test_phone_chinese_keyboard_and_speed(visit: Any) -> None:
-    page = visit("?bundle=fashion", width=390, locale="zh-CN", expect="已在此验证")
+    page = visit("?bundle=fashion", width=390, locale="zh-CN", expect="已在 WebAssembly 上验证")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.inner_text("h1") == "一个种子，一张图。"
     page.click("#language")
@@ -235,8 +242,10 @@ def test_what_cannot_be_drawn_is_said_and_nothing_else_is_drawn(visit: Any) -> N
 
 @pytest.mark.browser
 def test_what_an_address_asks_for_in_vain_is_said(visit: Any) -> None:
-    page = visit("?bundle=nobody&seed=7.5&n=99&class=dog&truncation=1")
-    page.get_by_text("The address asks for what there is not: bundle=nobody, n=99, seed=7.5, class=dog").wait_for()
+    page = visit("?bundle=nobody&seed=7.5&n=99&class=dog&truncation=1&adapter=fast")
+    page.get_by_text(
+        "The address asks for what there is not: bundle=nobody, n=99, seed=7.5, class=dog, adapter=fast"
+    ).wait_for()
     assert page.locator(".print").count() == 24
     assert visit("?bundle=pets&seed=07&n=2&truncation=1.0").inner_text("#problem") == ""
 
@@ -313,10 +322,8 @@ def test_a_page_that_lacks_a_script_says_so(site: Path, browser: Any, url: str) 
 def test_another_models_goldens_are_noticed(site: Path, browser: Any, url: str) -> None:
     about = site / "bundles" / "pets" / "about.json"
     whole = about.read_bytes()
-    facts = json.loads(whole)
-    facts["goldens"]["images"] = base64.b64encode(bytes(8 * 8 * 8 * 3)).decode()
-    facts[seal.KEY] = seal.BLANK
-    about.write_bytes(seal.sealed(json.dumps(facts).encode()))
+    goldens = json.loads(whole)["goldens"]
+    change_about(about.parent, goldens={**goldens, "images": base64.b64encode(bytes(8 * 8 * 8 * 3)).decode()})
     try:
         page = browser.new_page()
         page.goto(f"{url}/?bundle=pets")
@@ -341,7 +348,7 @@ def test_axe_finds_nothing_serious(browser: Any, url: str, tmp_path: Path) -> No
         context = browser.new_context(color_scheme=scheme, bypass_csp=True)
         page = context.new_page()
         page.goto(f"{url}/?bundle=fashion&n=4")
-        page.get_by_text("Verified here").wait_for()
+        page.get_by_text("Verified on WebAssembly").wait_for()
         page.evaluate(axe)
         found = page.evaluate("axe.run()")["violations"]
         serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]

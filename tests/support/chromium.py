@@ -17,8 +17,8 @@ FLAGS = [
 
 
 @contextmanager
-def open_chromium() -> Iterator[Any]:
-    """A Playwright browser. Skips the test if Chromium is missing; in CI that is a failure."""
+def open_chromium(*flags: str) -> Iterator[Any]:
+    """A Playwright browser, with more `flags`. Skips the test if Chromium is missing; in CI that is a failure."""
     if not CHROMIUM.exists():
         if os.environ.get("CI") == "true":
             pytest.fail("CI must test the page: apt-get install chromium")
@@ -26,6 +26,6 @@ def open_chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         yield browser
         browser.close()
