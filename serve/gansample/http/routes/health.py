@@ -54,6 +54,6 @@ def describe_model(model: Model) -> dict[str, Any]:
         "classes": list(spec.classes) if spec.classes is not None else None,
         "latent": {"size": spec.latent_size, "distribution": spec.distribution},
         "sha256": model.bundle.sha256,
-        "engine": asdict(model.engine),
+        "engine": {name: value for name, value in asdict(model.engine).items() if value is not None},
         "basis": spec.basis.to_dict() if spec.basis is not None else None,
     }
