@@ -33,6 +33,7 @@ from gansample.bundle.spec import Spec, Variant
 from gansample.errors import ArtefactError, ParityError
 from gansample.runtimes.tensorrt.receipt import BuildReceipt, build_receipt
 from gansample.system.atomic import write_atomic
+from gansample.system.memory import return_freed_memory
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ def build_bundle(
     logger.info(f"drawing the reference in {generator.reference_name}")
     reference = render_reference(generator, range(compared_latents(generator.spec, effort)), features, effort)
     check_reference(reference)  # before the export, whose tracer may fail on a generator that has collapsed
+    return_freed_memory()
     logger.info("exporting to ONNX")
     graph, passes = optimise(export_graph(generator, for_any_batch), generator.spec, decisions=decisions.passes)
     shipped = store_as_half(graph, generator.spec) if compact else graph
@@ -84,6 +86,7 @@ def build_bundle(
         logger.info(f"{name}: building")
         try:
             built = build(generator, graph if variants else shipped)
+            return_freed_memory()
             logger.info(f"{name}: checking parity")
             variant = check_variant(built, reference)
         except Exception as error:  # a converter or a runtime may raise anything; the others go on without this one
@@ -103,6 +106,7 @@ def build_bundle(
         variants.append(variant_row(built, variant, passes if name == next(iter(builders)) else []))
         files |= built.files
         del built  # its sessions hold the activations of a batch while the next variant is built
+        return_freed_memory()
     logger.info("writing the bundle")
     spec = with_tools(generator.spec)
     files["report.html"] = report_html(spec, checked, left_out, reference).encode()
@@ -137,8 +141,8 @@ def check_variant(built: BuiltVariant, reference: Reference) -> CheckedVariant:
 def engine_receipt(built: BuiltVariant, spec: Spec) -> BuildReceipt:
     """What NVIDIA's builder says to the variant's graph; it needs no GPU."""
     receipt = build_receipt(next(iter(built.files.values())), spec)
-    words = [f"{target}: {said}" for target, said in receipt.refused.items()]
-    logger.info(f"{built.name}: GPU engine {'; '.join([str(receipt), *(words if receipt.targets else [])])}")
+    without = f", not for {' '.join(receipt.refused)}" if receipt.verdict == "BUILT" and receipt.refused else ""
+    logger.info(f"{built.name}: GPU engine {receipt}{without}")
     return receipt
 
 

@@ -111,7 +111,8 @@ def _trials(
     batch = together(model, len(z))  # each request keeps the memory of its largest batch
     requests = [_open(restore_layers(model, float_model, names), HINTS["int8"]) for names in choices]
     fidelity = [psnr_db(float(_squares(request, feeds(model, z, label, batch), wanted).mean())) for request in requests]
-    block = {"z": z[:BLOCK]} if label is None else {"z": z[:BLOCK], "label": label[:BLOCK]}
+    n = together(model, BLOCK)
+    block = {"z": z[:n]} if label is None else {"z": z[:n], "label": label[:n]}
     rounds = min(ROUNDS, together(model, ROUNDS, least=4))
     times: list[list[float]] = [[] for _ in requests]
     until = time.perf_counter() + seconds * len(requests)

@@ -19,8 +19,9 @@ _NUMPY_NAMES = {"f32": "float32", "i64": "int64", "u8": "uint8"}
 
 # Every run draws exactly this many pictures, the last one padded: the same kernels for every picture, so none can depend on
 # the batch it is drawn in (free batch sizes flip a rounding here and there), and a fixed shape is 10-15 % faster in float32.
-# Larger blocks gain a few per cent in int8 and cost a single picture its latency.
-BLOCK = 8
+# Larger blocks gain a few per cent in int8 and cost a single picture its latency. Of pictures beyond 256×256 a block has fewer:
+# all its activations are in memory at once.
+BLOCK, PIXELS = 8, 2**19
 
 # What everything that the graph itself does not quantise is computed in. Beside int8 that is bf16: finer than int8 by far, and
 # with AMX faster as well, so layers can stay unquantised; a processor without bf16 takes float32.
@@ -56,6 +57,7 @@ class OpenVinoRunner(ClosingRunner):
         except ImportError:
             raise BackendUnavailable("openvino is not installed", "pip install 'gansample[openvino]'") from None
         self.variant, self._spec, self._shape = variant, spec, (spec.height, spec.width, spec.channels)
+        self._block = block_size(spec)
         self._turn = threading.Lock()  # a request draws for one caller at a time
         core = openvino.Core()
         if precision not in HINTS:
@@ -68,28 +70,33 @@ class OpenVinoRunner(ClosingRunner):
         with runtime_errors("OpenVINO", source):
             graph = core.read_model(model) if weights is None else core.read_model(model, weights)
             check_io({port.get_any_name(): _port(port) for port in [*graph.inputs, *graph.outputs]}, spec, source)
-            graph.reshape({port.get_any_name(): [BLOCK, *_sizes(port)] for port in graph.inputs})
+            graph.reshape({port.get_any_name(): [self._block, *_sizes(port)] for port in graph.inputs})
             self._request: Any = core.compile_model(graph, "CPU", settings).create_infer_request()
 
     def run(self, z: Latents, label: Labels | None) -> Images:
-        images = np.empty((len(z), *self._shape), np.uint8)
-        for start in range(0, len(z), BLOCK):
-            feed = {"z": _block(z, start)} if label is None else {"z": _block(z, start), "label": _block(label, start)}
+        images, n = np.empty((len(z), *self._shape), np.uint8), self._block
+        for start in range(0, len(z), n):
+            feed = {"z": _block(z, start, n)} if label is None else {"z": _block(z, start, n), "label": _block(label, start, n)}
             with runtime_errors("OpenVINO", "these latents"), self._turn:
-                drawn = check_pictures(self._request.infer(feed)["images"], BLOCK, self._spec, self.variant)
-                images[start : start + BLOCK] = drawn[: len(z) - start]
+                drawn = check_pictures(self._request.infer(feed)["images"], n, self._spec, self.variant)
+                images[start : start + n] = drawn[: len(z) - start]
         return images
 
     def close(self) -> None:
         self._request = None
 
 
-def _block(rows: npt.NDArray[Scalar], start: int) -> npt.NDArray[Scalar]:
-    """BLOCK rows from `start` on, zeros where there are no more."""
-    block = rows[start : start + BLOCK]
-    if len(block) == BLOCK:
+def block_size(spec: Spec) -> int:
+    """How many pictures every run draws: BLOCK, fewer where one is larger than 256×256."""
+    return max(1, min(BLOCK, PIXELS // (spec.height * spec.width)))
+
+
+def _block(rows: npt.NDArray[Scalar], start: int, n: int) -> npt.NDArray[Scalar]:
+    """`n` rows from `start` on, zeros where there are no more."""
+    block = rows[start : start + n]
+    if len(block) == n:
         return block
-    return np.concatenate([block, np.zeros((BLOCK - len(block), *rows.shape[1:]), rows.dtype)])
+    return np.concatenate([block, np.zeros((n - len(block), *rows.shape[1:]), rows.dtype)])
 
 
 def _port(port: Any) -> Port:
