@@ -54,8 +54,11 @@ ODD: dict[str, Any] = {
     "image.height": [2**31 - 1],
     "variants.0.name": ["\x9b2J"],
     "variants.0.parity": [{"verdict": 1}, {"rows": 3}, {"rows": [3]}, {"rows": [{**ROW, "images": "64"}]}, {"rows": [{}]}],
-    "variants.0.parity.rows": [[{**ROW, "psnr_db": "x"}], [{**ROW, "max_step": 10**400}], [{**ROW, "images": None}]],
+    "variants.0.parity.rows": [
+        [{"images": 64, "max_step": 1.0}], [{**ROW, "psnr_db": "x"}], [{**ROW, "max_step": 10**400}], [{**ROW, "images": None}],
+    ],
     "variants.0.speed": [{"images_per_second": rates} for rates in (3, {"64": "fast"}, {"64": 10**400})],
+    "variants": [[], 3, [3]],
     "left_out": [3, None, [3], [{"name": "x"}], [{"name": "x", "verdict": "FAIL", "reasons": 3}], [{"name": 1, "verdict": 2}]],
     "provenance": [{"text": "\ud800"}, 3],
     "files.a\x00b": [{"sha256": "0" * 64, "bytes": 1}],

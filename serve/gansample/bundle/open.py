@@ -188,6 +188,8 @@ def _open_folder(folder: Path) -> Bundle:
     read = FieldReader(document, str(source))
     files = {name: _file_entry(name, entry, source) for name, entry in read.required("files", dict).items()}
     variants = tuple(Variant.from_dict(entry, str(source)) for entry in read.required("variants", list))
+    if not variants:
+        raise ArtefactError(f"{source} lists no variant to draw with", "export again")
     listed = {REFERENCE, *(name for variant in variants for name in variant.files)}
     if unlisted := sorted(listed - files.keys()):
         raise ArtefactError(f"{source} gives no digest for {', '.join(unlisted)}", "export again")

@@ -27,7 +27,7 @@ def check_parity(parity: Mapping[str, Any], source: str) -> None:
         if not isinstance(row, dict):
             raise _wrong(source, "rows", row, "a list of figures")
         for name, may_be_null in _ROW.items():
-            if not (_is_number(row.get(name)) or (may_be_null and row.get(name) is None)):
+            if not (_is_number(row.get(name)) or (may_be_null and name in row and row[name] is None)):
                 raise _wrong(source, f"rows: {name}", row.get(name), "a number")
 
 
