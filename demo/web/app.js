@@ -57,9 +57,11 @@ function labelOf(seed, label) {
 // The GPU may give up at any time: WebAssembly draws these pixels then, and has to prove itself.
 async function pixelsOf(name, z, labels) {
   const before = runtime.placeOf(name);
-  const pixels = await runtime.draw(name, z, labels);
-  if (runtime.placeOf(name) !== before && name === $("bundle").value) sayVerdict(openings);
-  return pixels;
+  try {
+    return await runtime.draw(name, z, labels);
+  } finally {
+    if (runtime.placeOf(name) !== before && name === $("bundle").value) sayVerdict(openings);
+  }
 }
 
 async function draw() {

@@ -4,6 +4,7 @@ import { fetchBytes, readSealed, sha256 } from "./files.js";
 import { loadWebGpu } from "./webgpu.js";
 
 const parameters = new URLSearchParams(location.search);
+const MAX_VALUES = 2 ** 22; // of the pictures drawn at once; a generator's inner layers take several times their bytes
 const opened = new Map();
 let runtime = null;
 
@@ -35,12 +36,21 @@ async function open(name) {
   return opened.get(name);
 }
 
+// Pixels of each latent, as many at once as fit the memory of a browser: the same ones, whatever the batch.
 async function run({ about, session }, z, labels) {
   const { Tensor } = runtime.ort;
-  const count = z.length / about.latent.size;
-  const feed = { z: new Tensor("float32", z, [count, about.latent.size]) };
-  if (about.classes) feed.label = new Tensor("int64", BigInt64Array.from(labels, BigInt), [count]);
-  return (await runtime.run(session, feed)).images.data;
+  const { height, width, channels } = about.image;
+  const [size, picture] = [about.latent.size, height * width * channels];
+  const count = z.length / size;
+  const batch = Math.max(1, Math.floor(MAX_VALUES / picture));
+  const pixels = new Uint8Array(count * picture);
+  for (let start = 0; start < count; start += batch) {
+    const end = Math.min(start + batch, count);
+    const feed = { z: new Tensor("float32", z.slice(start * size, end * size), [end - start, size]) };
+    if (about.classes) feed.label = new Tensor("int64", BigInt64Array.from(labels.slice(start, end), BigInt), [end - start]);
+    pixels.set((await runtime.run(session, feed)).images.data, start * picture);
+  }
+  return pixels;
 }
 
 // Draws the goldens here and compares them with the reference's pictures: the largest step and the share of equal pixels.

@@ -156,6 +156,21 @@ def test_pictures_are_those_of_the_library(name: str, visit: Any, tiny_classes_b
 
 
 @pytest.mark.browser
+def test_large_pictures_are_drawn_a_few_at_a_time(site: Path, visit: Any, tiny_classes_bundle: Path) -> None:
+    script = site / "worker.js"
+    whole = script.read_text(encoding="utf-8")
+    script.write_text(changed := whole.replace("2 ** 22", "400"), encoding="utf-8")  # two pictures of 8 × 8 × 3
+    assert changed != whole
+    try:
+        page = visit("?bundle=pets&seed=40&n=5")
+    finally:
+        script.write_text(whole, encoding="utf-8")
+    with open_sampler(tiny_classes_bundle) as sampler:
+        for index, image in enumerate(sampler.sample(range(40, 45))):
+            assert np.abs(shown(page, index)[..., :3].astype(int) - image).max() <= 1
+
+
+@pytest.mark.browser
 def test_why_webgpu_does_not_draw_is_said_in_both_languages(visit: Any) -> None:
     page = visit("?bundle=pets&n=2")
     page.get_by_text("WebAssembly draws, not WebGPU: the browser offers no GPU.").wait_for()

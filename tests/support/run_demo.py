@@ -7,12 +7,11 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from demo.image_store import private_image_store
 from demo.launch import running
 from demo.limits import Limits, Rate
 from gansample.bundle.open import open_bundle
+from tests.support.local_server import serve
 from tests.support.processes import listen_to_interrupts
 from tests.support.repository import ROOT
 
@@ -110,11 +110,5 @@ def serve_files(files: Mapping[str, bytes]) -> Iterator[str]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serve(Handler) as address:
+        yield address

@@ -3,11 +3,10 @@
 import base64
 import io
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from gansample.bundle import seal
+from tests.support.local_server import serve
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -25,14 +25,8 @@ class Quiet(SimpleHTTPRequestHandler):
 @contextmanager
 def serve_folder(folder: Path) -> Iterator[str]:
     """The address of a server of static files."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serve(partial(Quiet, directory=str(folder))) as address:
+        yield address
 
 
 def shown(page: Any, index: int) -> np.ndarray:
