@@ -65,6 +65,7 @@ async function pixelsOf(name, z, labels) {
 }
 
 async function draw() {
+  if ($("draw").disabled) return; // another generator is being opened, and will be drawn
   const asked = readControls();
   if (asked === null) return;
   const { bundle, seed, count, label, truncation } = asked;
@@ -80,7 +81,8 @@ async function draw() {
     complain(localized("failed"), error.message);
     return;
   }
-  $("pictures").replaceChildren(...seeds.map((each, i) => picture(pixels, i, each, labels[i], truncation)));
+  const adapter = runtime.placeOf(bundle)?.adapter;
+  $("pictures").replaceChildren(...seeds.map((each, i) => picture(pixels, i, each, labels[i], truncation, adapter)));
   const query = new URLSearchParams({ bundle, seed, n: count });
   if (label !== "") query.set("class", about.classes[label]);
   if (truncation) query.set("truncation", truncation);
@@ -88,9 +90,8 @@ async function draw() {
   history.replaceState(null, "", `?${query}`);
 }
 
-function picture(pixels, index, seed, label, truncation) {
+function picture(pixels, index, seed, label, truncation, adapter) {
   const canvas = toCanvas(pixels, index, about.image);
-  const place = runtime.placeOf($("bundle").value);
   const caption = about.classes ? `${localized("seed")} ${seed} · ${about.classes[label]}` : `${localized("seed")} ${seed}`;
   const button = document.createElement("button");
   button.className = "print";
@@ -100,11 +101,11 @@ function picture(pixels, index, seed, label, truncation) {
   const text = document.createElement("span");
   text.textContent = caption;
   button.append(canvas, text);
-  button.addEventListener("click", (event) => (event.shiftKey ? pick(button, seed) : save(canvas, seed, label, truncation, place)));
+  button.addEventListener("click", (event) => (event.shiftKey ? pick(button, seed) : save(canvas, seed, label, truncation, adapter)));
   return button;
 }
 
-async function save(canvas, seed, label, truncation, { adapter }) {
+async function save(canvas, seed, label, truncation, adapter) {
   const metadata = { seeds: String(seed), model: about.name, model_sha256: about.sha256, backend: "onnxruntime-web" };
   if (adapter) Object.assign(metadata, { backend: "onnxruntime-webgpu", device: adapter });
   if (about.classes) metadata.class = about.classes[label];
@@ -126,6 +127,7 @@ function pick(button, seed) {
 }
 
 async function morph() {
+  if ($("draw").disabled) return;
   const [bundle, label] = [$("bundle").value, $("class").value];
   const { size, distribution } = about.latent;
   const [a, b] = picked.map((seed) => latent(seed, size, distribution));

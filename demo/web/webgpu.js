@@ -14,7 +14,7 @@ export async function loadWebGpu(softwareAllowed) {
   const ort = await import("./ort/ort.jspi.min.mjs");
   ort.env.webgpu.powerPreference = "high-performance";
 
-  let problem = null; // ONNX Runtime goes on after an error of the device, with whatever is in its memory
+  let problem = null; // what the device says outside a run's own answer: what that run computed is not to be trusted
   let device = null;
 
   async function create(model) {
