@@ -26,7 +26,12 @@ DIVERGED = 7  # exit code of a run that stopped itself; its best generator is ke
 RESUME_OPTIONS = {"--resume", "--force", "--data-root", "--dry-run", "--save-seconds", "--json", "--quiet", "--debug"}
 """What may be given with --resume: the rest of a run was fixed when it started."""
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+GROUPS = {
+    "On which pictures": "data image_size channels fit background labels classes conditional x_flip data_root",
+    "How": "preset settings seed images max_minutes precision",
+    "Into what": "out resume force save_seconds tensorboard dry_run",
+}  # of --help
+app = typer.Typer(cls=console.grouped_app(GROUPS), add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def main() -> NoReturn:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from gansample.cli.exit_codes import end, one_line
 from gansample.cli.log import log_to_stderr as log_to_stderr
@@ -36,27 +36,47 @@ def run(app: typer.Typer, name: str, translate: Callable[[Sequence[str]], list[s
     end(name, call)
 
 
+def _write_options(command: Any, groups: Mapping[str, str], ctx: Any, formatter: Any) -> None:
+    """The options under titles: those of `groups`, else those that they are declared with, as `rich_help_panel`."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for parameter in command.get_params(ctx):
+        if (record := parameter.get_help_record(ctx)) is not None:
+            named = next((title for title, names in groups.items() if parameter.name in names.split()), None)
+            title = named or getattr(parameter, "rich_help_panel", None) or "Other"
+            found.setdefault("Arguments" if parameter.param_type_name == "argument" else title, []).append(record)
+    order = [title for title in ("Arguments", *groups, *found) if title != "Other"]
+    for title in sorted(found, key=lambda title: order.index(title) if title in order else len(order)):
+        with formatter.section(title):
+            formatter.write_dl(found[title])
+
+
 class GroupedCommand(TyperCommand):
-    """Help with the options under titles: those of `groups`, else those that they are declared with, as `rich_help_panel`."""
+    """Help with the options under titles."""
 
     groups: ClassVar[Mapping[str, str]] = {}
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            if (record := parameter.get_help_record(ctx)) is not None:
-                named = next((title for title, names in self.groups.items() if parameter.name in names.split()), None)
-                title = named or getattr(parameter, "rich_help_panel", None) or "Other"
-                groups.setdefault("Arguments" if parameter.param_type_name == "argument" else title, []).append(record)
-        order = [title for title in ("Arguments", *self.groups, *groups) if title != "Other"]
-        for title in sorted(groups, key=lambda title: order.index(title) if title in order else len(order)):
-            with formatter.section(title):
-                formatter.write_dl(groups[title])
+        _write_options(self, self.groups, ctx, formatter)
+
+
+class GroupedApp(TyperGroup):
+    """The same for an app that has options of its own beside its commands."""
+
+    groups: ClassVar[Mapping[str, str]] = {}
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        _write_options(self, self.groups, ctx, formatter)
+        self.format_commands(ctx, formatter)
 
 
 def grouped(groups: Mapping[str, str]) -> type[GroupedCommand]:
     """Help with the options under these titles: title -> the parameters' names, separated by spaces."""
     return type("GroupedCommand", (GroupedCommand,), {"groups": groups})
+
+
+def grouped_app(groups: Mapping[str, str]) -> type[GroupedApp]:
+    """`grouped` for an app."""
+    return type("GroupedApp", (GroupedApp,), {"groups": groups})
 
 
 def share_processor() -> None:
