@@ -134,7 +134,7 @@ def _wait(child: int) -> tuple[int, Any, float]:
 def _queued(process: int) -> float:
     """Seconds that its main thread waited for a processor: proc(5), schedstat."""
     try:
-        return int(Path(f"/proc/{process}/schedstat").read_text().split()[1]) / 1e9
+        return int(Path(f"/proc/{process}/schedstat").read_text(encoding="utf-8").split()[1]) / 1e9
     except (OSError, IndexError, ValueError):
         return 0.0
 

@@ -217,7 +217,7 @@ class Client:
             said = log.read()
             self.read = log.tell()
         assert "Traceback" not in said, said[-4000:]
-        status = Path(f"/proc/{self.service.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.service.process.pid}/status").read_text(encoding="utf-8")
         peak = int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) << 10
         self.figures.largest = max(self.figures.largest, peak)
         assert peak < BYTES, "too much memory"
