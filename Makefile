@@ -111,7 +111,7 @@ train: $(call ready,export)  ## train a DCGAN on the embedded digits (at most 3 
 	@$(PY) -m train $(ARGS)
 
 export: $(call ready,export)  ## turn the newest training run into a verified bundle under artifacts/
-	@$(PY) -m export --force $(ARGS)
+	@$(PY) -m export $(if $(strip $(ARGS)),,--force) $(ARGS)
 
 sample: $(call ready,draw)  ## draw N pictures into OUT (make sample N=16 OUT=few.png)
 	@mkdir -p $(dir $(OUT))

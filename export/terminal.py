@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from gansample.bundle.spec import Spec
 
 
+WIDTH = 120  # of what is written into a file or a pipe
+
+
 class _Elapsed(logging.Formatter):
     """`[  3.2 s] message`, in seconds since this was made."""
 
@@ -46,7 +49,7 @@ def print_verdict(reports: "tuple[ParityReport, ...]", spec: "Spec") -> None:
         verdict, seen = grade(report.verdict, spec.basis), report.overall
         figures = (f"{seen.max_step:.0f}", f"{seen.identical:.3%}", decibels(seen.psnr_db), decibels(report.worst.psnr_db))
         table.add_row(report.variant, f"[{_color(verdict)}]{verdict}[/]", *figures)
-    screen = Console(file=with_codes(sys.stderr))
+    screen = Console(file=with_codes(sys.stderr), width=None if sys.stderr.isatty() else WIDTH)
     screen.print(table)
     line = verdict_line(reports[0].verdict, spec.basis, reports[0].to_dict())
     screen.print(printable(line), style=_color(line), markup=False, highlight=False)

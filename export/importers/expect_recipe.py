@@ -1,6 +1,6 @@
 """Lines of Python that make the file for `--expect`, on the machine where the model is: by what runs it there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -53,7 +53,13 @@ def recipe(generator: ExportModel) -> str:
     """
     network, spec = generator.network, generator.spec
     if not isinstance(network, GeneratorAdapter):
-        return _torch(CallSignature(latent=(spec.latent_size,)), spec.distribution, "G.cpu().eval()")
+        layers = (layer for layer in network.modules() if isinstance(layer, nn.ConvTranspose2d | nn.Linear | nn.Conv2d))
+        first = next(layers, None)
+        planes = (1, 1) if isinstance(first, nn.ConvTranspose2d) else ()  # whose author gives latents as pictures of one pixel
+        signature = CallSignature(latent=(spec.latent_size, *planes))
+        if spec.classes is not None:
+            signature = replace(signature, label="index", classes=len(spec.classes))
+        return _torch(signature, spec.distribution, "G.cpu().eval()")
     source = spec.provenance["source"]
     if isinstance(network.module, OnnxNetwork):
         return _onnxruntime(network.module, network.signature, spec.distribution, source["file"])

@@ -1,5 +1,6 @@
 """What a user passes and says about it: the options of the command line, validated before anything heavy is loaded."""
 
+import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -86,7 +87,7 @@ class ImportRequest:
         code = Path(self.generator.rpartition(":")[0] or self.generator) if self.generator is not None else None
         for path in (self.source, code):
             if path is not None and not path.exists():
-                raise ArtefactError(f"there is no file {path}", "check the path")
+                raise ArtefactError(f"there is no file {path}", _near(path))
 
     @property
     def source(self) -> Path:
@@ -102,8 +103,19 @@ class ImportRequest:
         stem = (
             source.name if source.is_dir() else source.name.partition(".")[0] if source.name.endswith(".json") else source.stem
         )
-        name = source.parent.name or stem if PLAIN.fullmatch(stem.lower()) else stem
+        told = not PLAIN.fullmatch(stem.lower()) or source.parent == Path.cwd()  # where one works says nothing of the model
+        name = stem if told else source.parent.name or stem
         return normalize("NFC", name)  # as people type it, whatever a file system or another machine made of it
+
+
+def _near(path: Path) -> str:
+    """What to do about a path that leads nowhere."""
+    if path.stem and ".py:" in str(path):
+        return f"for a class: --generator {path} --weights FILE"
+    beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name.lower(), [name.lower() for name in beside], 1, cutoff=0.85)
+    found = [str(path.with_name(name)) for name in beside if name.lower() in near]
+    return f"did you mean {found[0]}?" if found else "check the path"
 
 
 def parse_size(text: str, option: str = "--image") -> tuple[int, int, int]:

@@ -66,7 +66,7 @@ def test_pictures_arrive_unchanged_with_their_metadata(client: Any, tiny_bundle:
         assert (metadata["seeds"], metadata["model_sha256"], metadata["backend"]) == (str(seed), digest, "onnxruntime-cpu")
         np.testing.assert_array_equal(pixels(file), image)
     assert "**3**" in report
-    assert "onnxruntime-cpu · onnx-fp32 (the only exact one that can run here)" in report
+    assert "onnxruntime-cpu · onnx-fp32 (the bundle's only exact variant that runs here)" in report
 
 
 def test_a_seed_gives_the_same_file_alone_and_among_64(client: Any) -> None:

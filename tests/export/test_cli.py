@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from export.__main__ import app
+from export.importers.request import ImportRequest
 from export.terminal import log_steps
 from export.variants.timing_decisions import decisions_like
 from gansample.bundle.spec import Spec
@@ -68,6 +69,22 @@ def test_a_file_that_is_not_there_is_said_before_pytorch_is_loaded(command: str,
     assert isinstance(result.exception, ArtefactError), result.output
     assert re.match(r"there is no file no\.\w+: check the path", str(result.exception))
     assert "loading PyTorch" not in caplog.text
+
+
+def test_a_path_that_is_nearly_right_is_answered_with_the_right_one() -> None:
+    for command, hint in (
+        ("GEN.pth", "did you mean gen.pth?"),
+        ("model.py:G", "for a class: --generator model.py:G --weights FILE"),
+    ):
+        result = CliRunner().invoke(app, [command])
+        assert hint in str(result.exception)
+
+
+def test_a_file_in_the_working_directory_gives_its_own_name(tmp_path: Path) -> None:
+    """Two weights files of one folder would else be one bundle, called after a folder that says nothing."""
+    assert ImportRequest(weights=Path("gen.pth")).bundle_name == "gen"
+    (tmp_path / "faces").mkdir()
+    assert ImportRequest(weights=Path("faces/gen.pth")).bundle_name == "faces"
 
 
 def test_the_timing_decisions_of_another_generator_are_refused(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def figures(bundle: Bundle, **rates: float) -> None:
 
 def test_few_pictures_are_drawn_by_what_opens_fastest(signs: Bundle) -> None:
     figures(signs, onnx_fp32=500, openvino_int8=3000)
-    assert chosen(signs, pictures=64) == ("onnx-fp32", "the only exact one that can run here")
-    assert chosen(signs, pictures=64, precision="fast") == ("onnx-fp32", "few pictures: it opens fastest")
+    assert chosen(signs, pictures=64) == ("onnx-fp32", "the bundle's only exact variant that runs here")
+    assert chosen(signs, pictures=64, precision="fast") == ("onnx-fp32", "less than a second of work: it opens fastest")
 
 
 def test_many_pictures_are_drawn_by_what_is_done_first(signs: Bundle) -> None:
@@ -89,6 +89,6 @@ def test_what_is_asked_for_runs_or_is_refused(signs: Bundle) -> None:
 
 def test_the_library_says_what_runs_and_why(signs: Bundle) -> None:
     with open_sampler(signs, threads=1) as sampler:
-        assert (sampler.runner.variant, sampler.why) == ("onnx-fp32", "the only exact one that can run here")
+        assert (sampler.runner.variant, sampler.why) == ("onnx-fp32", "the bundle's only exact variant that runs here")
     with open_sampler(signs, "onnxruntime", threads=1) as sampler:
         assert sampler.why == "it was asked for"

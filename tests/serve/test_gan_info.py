@@ -142,6 +142,20 @@ def test_a_folder_comes_again(workplace: Path, capsys, monkeypatch) -> None:
     }
 
 
+def test_a_folder_of_sheets_is_no_drawing(workplace: Path, capsys, monkeypatch) -> None:
+    """It would answer for one of them."""
+    (workplace / "out").mkdir()
+    run(cli, capsys, monkeypatch, "--n", "4", "out/some.png")
+    code, _, err = run(gan, capsys, monkeypatch, "info", "out")
+    assert (code, "out is no bundle" in err) == (3, True)
+
+
+def test_a_folder_with_the_name_of_a_bundle_names_it(workplace: Path, capsys, monkeypatch) -> None:
+    (workplace / "tiny").mkdir()
+    code, _, err = run(gan, capsys, monkeypatch, "info", "tiny")
+    assert (code, err) == (3, "gan: the folder tiny here is no bundle: for the bundle of that name: artifacts/tiny\n")
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [

@@ -146,7 +146,7 @@ def test_models_say_what_runs_and_why(client: httpx.Client) -> None:
     assert about["engine"] == {
         "backend": "onnxruntime-cpu",
         "variant": "onnx-fp32",
-        "why": "the only exact one that can run here",
+        "why": "the bundle's only exact variant that runs here",
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from gansample.errors import ArtefactError
 
 Known = Literal["told", "measured", "assumed"]
-NOT_RECORDED = "not recorded (the bundle is from before it was)"
+NOT_RECORDED = "not recorded (it was exported before bundles recorded this)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

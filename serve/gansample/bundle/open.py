@@ -173,6 +173,11 @@ def read_file(path: Path, expected_bytes: int | None = None) -> bytes:
 def _open_folder(folder: Path) -> Bundle:
     source = folder / MANIFEST
     if not source.exists():
+        named = next(
+            (root / folder for root in PLACES if len(folder.parts) == 1 and (root / folder / MANIFEST).is_file()), None
+        )
+        if named is not None:
+            raise ArtefactError(f"the folder {folder} here is no bundle", f"for the bundle of that name: {named}")
         if any(entry.suffix.lower() in WEIGHTS for entry in folder.iterdir()):
             raise _weights_only(folder)
         raise ArtefactError(f"{folder} is no bundle, it has no {MANIFEST}", _available())

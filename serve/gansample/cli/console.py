@@ -28,7 +28,8 @@ def run(app: typer.Typer, name: str, translate: Callable[[Sequence[str]], list[s
             return app(translate(sys.argv[1:]), prog_name=name, standalone_mode=False)
         except ClickException as error:
             command = getattr(getattr(error, "ctx", None), "command_path", None) or name
-            print(f"{name}: {one_line(error.format_message()).rstrip('.')}. Try: {command} --help", file=sys.stderr)
+            said = one_line(error.format_message()).rstrip(".")
+            print(f"{name}: {said}{'' if said.endswith('?') else '.'} Try: {command} --help", file=sys.stderr)
             return error.exit_code
         except typer.Abort:
             raise Stopped(signal.SIGINT) from None

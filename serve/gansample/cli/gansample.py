@@ -31,7 +31,7 @@ def _sample(**values: Any) -> None:
     """Draw pictures from an exported generator.
 
     \b
-    gansample --n 64 out.png                       an 8 x 8 grid of seeds 0 to 63
+    gansample --n 64 out.png                       a grid of seeds 0 to 63
     gansample --seeds 7,42,1000-1004 few.webp      these seeds, in this order
     gansample --n 50000 pictures.tar               WebDataset; --resume completes it after an interruption
     gansample --walk 1,7,42 --loop walk.mp4        a way through three seeds and back

@@ -1,6 +1,7 @@
 """The metadata of any file or folder that gansample wrote: of one picture (`metadata.py`), or of the job behind many."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,13 +13,14 @@ from gansample.outputs.metadata import read_metadata
 from gansample.system.npz import read_array
 
 MAX_TEXT = 1 << 24  # bytes of metadata: a job's options, never its pictures
+SINGLE = re.compile(r"(seed|frame|around|latent)\d{7}|mix")
 MISSING = "it was drawn by something else, with --no-metadata, or was re-saved"
 
 
 def is_drawing(path: Path) -> bool:
     """Whether the name is one that gansample draws into; a folder is, where it holds a job's journal or pictures."""
     if path.is_dir():
-        return next(_journals(path), None) is not None or next(path.glob("*.png"), None) is not None
+        return next(_journals(path), None) is not None or _single_pictures(path)
     try:
         return form_of(path.name, None) != "folder"
     except UsageError:
@@ -93,7 +95,12 @@ def _from_folder(path: Path) -> str:
     journals = sorted(_journals(path), key=lambda journal: journal.stat().st_mtime_ns)
     if journals:
         return journals[-1].read_text(encoding="utf-8")
-    return json.dumps(read_metadata(min(path.glob("*.png"))))
+    return json.dumps(read_metadata(min(each for each in path.glob("*.png") if SINGLE.match(each.name))))
+
+
+def _single_pictures(path: Path) -> bool:
+    """Whether a folder without a journal, a copy perhaps, holds single pictures as gansample names them."""
+    return any(SINGLE.match(each.name) for each in path.glob("*.png"))
 
 
 def _journals(path: Path) -> Iterator[Path]:

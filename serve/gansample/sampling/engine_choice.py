@@ -35,7 +35,7 @@ MEASURED_BATCH = 64
 # Before this machine has its own figure.
 OPEN_SECONDS = {"onnxruntime": 0.1, "openvino": 0.5, "cuda": 2.0, "tensorrt": 3.0, "tensorrt-rtx": 3.0, "webgpu": 1.0}
 MANY = 1_000_000
-FEW = "few pictures: it opens fastest"
+FEW = "less than a second of work: it opens fastest"
 _PACKAGES = {
     "onnxruntime": "onnxruntime",
     "openvino": "openvino",
@@ -128,7 +128,7 @@ def _choose(
 ) -> tuple[Candidate, str]:
     first = candidates[0]
     if len(candidates) == 1:
-        only = f"the only {'one' if precision == 'fast' else 'exact one'} that can run here"
+        only = f"the bundle's only {'' if precision == 'fast' else 'exact '}variant that runs here"
         return first, only if backend == "auto" else "it was asked for"
     opens_fastest = first.backend == "onnxruntime"
     recorded = _recorded_speed(first)
