@@ -68,7 +68,7 @@ def _check_engine(bundle: Bundle, variant: Variant, backend: str, goldens: Golde
     try:
         runner = open_runner(bundle, backend, variant)
     except BackendUnavailable as reason:
-        return f"NOT RUN: {_table_cell(reason)} | | | |", None
+        return f"NOT RUN: {_table_cell(reason.message)} | | | |", None
     except ParityError as failure:
         return f"**FAIL**: {_table_cell(failure)} | | | |", None
     with runner:

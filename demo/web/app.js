@@ -132,11 +132,14 @@ async function morph() {
   const { size, distribution } = about.latent;
   const [a, b] = picked.map((seed) => latent(seed, size, distribution));
   const z = interpolate(a, b, $("way").value / 100, distribution);
-  const pixels = await pixelsOf(bundle, z, [labelOf(picked[0], label) ?? 0]);
+  const [first, second] = picked.map((seed) => labelOf(seed, label) ?? 0);
+  const pixels = await pixelsOf(bundle, z, [first]);
   const canvas = toCanvas(pixels, 0, about.image);
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${picked[0]} → ${picked[1]} · ${$("way").value} %`);
-  $("between").replaceChildren(canvas);
+  const note = document.createElement("p");
+  if (first !== second) note.textContent = localized("oneClass").replace("#", () => about.classes[first]);
+  $("between").replaceChildren(canvas, note);
 }
 
 function enable(on) {

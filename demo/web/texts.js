@@ -42,6 +42,7 @@ const ENGLISH = {
   latent: ", #-number latent",
   hint: "Click a picture to download it; Shift and click two for the way between them.",
   morph: "From one to the other",
+  oneClass: "Every step is of class #, the first picture's: there is nothing between two classes.",
   language: "中文",
 };
 const CHINESE = {
@@ -86,6 +87,7 @@ const CHINESE = {
   latent: "，# 维隐变量",
   hint: "点击图片即可下载；按住 Shift 点击两张，可看它们之间的过渡。",
   morph: "从一张到另一张",
+  oneClass: "每一步都属于第一张图的类别 #：两个类别之间没有中间值。",
   language: "English",
 };
 
