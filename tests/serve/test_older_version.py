@@ -58,9 +58,9 @@ def test_its_picture_says_how_it_was_drawn(picture: str, stored: Path) -> None:
     run = gan(stored, "info", picture, "--json")
     assert run.returncode == 0, run.stderr
     about = json.loads(run.stdout)
-    assert about["bundle"] == "artifacts/pets"
+    assert about["bundle"] == "pets"
     assert about["metadata"]["why"], "older pictures say why their engine was chosen"
-    assert about["command"].startswith("gansample --bundle artifacts/pets --seeds")
+    assert about["command"].startswith("gansample --bundle pets --seeds")
 
 
 def test_an_interrupted_folder_is_resumed_to_the_same_bytes(stored: Path) -> None:

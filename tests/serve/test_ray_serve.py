@@ -188,7 +188,7 @@ def test_a_message_that_cannot_be_drawn_fails_alone(tiny_classes_bundle: Path) -
     z = latents(range(6), LATENT)
     messages = [(z[:2], np.array([0, 1])), (z[2:3], np.array([99])), (z[3:], np.array([2, 0, 1]))]
     first, bad, last = replica._infer(messages)
-    assert isinstance(bad, ArtefactError)
+    assert isinstance(bad, UsageError)
     with replica._sampler as sampler:
         assert np.array_equal(first, sampler.draw(z[:2], np.array([0, 1])))
         assert np.array_equal(last, sampler.draw(z[3:], np.array([2, 0, 1])))

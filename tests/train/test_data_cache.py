@@ -115,7 +115,7 @@ def test_a_damaged_entry_is_built_anew(name: str, damage: str, source: Path, dec
     assert len(decoded) == 2, "the entry is whole again"
 
 
-@pytest.mark.parametrize("write", range(6))
+@pytest.mark.parametrize("write", range(7))
 def test_a_full_disk_costs_the_cache_and_not_the_run(write: int, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = iter(range(100))
 
@@ -158,7 +158,7 @@ def test_killed_between_any_two_writes_the_next_start_is_right(write: int, sourc
     data = load(source)
     assert same(load(source), data)
     leftovers = [path for path in (source.parent / "cache").iterdir() if path.name.startswith(".")]
-    assert len(leftovers) == (write < 5)
+    assert len(leftovers) == (write < 6)
     for path in leftovers:
         os.utime(path, (0, 0))
     keep = source.parent / "cache/.mine.tmp"
