@@ -22,6 +22,10 @@ class Runner(Protocol):
     def variant(self) -> str:
         """The bundle's variant that is open, for example `onnx-fp32`."""
 
+    @property
+    def device(self) -> str | None:
+        """The GPU's name, where the runtime chose among GPUs."""
+
     def run(self, z: Latents, label: Labels | None) -> Images:
         """Pictures for latents and, for a conditional generator, labels."""
 

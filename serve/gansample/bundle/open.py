@@ -120,9 +120,12 @@ def _weights_only(path: Path) -> ArtefactError:
 
 def _named(path: Path) -> Path:
     """`path` itself, or where a bundle of that name lies when there is no such file."""
-    if path.exists() or len(path.parts) != 1:
-        return path
-    return next((root / path for root in PLACES if (root / path / MANIFEST).is_file()), path)
+    return path if path.exists() or len(path.parts) != 1 else bundle_named(path.name) or path
+
+
+def bundle_named(name: str) -> Path | None:
+    """Where the bundle of that name lies, by the order of PLACES; None where there is none."""
+    return next((root / name for root in PLACES if (root / name / MANIFEST).is_file()), None)
 
 
 def _default() -> Path:
@@ -173,10 +176,7 @@ def read_file(path: Path, expected_bytes: int | None = None) -> bytes:
 def _open_folder(folder: Path) -> Bundle:
     source = folder / MANIFEST
     if not source.exists():
-        named = next(
-            (root / folder for root in PLACES if len(folder.parts) == 1 and (root / folder / MANIFEST).is_file()), None
-        )
-        if named is not None:
+        if len(folder.parts) == 1 and (named := bundle_named(folder.name)) is not None:
             raise ArtefactError(f"the folder {folder} here is no bundle", f"for the bundle of that name: {named}")
         if any(entry.suffix.lower() in WEIGHTS for entry in folder.iterdir()):
             raise _weights_only(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gansample.bundle.basis import Basis, format_basis, verdict_line
-from gansample.bundle.open import MANIFEST, PLACES, REFERENCE, Bundle, open_bundle, read_file
+from gansample.bundle.open import MANIFEST, PLACES, REFERENCE, Bundle, bundle_named, open_bundle, read_file
 from gansample.bundle.spec import format_rate, parse_json, recorded_rate
 from gansample.errors import ArtefactError, UsageError
 from gansample.system.newest import folders_newest_first
@@ -121,8 +121,7 @@ def bundles_here() -> list[Bundle]:
 
 def bundle_argument(folder: Path) -> str:
     """What `--bundle` takes for this folder: its name, where no other bundle of that name comes first, else its path."""
-    named = next((root / folder.name for root in PLACES if (root / folder.name / MANIFEST).is_file()), None)
-    return folder.name if named == folder and not Path(folder.name).exists() else str(folder)
+    return folder.name if bundle_named(folder.name) == folder and not Path(folder.name).exists() else str(folder)
 
 
 def format_bundles(bundles: Sequence[Bundle], default: Bundle) -> str:

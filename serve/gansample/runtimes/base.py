@@ -22,6 +22,8 @@ Run = Callable[[Latents, Labels | None], npt.NDArray[Pixel]]
 class ClosingRunner:
     """The context manager half of a runner."""
 
+    device: str | None = None
+
     def close(self) -> None:
         """Free the session; running afterwards is an error."""
 
@@ -94,6 +96,10 @@ def runtime_errors(runtime: str, source: str) -> Iterator[None]:
     except GansampleError:
         raise
     except Exception as error:
-        lines = str(error).strip().splitlines()
-        reason = lines[-1] if lines else type(error).__name__
-        raise ArtefactError(f"{runtime} refuses {source} ({reason})", "export again with this version") from error
+        raise ArtefactError(f"{runtime} refuses {source} ({last_line(error)})", "export again with this version") from error
+
+
+def last_line(error: Exception) -> str:
+    """The reason in what a runtime raised, which writes its own call stack before it."""
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

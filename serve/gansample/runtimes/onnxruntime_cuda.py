@@ -10,7 +10,7 @@ import numpy as np
 from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable, GansampleError
-from gansample.runtimes.base import ClosingRunner, check_io
+from gansample.runtimes.base import ClosingRunner, check_io, last_line
 from gansample.runtimes.cuda_graphs import check_recording, run_padded
 from gansample.runtimes.onnxruntime_cpu import ports_of
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
@@ -50,7 +50,7 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
                 model, options, providers=[(PROVIDER, PROVIDER_OPTIONS)], enable_fallback=0
             )
         except Exception as error:  # its exceptions share no base class
-            raise BackendUnavailable(f"ONNX Runtime cannot run {source} on CUDA ({_last_line(error)})", REPAIR) from error
+            raise BackendUnavailable(f"ONNX Runtime cannot run {source} on CUDA ({last_line(error)})", REPAIR) from error
         if (first := self._session.get_providers()[0]) != PROVIDER:
             raise BackendUnavailable(f"ONNX Runtime runs {source} on {first} instead of CUDA", REPAIR)
         check_io(ports_of(self._session), spec, source)
@@ -64,7 +64,7 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
         except GansampleError:
             raise
         except Exception as error:
-            raise BackendUnavailable(f"ONNX Runtime fails on CUDA ({_last_line(error)})", "ask for smaller batches") from error
+            raise BackendUnavailable(f"ONNX Runtime fails on CUDA ({last_line(error)})", "ask for smaller batches") from error
 
     def _batch_of(self, n: int) -> "_RecordedBatch":
         if n not in self._recorded:
@@ -105,8 +105,3 @@ class _RecordedBatch:
         # Copied, or the next run would overwrite it where the device shares the host's memory.
         images: Images = self._images.numpy().copy()
         return images
-
-
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__

@@ -96,7 +96,7 @@ class Sampler:
 
     @property
     def engine(self) -> Engine:
-        return Engine(self.runner.backend, self.runner.variant, self.why, getattr(self.runner, "device", None))
+        return Engine(self.runner.backend, self.runner.variant, self.why, self.runner.device)
 
     def sample(
         self,

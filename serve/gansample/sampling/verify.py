@@ -97,8 +97,7 @@ def _check(bundle: Bundle, backend: str, variant: Variant, goldens: Goldens, thr
         return Check(variant=variant, backend=backend, verdict="FAIL", reasons=(str(failure),))
     seconds = time.perf_counter() - started
     with runner:
-        device = getattr(runner, "device", None)
-        return replace(check_runner(runner, goldens, variant), open_seconds=seconds, device=device)
+        return replace(check_runner(runner, goldens, variant), open_seconds=seconds, device=runner.device)
 
 
 def check_runner(runner: Runner, goldens: Goldens, variant: Variant) -> Check:

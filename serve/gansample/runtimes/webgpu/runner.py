@@ -10,7 +10,7 @@ from typing import Any
 from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, check_io, check_pictures
+from gansample.runtimes.base import ClosingRunner, check_io, check_pictures, last_line
 from gansample.runtimes.onnxruntime_cpu import ports_of
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.runtimes.webgpu.without_round import without_round
@@ -49,7 +49,7 @@ class WebGpuRunner(ClosingRunner):
             with _turn, silenced():
                 self._session: Any = runtime.InferenceSession(without_round(model), options)
         except Exception as error:  # its exceptions share no base class
-            reason = f"WebGPU cannot run {source} on {self.device} ({_last_line(error)})"
+            reason = f"WebGPU cannot run {source} on {self.device} ({last_line(error)})"
             raise BackendUnavailable(reason, "use another backend") from error
         if elsewhere := _outside(self._session, adapter.ep_name):
             layers = ", ".join(elsewhere)
@@ -64,7 +64,7 @@ class WebGpuRunner(ClosingRunner):
             with self._turn:
                 images: Images = self._session.run(["images"], feed)[0]
         except Exception as error:
-            reason = f"WebGPU fails on {self.device} ({_last_line(error)})"
+            reason = f"WebGPU fails on {self.device} ({last_line(error)})"
             raise BackendUnavailable(reason, "ask for smaller batches") from error
         return check_pictures(images, len(z), self._spec, self.variant)
 
@@ -94,7 +94,7 @@ def load_webgpu() -> tuple[Any, Any]:
                     runtime.set_default_logger_severity(4)
                     runtime.register_execution_provider_library("gansample-webgpu", library)
             except Exception as error:
-                reason = f"ONNX Runtime cannot load its WebGPU plugin ({_last_line(error)})"
+                reason = f"ONNX Runtime cannot load its WebGPU plugin ({last_line(error)})"
                 raise BackendUnavailable(reason, _loader()) from error
             _registered.add(library)
     if not (found := adapters()):
@@ -141,8 +141,3 @@ def _loader() -> str:
     if sys.platform == "linux":
         return "it needs a driver for Vulkan and its loader: apt install libvulkan1"
     return "it needs a driver for Direct3D 12 or Metal"
-
-
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__
