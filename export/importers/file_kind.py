@@ -87,6 +87,8 @@ def _inside_zip(data: bytes, name: str) -> Kind:
             members = archive.namelist()
     except zipfile.BadZipFile:
         raise ArtefactError(f"{name} is truncated (its zip directory is missing)", "copy or download it again") from None
+    except (ValueError, NotImplementedError) as error:  # names that are no UTF-8, offsets before the file's beginning
+        raise ArtefactError(f"{name} is damaged (its zip directory: {error})", "copy or download it again") from None
     inner = {member.partition("/")[2] for member in members}
     if any(member.startswith("code/") for member in inner) and "constants.pkl" in inner:
         return "torchscript"

@@ -103,6 +103,14 @@ def a_truncated_file(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
 
 
+def a_name_that_is_no_text(path: Path) -> None:
+    """A member's name said to be UTF-8 that is not, as one flipped bit makes it."""
+    torch.save(G, path)
+    data = path.read_bytes()
+    entry = data.index(b"PK\x01\x02")  # the first entry of the zip directory: flags at 8, name at 46
+    path.write_bytes(data[: entry + 8] + b"\x00\x08" + data[entry + 10 : entry + 46] + b"\x80" + data[entry + 47 :])
+
+
 def a_whole_module(path: Path) -> None:
     torch.save(torch.nn.Linear(2, 2), path)
 
@@ -198,6 +206,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "picture": (writes(b"\x89PNG\r\n\x1a\n" + bytes(64)), "PNG picture"),
     "numpy": (an_npz, "NumPy .npz"),
     "truncated": (a_truncated_file, "truncated"),
+    "no text": (a_name_that_is_no_text, "damaged .its zip directory: 'utf-8' codec"),
     "foreign pickle": (writes(b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00."), "a pickle that torch did not write"),
     "whole module": (a_whole_module, "never unpickled.*G = torch.load.*state_dict"),
     "attack": (an_attack, "an attack"),

@@ -1,5 +1,6 @@
 """`--minutes` for all targets together, and a table of figures at the end."""
 
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ FIGURES = pytest.StashKey[list[Figures]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--minutes", type=float, default=1.0, help="of fuzzing, for all targets together")
+    parser.addoption("--first", type=int, default=None, help="seed of Hypothesis to begin with, random without it")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,9 +43,12 @@ def figures(request: pytest.FixtureRequest) -> Figures:
 def fuzz(request: pytest.FixtureRequest, figures: Figures) -> Explore:
     """`fuzz(check, examples)` calls `check` with examples for this target's share of the minutes."""
     seconds = 60 * request.config.getoption("--minutes") / len(request.session.items)
+    first = request.config.getoption("--first")
+    if first is None:
+        first = random.SystemRandom().randrange(2**32)
 
     def run(check: Callable[[Any], None], examples: SearchStrategy[Any]) -> None:
-        explore(check, examples, seconds, figures)
+        explore(check, examples, seconds, first, figures)
 
     return run
 

@@ -1,6 +1,5 @@
 """Examples until the time is over."""
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,10 +39,15 @@ class Figures:
 HEAD = "| input | examples | calls | minutes | slowest call | largest call |\n|---|---:|---:|---:|---:|---:|"
 
 
-def explore(check: Callable[[Example], None], examples: SearchStrategy[Example], seconds: float, figures: Figures) -> None:
-    """Call `check` with `examples` for that many seconds. What fails is shrunk, raised, and tried first the next time."""
-    first, started = random.SystemRandom().randrange(2**32), time.monotonic()
-    number = 0
+def explore(
+    check: Callable[[Example], None], examples: SearchStrategy[Example], seconds: float, first: int, figures: Figures
+) -> None:
+    """Call `check` with `examples` for that many seconds, drawn from the seeds `first`, `first` + 1, … of Hypothesis.
+
+    What fails is shrunk, raised, and tried first the next time.
+    """
+    started = time.monotonic()
+    number, failed = 0, False
     while time.monotonic() - started < seconds:
 
         @seed(first + number)
@@ -56,9 +60,15 @@ def explore(check: Callable[[Example], None], examples: SearchStrategy[Example],
         )
         @given(examples)
         def one_round(example: Example) -> None:
-            if time.monotonic() - started < seconds:
+            nonlocal failed
+            # A failure is tried again however late: were it skipped then, Hypothesis would call it unreliable.
+            if failed or time.monotonic() - started < seconds:
                 figures.examples += 1
-                check(example)
+                try:
+                    check(example)
+                except BaseException:
+                    failed = True
+                    raise
 
         one_round()
         number += 1

@@ -163,6 +163,17 @@ def test_a_cut_zip_is_refused(cut: int, reason: str, tmp_path: Path) -> None:
         load(path)
 
 
+def test_a_zip_whose_names_are_no_text_is_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "set.zip", {"a.png": b"x"})
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\1\2")
+    data[entry + 9] |= 8  # "this name is UTF-8"
+    data[entry + 46] = 0x80
+    path.write_bytes(data)
+    with pytest.raises(ArtefactError, match=r"set.zip is a damaged archive \('utf-8' codec"):
+        load(path)
+
+
 def test_a_zip_member_that_is_damaged_or_a_link_is_a_bad_picture(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "set.zip", {"a.png": encoded(noise(0))})
     with zipfile.ZipFile(path, "a") as archive:

@@ -69,7 +69,7 @@ class _Arrays:
             with zipfile.ZipFile(path) as archive:
                 size = sum(member.file_size for member in archive.infolist())
                 self.names = [name.removesuffix(".npy") for name in archive.namelist()]
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
             raise ArtefactError(f"{path} is no NumPy archive ({error})", "copy it again") from None
         if size > MAX_BYTES:
             raise ArtefactError(

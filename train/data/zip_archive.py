@@ -49,7 +49,7 @@ class ZipArchive:
     def _open(self) -> zipfile.ZipFile:
         try:
             return zipfile.ZipFile(self.path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
             raise ArtefactError(f"{self.path} is a damaged archive ({error})", "copy or download it again") from None
 
 
