@@ -1,5 +1,6 @@
 """What generators take and give, as numpy has it, and what runs one. Every room imports these from here."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -28,6 +29,12 @@ class Runner(Protocol):
 
     def run(self, z: Latents, label: Labels | None) -> Images:
         """Pictures for latents and, for a conditional generator, labels."""
+
+    def on_device(self, z: Latents, label: Labels | None) -> Callable[[], None] | None:
+        """What draws these again and waits, with the latents on the device already and the pictures left there.
+
+        None where nothing is ever copied, as on a CPU. For measuring; raises BackendUnavailable where it is not possible.
+        """
 
     def close(self) -> None: ...
 

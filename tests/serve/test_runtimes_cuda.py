@@ -13,10 +13,12 @@ import onnxruntime
 import pytest
 
 from gansample.bundle.open import open_bundle
+from gansample.bundle.spec import Spec
 from gansample.cli.gansample import app
 from gansample.errors import BackendUnavailable, ParityError
 from gansample.latents import latents
 from gansample.runtimes import cuda_device
+from gansample.runtimes.cuda_graphs import max_batch, sizes
 from gansample.runtimes.onnxruntime_cuda import PROVIDER_OPTIONS
 from gansample.runtimes.open import open_runner
 from gansample.types import Runner
@@ -117,6 +119,43 @@ def test_every_batch_size_has_its_own_graph_and_its_tensors_stay(cuda: SimpleNam
             runner.run(latents(range(n), LATENT), None)
     assert set(cuda.graph_ids) == {1, 2, 4}
     assert len(cuda.tensors) == 3 * 2, "z and images, allocated once for each batch size"
+
+
+def test_without_copies_what_lies_on_the_device_is_drawn_again(cuda: SimpleNamespace, tiny: Path) -> None:
+    z = latents(range(4), LATENT)
+    with opened(tiny, "cuda") as runner:
+        draw = runner.on_device(z, None)
+        assert draw is not None
+        z_there, images_there = cuda.tensors
+        z_there.update_inplace(np.ascontiguousarray(z[::-1]))
+        draw()
+        assert np.array_equal(images_there.numpy(), _reference(tiny, np.ascontiguousarray(z[::-1])))
+        with pytest.raises(BackendUnavailable, match="draws 300 pictures in parts"):
+            runner.on_device(latents(range(300), LATENT), None)
+
+
+@pytest.mark.parametrize(
+    ("n", "largest", "runs"),
+    [
+        (0, 1024, []),
+        (1, 1024, [1]),
+        (3, 1024, [4]),
+        (17, 1024, [32]),
+        (64, 1024, [64]),
+        (65, 1024, [64, 1]),
+        (100, 1024, [128]),
+        (300, 1024, [256, 64]),
+        (1500, 1024, [1024, 512]),
+        (9, 4, [4, 4, 1]),
+    ],
+)
+def test_a_request_is_cut_where_padding_would_cost_time(n: int, largest: int, runs: list[int]) -> None:
+    assert list(sizes(n, largest)) == runs
+
+
+@pytest.mark.parametrize(("side", "most"), [(8, 1024), (28, 1024), (64, 1024), (100, 256), (128, 256), (1024, 4), (4096, 1)])
+def test_large_pictures_are_drawn_fewer_at_once(side: int, most: int) -> None:
+    assert max_batch(Spec(name="x", latent_size=4, height=side, width=side, channels=3)) == most
 
 
 def test_the_options_exist_and_are_the_honest_ones() -> None:

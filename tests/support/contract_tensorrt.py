@@ -119,7 +119,7 @@ def test_a_conditional_generator_takes_its_labels(machine: SimpleNamespace, bund
     z, label = latents(range(7), LATENT), np.arange(7) % 3
     with opened(machine, bundle) as runner, reference_of(bundle) as reference:
         assert np.array_equal(runner.run(z, label), reference.run(z, label))
-    assert machine.trt.config["shapes"]["label"] == ((1,), (64,), (256,))
+    assert machine.trt.config["shapes"]["label"] == ((1,), (64,), (1024,))
 
 
 def test_the_network_is_strongly_typed_without_tf32_and_tuned_for_64(machine: SimpleNamespace, real: Any) -> None:
@@ -129,7 +129,7 @@ def test_the_network_is_strongly_typed_without_tf32_and_tuned_for_64(machine: Si
     assert config["network_flags"] == strongly
     assert config["cleared"] == {real.BuilderFlag.TF32}
     assert config["verbosity"] == real.ProfilingVerbosity.DETAILED
-    assert config["shapes"] == {"z": ((1, LATENT), (64, LATENT), (256, LATENT))}
+    assert config["shapes"] == {"z": ((1, LATENT), (64, LATENT), (1024, LATENT))}
     assert config["profiles"] == 1
 
 
@@ -248,6 +248,31 @@ def test_a_recording_that_repeats_its_first_picture_is_caught(machine: SimpleNam
     with pytest.raises(ParityError, match=f"the CUDA graph of {BACKEND}-gpu for batches of 16 repeats other pictures"):
         opened(machine)
     assert not machine.gpu.memory
+
+
+def test_without_copies_the_pictures_of_the_latents_on_the_device_are_drawn_there(machine: SimpleNamespace) -> None:
+    first, second = latents(range(4), LATENT), latents(range(4, 8), LATENT)
+    with opened(machine) as runner, reference_of(machine.bundle) as reference:
+        draw = runner.on_device(first, None)
+        buffers = runner._batch_of(4)._buffers
+        buffers["z"].host[...], buffers["images"].host[...] = second, 0
+        before = machine.gpu.launches
+        draw()
+        assert machine.gpu.launches == before + 1
+        assert not buffers["images"].host.any(), "copied nevertheless"
+        buffers["images"].download(runner._stream)
+        assert np.array_equal(buffers["images"].host, reference.run(first, None))
+        with pytest.raises(BackendUnavailable, match=r"draws 5 pictures in parts: use a power of two up to 1024"):
+            runner.on_device(latents(range(5), LATENT), None)
+    assert not machine.gpu.memory
+    assert not machine.gpu.graphs
+
+
+def test_the_batches_share_one_block_of_memory_to_compute_in(machine: SimpleNamespace) -> None:
+    with opened(machine) as runner:
+        before = len(machine.gpu.memory)
+        runner.run(latents(range(3), LATENT), None)
+        assert len(machine.gpu.memory) == before + 4, "z and images, on the host and on the device"
 
 
 @pytest.mark.parametrize("allocations", [0, 1])

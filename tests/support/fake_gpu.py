@@ -17,6 +17,8 @@ import onnxruntime
 
 from tests.support.real_bindings import Double, checked
 
+SCRATCH = 4096  # bytes that an engine asks for while it runs
+
 
 class FakeGpu:
     """The device's state, and the faults that a test asks for."""
@@ -269,7 +271,8 @@ class FakeTensorRT(ModuleType):
             get_tensor_name=lambda index: ports[index].name,
             get_tensor_dtype=lambda name: getattr(self._real.DataType, kinds[by_name[name].type]),
             get_tensor_shape=lambda name: self._real.Dims([-1, *by_name[name].shape[1:]]),
-            create_execution_context=lambda *_: self._context(session, [port.name for port in session.get_inputs()]),
+            device_memory_size_v2=SCRATCH,
+            create_execution_context=lambda how: self._context(session, [port.name for port in session.get_inputs()]),
             create_engine_inspector=lambda: inspector,
             **({"create_runtime_config": self._runtime_config} if hasattr(self._real, "IRuntimeCache") else {}),
         )
@@ -285,9 +288,15 @@ class FakeTensorRT(ModuleType):
     def _context(self, session: Any, inputs: list[str]) -> Double:
         shapes: dict[str, tuple[int, ...]] = {}
         addresses: dict[str, int] = {}
+        scratch: list[int] = []
+
+        def set_device_memory(memory: int, size: int) -> None:
+            assert size == SCRATCH
+            scratch[:] = [memory]
 
         def execute(stream: int) -> bool:
             assert stream in self._gpu.streams
+            assert scratch[0] in self._gpu.memory, "the context has no memory to run in"
             self._gpu.enqueue(run)
             return True
 
@@ -303,6 +312,7 @@ class FakeTensorRT(ModuleType):
             set_input_shape=lambda name, shape: shapes.update({name: shape}) is None,
             set_tensor_address=lambda name, address: addresses.update({name: address}) is None,
             execute_async_v3=execute,
+            set_device_memory=set_device_memory,
         )
 
     def _information(self, model: bytes) -> str:

@@ -42,6 +42,15 @@ def test_a_bundle_that_ships_draws_its_goldens(folder: Path) -> None:
             assert not GATES["fp32"].failures(compare(runner.run(some.z, some.label), some.images)), batch
 
 
+def test_without_copies_it_draws_what_lies_on_the_device() -> None:
+    bundle = open_bundle(EMBEDDED / "fashion")
+    z, label = bundle.spec.latents(range(3)), np.arange(3)
+    with open_runner(bundle, "webgpu", bundle.variant("onnx-fp32")) as runner:
+        draw = runner.on_device(z, label if bundle.spec.classes is not None else None)
+        assert draw is not None
+        draw()
+
+
 def generator_with(*nodes: onnx.NodeProto, **weights: np.ndarray[Any, Any]) -> tuple[bytes, Spec]:
     """z (N, 8) -> Reshape to x (N, 2, 2, 2) -> `nodes`, which give y (N, 3, 4, 4) -> pictures."""
     head = [

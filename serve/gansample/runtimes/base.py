@@ -24,6 +24,10 @@ class ClosingRunner:
 
     device: str | None = None
 
+    def on_device(self, z: Latents, label: Labels | None) -> Callable[[], None] | None:
+        """Nothing is copied: the host's memory is all there is."""
+        return None
+
     def close(self) -> None:
         """Free the session; running afterwards is an error."""
 
@@ -47,16 +51,21 @@ def each_batch(run: Run[Pixel], z: Latents, label: Labels | None, batch: int) ->
 
 
 def images_per_second(run: Run[np.uint8], z: Latents, label: Labels | None, seconds: float) -> float:
-    """Pictures in host memory per second, copies included: the median over at least `seconds`, after two runs that settle."""
+    """Pictures in host memory per second, copies included."""
+    return per_second(lambda: run(z, label), len(z), seconds)
+
+
+def per_second(draw: Callable[[], object], pictures: int, seconds: float) -> float:
+    """Pictures per second of what draws so many: the median over at least `seconds`, after two runs that settle."""
     for _ in range(2):
-        run(z, label)
+        draw()
     times: list[float] = []
     until = time.perf_counter() + seconds
     while len(times) < 3 or time.perf_counter() < until:
         started = time.perf_counter()
-        run(z, label)
+        draw()
         times.append(time.perf_counter() - started)
-    return len(z) / statistics.median(times)
+    return pictures / statistics.median(times)
 
 
 Port = tuple[str, list[int]]  # element type and the sizes after the batch

@@ -120,6 +120,13 @@ class Cuda:
     def destroy_graph(self, graph: Any) -> None:
         self._checked(self._runtime.cudaGraphExecDestroy, graph)
 
+    def allocate(self, size: int) -> int:
+        """The address of so many bytes on the device, until `free`."""
+        return int(self._checked(self._runtime.cudaMalloc, size))
+
+    def free(self, address: int) -> None:
+        self._checked(self._runtime.cudaFree, address)
+
     def buffer(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> "Buffer":
         return Buffer(self, self._runtime, shape, np.dtype(dtype))
 
@@ -132,7 +139,7 @@ class Buffer:
         self._bytes = int(np.prod(shape)) * dtype.itemsize
         self._pinned = int(cuda._checked(runtime.cudaMallocHost, self._bytes))
         try:
-            self.address = int(cuda._checked(runtime.cudaMalloc, self._bytes))
+            self.address = cuda.allocate(self._bytes)
         except BackendUnavailable:
             cuda._checked(runtime.cudaFreeHost, self._pinned)
             raise
@@ -152,7 +159,7 @@ class Buffer:
 
     def free(self) -> None:
         """Give both back; `host` must not be touched afterwards."""
-        self._cuda._checked(self._runtime.cudaFree, self.address)
+        self._cuda.free(self.address)
         self._cuda._checked(self._runtime.cudaFreeHost, self._pinned)
 
 

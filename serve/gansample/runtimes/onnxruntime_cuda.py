@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable, GansampleError
 from gansample.runtimes.base import ClosingRunner, check_io, last_line
-from gansample.runtimes.cuda_graphs import check_recording, run_padded
+from gansample.runtimes.cuda_graphs import check_recording, check_whole, run_padded
 from gansample.runtimes.onnxruntime_cpu import ports_of
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.types import Images, Labels, Latents
@@ -66,6 +67,11 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
         except Exception as error:
             raise BackendUnavailable(f"ONNX Runtime fails on CUDA ({last_line(error)})", "ask for smaller batches") from error
 
+    def on_device(self, z: Latents, label: Labels | None) -> Callable[[], None] | None:
+        check_whole(len(z), self._spec, self.backend)
+        self.run(z, label)
+        return self._batch_of(len(z)).replay
+
     def _batch_of(self, n: int) -> "_RecordedBatch":
         if n not in self._recorded:
             batch = _RecordedBatch(self._runtime, self._session, self._spec, n)
@@ -100,8 +106,12 @@ class _RecordedBatch:
         if self._label is not None:
             self._label.update_inplace(np.ascontiguousarray(label, np.int64))
         self._binding.synchronize_inputs()
-        self._session.run_with_iobinding(self._binding, self._options)
-        self._binding.synchronize_outputs()
+        self.replay()
         # Copied, or the next run would overwrite it where the device shares the host's memory.
         images: Images = self._images.numpy().copy()
         return images
+
+    def replay(self) -> None:
+        """Draw what lies on the device, and wait."""
+        self._session.run_with_iobinding(self._binding, self._options)
+        self._binding.synchronize_outputs()

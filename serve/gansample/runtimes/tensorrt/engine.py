@@ -150,8 +150,10 @@ class Engine:
         if self.handle is None:  # another version or device: TensorRT says so in the log and returns nothing
             raise BackendUnavailable(f"{library.name} refuses the engine ({_last(self._logger)})", "it must be built again")
         self._config = self._kernels = None
+        self._strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         if library.for_rtx:
             self._config = self.handle.create_runtime_config()
+            self._config.set_execution_context_allocation_strategy(self._strategy)
             # Every shape's kernels at its first use: those that arrive later, from a thread, could not be in a recorded graph.
             self._config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
             self._kernels = self._config.create_runtime_cache()
@@ -167,8 +169,13 @@ class Engine:
         inspector = self.handle.create_engine_inspector()
         return count_layers(inspector.get_engine_information(self.library.module.LayerInformationFormat.JSON))
 
+    def scratch_bytes(self) -> int:
+        """Device memory that a context needs while it runs, for the largest batch."""
+        return int(self.handle.device_memory_size_v2)
+
     def context(self) -> Any:
-        context = self.handle.create_execution_context(*([self._config] if self._config is not None else []))
+        """An execution context, which runs once it was given `scratch_bytes` of device memory: one block may serve several."""
+        context = self.handle.create_execution_context(self._config if self._config is not None else self._strategy)
         if context is None:
             raise BackendUnavailable(f"TensorRT has no room to run ({_last(self._logger)})", "ask for smaller batches")
         return context

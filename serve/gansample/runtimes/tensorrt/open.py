@@ -8,7 +8,7 @@ from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable
 from gansample.runtimes.cuda_device import Cuda
-from gansample.runtimes.cuda_graphs import MAX_BATCH
+from gansample.runtimes.cuda_graphs import max_batch
 from gansample.runtimes.tensorrt.engine import FLAGS, Engine, build_engine
 from gansample.runtimes.tensorrt.engine_cache import CachedEngine, EngineCache, EngineKey
 from gansample.runtimes.tensorrt.layers import check_precision
@@ -34,8 +34,9 @@ def open_tensorrt(
     cache = cache if cache is not None else EngineCache()
     onnx = bundle.read(variant.files[0])
     check_onnx(onnx, str(bundle.path))
+    largest = max_batch(bundle.spec)
     key = EngineKey.from_onnx(
-        onnx, cuda.gpu(), tensorrt=library.key, precision=variant.precision, max_batch=MAX_BATCH, flags=FLAGS
+        onnx, cuda.gpu(), tensorrt=library.key, precision=variant.precision, max_batch=largest, flags=FLAGS
     )
 
     def runner(engine: Engine) -> TensorRTRunner:
@@ -52,7 +53,7 @@ def open_tensorrt(
     logger.info("building an engine with %s, once for this GPU (%s)", library.name, reason)
     goldens = read_goldens(bundle)
     timings = b"" if library.for_rtx else cache.load_timings(key)
-    built = build_engine(library, onnx, bundle.spec, max_batch=MAX_BATCH, timings=timings)
+    built = build_engine(library, onnx, bundle.spec, max_batch=largest, timings=timings)
     if built.timings:
         cache.store_timings(key, built.timings)
     engine = Engine(library, built.plan)

@@ -15,7 +15,7 @@ from gansample.bundle.open import Bundle
 from gansample.bundle.seal import digest
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, BackendUnavailable, OutputError, UsageError
-from gansample.runtimes.cuda_graphs import MAX_BATCH
+from gansample.runtimes.cuda_graphs import max_batch
 from gansample.runtimes.tensorrt.engine import BuiltEngine, build_engine
 from gansample.runtimes.tensorrt.library import Library, load_library
 from gansample.system.atomic import write_atomic
@@ -84,7 +84,7 @@ def write_engine(bundle: Bundle, variant: str, out: Path, *, targets: Sequence[s
 
 
 def build_receipt(onnx: bytes, spec: Spec) -> BuildReceipt:
-    """Have `onnx` built for batches 1 to MAX_BATCH on every target, and throw the engine away."""
+    """Have `onnx` built for batches 1 to `max_batch` on every target, and throw the engine away."""
     try:
         library = load_library("tensorrt-rtx")
     except BackendUnavailable as missing:
@@ -123,4 +123,4 @@ def _receipt(
 
 
 def _build(library: Library, onnx: bytes, spec: Spec, targets: Sequence[str]) -> BuiltEngine:
-    return build_engine(library, onnx, spec, max_batch=MAX_BATCH, targets=targets)
+    return build_engine(library, onnx, spec, max_batch=max_batch(spec), targets=targets)

@@ -1,6 +1,7 @@
 """TensorRT on the GPU: pinned buffers, and one recorded CUDA graph per batch size, checked before its first use."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable
 from gansample.runtimes.base import ClosingRunner, check_io
 from gansample.runtimes.cuda_device import Buffer, Cuda
-from gansample.runtimes.cuda_graphs import Run, check_recording, run_padded
+from gansample.runtimes.cuda_graphs import Run, check_recording, check_whole, run_padded
 from gansample.runtimes.tensorrt.engine import Engine
 from gansample.types import Images, Labels, Latents
 
@@ -27,15 +28,24 @@ class TensorRTRunner(ClosingRunner):
         self._ports = _ports(engine)
         check_io({name: (str(kind), sizes) for name, (kind, sizes) in self._ports.items()}, spec, "the TensorRT engine")
         self._stream = cuda.stream()
+        self._scratch: int | None = None
+        """One block of device memory for the contexts of every batch size, which take turns."""
         self._turn = threading.Lock()  # one caller at a time: a batch's buffers are reused
 
     def run(self, z: Latents, label: Labels | None) -> Images:
         with self._turn:
             return run_padded(lambda n: self._batch_of(n).run, self._spec, z, label)
 
+    def on_device(self, z: Latents, label: Labels | None) -> Callable[[], None] | None:
+        check_whole(len(z), self._spec, self.backend)
+        self.run(z, label)
+        return self._batch_of(len(z)).without_copies()
+
     def _batch_of(self, n: int) -> "_RecordedBatch":
         if n not in self._recorded:
-            batch = _RecordedBatch(self._engine, self._ports, n, self._cuda, self._stream)
+            if self._scratch is None:
+                self._scratch = self._cuda.allocate(max(1, self._engine.scratch_bytes()))
+            batch = _RecordedBatch(self._engine, self._ports, n, self._cuda, self._stream, self._scratch)
             try:
                 check_recording(batch.run, batch.record, self._spec, n, self.backend)
             except BaseException:
@@ -47,6 +57,9 @@ class TensorRTRunner(ClosingRunner):
     def close(self) -> None:
         while self._recorded:
             self._recorded.popitem()[1].close()
+        if self._scratch is not None:
+            self._cuda.free(self._scratch)
+            self._scratch = None
         if self._stream is not None:
             self._cuda.destroy_stream(self._stream)
             self._stream = None
@@ -55,9 +68,11 @@ class TensorRTRunner(ClosingRunner):
 class _RecordedBatch:
     """One batch size: an execution context of its own (a recording belongs to one shape), its buffers, and the recording."""
 
-    def __init__(self, engine: Engine, ports: Ports, n: int, cuda: Cuda, stream: Any) -> None:
-        self._engine, self._cuda, self._stream, self._graph = engine, cuda, stream, None
+    def __init__(self, engine: Engine, ports: Ports, n: int, cuda: Cuda, stream: Any, scratch: int) -> None:
+        self._engine, self._cuda, self._stream = engine, cuda, stream
+        self._graph = self._bare_graph = None
         self._context = engine.context()
+        self._context.set_device_memory(scratch, engine.scratch_bytes())
         self._buffers: dict[str, Buffer] = {}
         try:
             for name, (kind, sizes) in ports.items():
@@ -86,18 +101,33 @@ class _RecordedBatch:
         images: Images = self._buffers["images"].host.copy()
         return images
 
+    def without_copies(self) -> Callable[[], None]:
+        """What draws the latents that lie on the device, and leaves the pictures there."""
+        if self._bare_graph is None:
+            self._bare_graph = self._cuda.record(self._execute, self._stream)
+
+        def draw() -> None:
+            self._cuda.launch(self._bare_graph, self._stream)
+            self._cuda.synchronize(self._stream)
+
+        return draw
+
     def _enqueue(self) -> None:
         for name, buffer in self._buffers.items():
             if name != "images":
                 buffer.upload(self._stream)
-        if not self._context.execute_async_v3(int(self._stream)):
-            raise BackendUnavailable(f"TensorRT does not run ({self._engine.refusal()})", "use --backend cuda")
+        self._execute()
         self._buffers["images"].download(self._stream)
 
+    def _execute(self) -> None:
+        if not self._context.execute_async_v3(int(self._stream)):
+            raise BackendUnavailable(f"TensorRT does not run ({self._engine.refusal()})", "use --backend cuda")
+
     def close(self) -> None:
-        if self._graph is not None:
-            self._cuda.destroy_graph(self._graph)
-            self._graph = None
+        for graph in (self._graph, self._bare_graph):
+            if graph is not None:
+                self._cuda.destroy_graph(graph)
+        self._graph = self._bare_graph = None
         self._context = None
         while self._buffers:
             self._buffers.popitem()[1].free()

@@ -4,8 +4,10 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
 
 from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
@@ -40,6 +42,7 @@ class WebGpuRunner(ClosingRunner):
         check_onnx(model, source)
         self.variant, self._spec = variant, spec
         runtime, adapter = load_webgpu()
+        self._runtime = runtime
         self.device = describe(adapter)
         options = runtime.SessionOptions()
         options.log_severity_level = 4
@@ -67,6 +70,24 @@ class WebGpuRunner(ClosingRunner):
             reason = f"WebGPU fails on {self.device} ({last_line(error)})"
             raise BackendUnavailable(reason, "ask for smaller batches") from error
         return check_pictures(images, len(z), self._spec, self.variant)
+
+    def on_device(self, z: Latents, label: Labels | None) -> Callable[[], None] | None:
+        binding, tensor = self._session.io_binding(), self._runtime.OrtValue
+        try:
+            for name, value in {"z": z, **({"label": label} if label is not None else {})}.items():
+                binding.bind_ortvalue_input(name, tensor.ortvalue_from_numpy(value, "webgpu", 0))
+            shape = [len(z), self._spec.height, self._spec.width, self._spec.channels]
+            binding.bind_ortvalue_output("images", tensor.ortvalue_from_shape_and_type(shape, np.uint8, "webgpu", 0))
+        except Exception as error:  # older versions know no tensors there
+            reason = f"ONNX Runtime {self._runtime.__version__} keeps no tensors on WebGPU ({last_line(error)})"
+            raise BackendUnavailable(reason, "update onnxruntime") from error
+
+        def draw() -> None:
+            with self._turn:
+                self._session.run_with_iobinding(binding)
+                binding.synchronize_outputs()
+
+        return draw
 
     def close(self) -> None:
         self._session = None
