@@ -18,7 +18,8 @@ from demo.image_store import ImageStore
 from demo.limits import Limits, Throttle
 from demo.texts import LANGUAGES
 from demo.theme import theme
-from gansample.errors import UsageError
+from gansample.errors import BackendUnavailable, UsageError
+from gansample.http.server import listen
 
 STYLE, SCRIPT = Path(__file__).with_name("page.css"), Path(__file__).with_name("page.js")
 USER = "guest"  # the name that goes with a password
@@ -58,6 +59,8 @@ def running(
     limits = limits or (Limits() if get_space() is None else _for_all_together(Limits()))
     guard = Middleware(Guard, pictures=image_store.folder, endpoints=public_endpoints(page))
     throttle = Middleware(Throttle, limits=limits, waiting=partial(_waiting, page))
+    if port is not None:
+        _check_port(host, port)
     try:
         with _forwarding(from_loopback=behind_proxy):
             _, url, _ = page.launch(
@@ -85,13 +88,21 @@ def running(
                 show_error=False,
             )
     except OSError as error:
-        wanted = f"{host}:{port}" if port is not None else f"any port of {host} from 7860"
-        raise UsageError(f"cannot listen on {wanted} ({error})", "choose another --port or --host") from error
+        ports = f"port {port}" if port is not None else "any of the hundred ports from 7860"
+        raise UsageError(f"cannot listen on {ports} of {host} ({error})", "choose another with --port") from error
     try:
         yield str(url)
     finally:
         page.close(verbose=False)
         sys.stdout.flush()
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise UsageError for an address that is not available: Gradio does not say what is wrong with it."""
+    try:
+        listen(host, port).close()
+    except BackendUnavailable as error:
+        raise UsageError(str(error)) from None
 
 
 @contextmanager

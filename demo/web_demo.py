@@ -35,6 +35,7 @@ PAGE = ("index.html", "page.css", "icon.svg", *SCRIPTS)
 WASM = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 WEBGPU = ("ort.jspi.min.mjs", "ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm")
 GOLDENS = 8  # that the page verifies
+PORT = 8080  # to look at it: not gan serve's, which may be running
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -52,7 +53,8 @@ def web_demo(
     bundles = bundle or [open_bundle().path]
     write_web_demo(out, bundles, force=force)
     print(f"{out}: {describe_folder(out)}, draws from {', '.join(path.name for path in bundles)}")
-    print(f"Look at it:  python -m http.server --bind 127.0.0.1 -d {shlex.quote(str(out))}  and open http://127.0.0.1:8000")
+    serve = f"python -m http.server {PORT} --bind 127.0.0.1 -d {shlex.quote(str(out))}"
+    print(f"Look at it:  {serve}  and open http://127.0.0.1:{PORT}")
     print("Publish it:  copy the folder to any static host with https (browsers check digests there only, and on localhost)")
 
 

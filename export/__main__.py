@@ -36,7 +36,7 @@ GROUPS = {
 def export(
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN|WEIGHTS]", help="A run, a weights file or its folder (default: the newest run)."),
+        typer.Argument(metavar="RUN|WEIGHTS", help="A run, a weights file or its folder (default: the newest run)."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder (default: artifacts/<name>).")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the bundle in that folder.")] = False,

@@ -11,6 +11,7 @@ A message says what happened, with the value; the hint says what to do next. Bot
 """
 
 import re
+from collections.abc import Callable, Sequence
 
 MAX_WORD = 300  # characters
 
@@ -18,6 +19,15 @@ MAX_WORD = 300  # characters
 def shorten(text: str) -> str:
     """`text` with the middle of every word of more than MAX_WORD characters left out: a message quotes what it refuses."""
     return re.sub(rf"\S{{{MAX_WORD + 1},}}", lambda word: f"{word[0][:60]}…{word[0][-20:]}", text)
+
+
+def suggest(wanted: str, known: Sequence[str], fold: Callable[[str], str] = str.casefold) -> str:
+    """The hint for a name that is none of `known`: those most like it, compared as `fold` has them, else all of them."""
+    import difflib  # for whoever mistyped, and nobody else
+
+    folded = {fold(name): name for name in reversed(known)}
+    near = [folded[each] for each in difflib.get_close_matches(fold(wanted), list(folded), 3)]
+    return f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(known)}"
 
 
 class GansampleError(Exception):

@@ -134,7 +134,7 @@ def test_it_takes_the_newest_bundle_and_says_how_to_look_at_it(
     web_demo(Path("out"), bundle=None)
     printed = capsys.readouterr().out
     assert "draws from mine" in printed
-    assert "python -m http.server --bind 127.0.0.1 -d out  and open http://127.0.0.1:8000" in printed
+    assert "python -m http.server 8080 --bind 127.0.0.1 -d out  and open http://127.0.0.1:8080" in printed
     assert json.loads((tmp_path / "out" / "bundles.json").read_text()) == ["mine"]
 
 

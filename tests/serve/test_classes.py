@@ -95,7 +95,7 @@ def test_a_picture_knows_its_class(gansample: Command, tiny_classes_bundle: Path
 
 def test_refuses_a_class_that_is_not_there(gansample: Command, tiny_classes_bundle: Path, tiny_bundle: Path) -> None:
     done = gansample("--bundle", tiny_classes_bundle, "--class", "bea", "x.png")
-    assert (done.returncode, done.stderr.decode()) == (2, "gansample: there is no class 'bea': did you mean bee\n")
+    assert (done.returncode, done.stderr.decode()) == (2, "gansample: there is no class 'bea': did you mean bee?\n")
     done = gansample("--bundle", tiny_bundle, "--class", "bee", "x.png")
     assert done.returncode == 2
     assert done.stderr.decode() == "gansample: --class bee, and tiny has no classes: leave it out, or draw from fashion\n"

@@ -57,7 +57,9 @@ def test_a_bundle_goes_by_its_name(gansample: Command, tiny_bundle: Path, tmp_pa
         assert gansample("--bundle", name, "--n", 1, f"{name}.png").returncode == 0
         assert read_metadata(tmp_path / f"{name}.png")["model"] == model
     done = gansample("--bundle", "fashon", "--n", 1, "x.png")
-    assert done.stderr.decode() == "gansample: no bundle at fashon: choose fashion, other, tiny\n"
+    assert done.stderr.decode() == "gansample: no bundle at fashon: did you mean fashion?\n"
+    done = gansample("--bundle", "zzz", "--n", 1, "x.png")
+    assert done.stderr.decode() == "gansample: no bundle at zzz: choose fashion, other, tiny\n"
 
 
 def test_weights_are_sent_to_the_exporter(gansample: Command, tmp_path: Path) -> None:
@@ -184,7 +186,7 @@ REFUSALS = [
     ("--seeds 1,0-3 out.tar", 2, "asked for twice"),
     ("--walk 0-99 --frames 100 out.gif", 2, "too many for a .gif"),
     ("--backend abacus OUT", 4, "unknown backend"),
-    ("--backend openvno OUT", 4, "did you mean openvino"),
+    ("--backend openvno OUT", 4, "did you mean openvino?"),
     ("--sed 3 OUT", 2, "--seed"),
     ("", 2, "say where the pictures go"),
     ("out.bmp", 2, ".png"),
@@ -192,10 +194,19 @@ REFUSALS = [
     ("missing/out.png", 5, "mkdir -p missing"),
     ("missing/d", 5, "mkdir -p missing"),
     ("taken.png", 5, "--force"),
+    ("--bundle fashoin taken.png", 3, "did you mean fashion"),
+    ("--class sneaker taken.png", 2, "no classes"),
+    ("--grid 2x2 --n 5 taken.png", 2, "holds 4 pictures"),
+    ("--backend openvno taken.png", 4, "did you mean openvino"),
+    ("--latents absent.npy taken.png", 3, "is missing"),
+    ("--n 9000000 taken.png", 2, "into a folder or a .tar"),
+    ("--seeds 1,1 --format zip taken.png", 2, "asked for twice"),
     ("folder.png", 5, "is a folder"),
     ("--format folder taken.png", 5, "no folder"),
     ("--bundle nowhere OUT", 3, "no bundle at nowhere"),
-    ("--bundle taken.png OUT", 3, "no seal"),
+    ("--bundle taken.png OUT", 3, "taken.png is no bundle, and no ONNX file but a .png file"),
+    ("--bundle fashoin OUT", 3, "did you mean fashion?"),
+    ("--bundle artifacts/fashoin OUT", 3, "did you mean fashion?"),
     ("--bundle empty.onnx OUT", 3, "is empty"),
 ]  # fmt: skip
 

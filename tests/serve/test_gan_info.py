@@ -62,7 +62,25 @@ def test_a_single_picture_comes_again_without_a_border(workplace: Path, capsys, 
     code, out, _ = run(gan, capsys, monkeypatch, "info", "single/seed0000009.png", "--json")
     assert code == 0
     assert run(cli, capsys, monkeypatch, *shlex.split(json.loads(out)["command"])[1:])[0] == 0
-    assert (workplace / "again/seed0000009.png").read_bytes() == (workplace / "single/seed0000009.png").read_bytes()
+    assert (workplace / "again.png").read_bytes() == (workplace / "single/seed0000009.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--around", "7", "--n", "3"), ("--mix", "3+9-4,7"), ("--n", "2", "--upscale", "3", "--truncation", "1.5")]
+)
+def test_each_picture_of_a_folder_comes_again_as_the_same_file(arguments, workplace: Path, capsys, monkeypatch) -> None:
+    run(cli, capsys, monkeypatch, *arguments, "many")
+    for picture in sorted(Path("many").glob("*.png")):
+        again(str(picture), capsys, monkeypatch)
+        assert Path("again.png").read_bytes() == picture.read_bytes()
+        Path("again.png").unlink()
+
+
+def test_a_frame_comes_with_the_others_and_is_named(workplace: Path, capsys, monkeypatch) -> None:
+    run(cli, capsys, monkeypatch, "--walk", "1,7", "--frames", "3", "way")
+    again("way/frame0000002.png", capsys, monkeypatch)
+    _, out, _ = run(gan, capsys, monkeypatch, "info", "way/frame0000002.png", "--json")
+    assert Path(json.loads(out)["part"]).read_bytes() == Path("way/frame0000002.png").read_bytes()
 
 
 def test_a_picture_of_an_absent_bundle_says_so(workplace: Path, capsys, monkeypatch) -> None:
@@ -93,6 +111,8 @@ def test_metadata_cannot_smuggle_a_shell_command(workplace: Path, capsys, monkey
             "which is not one",
         ),
         ("nowhere", lambda path: None, "no bundle at"),
+        ("README.md", lambda path: path.write_text("# Words", encoding="utf-8"), "no ONNX file but text: gan list"),
+        ("a.onnx", lambda path: path.write_bytes(b"\x3a\x02\x0a\x00"), "export it first: python -m export --onnx a.onnx"),
     ],
 )
 def test_what_tells_nothing_is_refused(name, make, words, workplace: Path, capsys, monkeypatch) -> None:

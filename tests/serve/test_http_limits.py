@@ -149,4 +149,5 @@ def test_a_taken_port_is_one_line(service: Service, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 4
     assert done.stderr.count("\n") == 1
-    assert "choose another --port" in done.stderr
+    assert f"another program has port {service.port}" in done.stderr
+    assert "choose another port: --port" in done.stderr

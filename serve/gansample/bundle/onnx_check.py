@@ -24,6 +24,14 @@ UNROLL = "export it with the loop unrolled"
 Message = memoryview
 
 
+def is_model(data: bytes) -> bool:
+    """Whether it looks like an ONNX file: a message that holds a graph, whatever is wrong with it."""
+    try:
+        return any(number == 7 and not isinstance(value, int) for number, value in fields(memoryview(data)))
+    except ValueError:
+        return False
+
+
 def check_onnx(data: bytes, source: str) -> None:
     """Raises ArtefactError, naming `source`, for an ONNX file whose graph is not its own, closed and finite."""
     if data[4:8] == b"ORTM":  # ONNX Runtime would take it for a graph in its own format, whatever else it is

@@ -19,7 +19,7 @@ from typing import Any
 from gansample.bundle.receipts import check_left_out, check_name
 from gansample.bundle.seal import digest, seal_holds
 from gansample.bundle.spec import FieldReader, Spec, Variant, parse_json
-from gansample.errors import ArtefactError
+from gansample.errors import ArtefactError, suggest
 from gansample.system.newest import folders_newest_first
 
 MANIFEST = "bundle.json"
@@ -110,7 +110,7 @@ def _open(path: Path) -> Bundle:
     if path.suffix.lower() in WEIGHTS and path.exists():
         raise _weights_only(path)
     if not path.exists():
-        raise ArtefactError(f"no bundle at {path}", _available())
+        raise ArtefactError(f"no bundle at {path}", _available(path.name))
     return _open_single_file(path)
 
 
@@ -137,9 +137,9 @@ def _default() -> Path:
         raise
 
 
-def _available() -> str:
+def _available(wanted: str) -> str:
     names = sorted({manifest.parent.name for root in PLACES for manifest in root.glob(f"[!.]*/{MANIFEST}")})
-    return f"choose {', '.join(names)}" if names else "make one with: make train export"
+    return suggest(wanted, names) if names else "make one with: make train export"
 
 
 def newest_bundle(root: Path = ARTIFACTS) -> Path:
@@ -180,7 +180,7 @@ def _open_folder(folder: Path) -> Bundle:
             raise ArtefactError(f"the folder {folder} here is no bundle", f"for the bundle of that name: {named}")
         if any(entry.suffix.lower() in WEIGHTS for entry in folder.iterdir()):
             raise _weights_only(folder)
-        raise ArtefactError(f"{folder} is no bundle, it has no {MANIFEST}", _available())
+        raise ArtefactError(f"{folder} is no bundle, it has no {MANIFEST}", _available(folder.name))
     data = read_file(source)
     document = parse_json(data.decode(errors="replace"), str(source))
     match seal_holds(data):
@@ -211,15 +211,18 @@ def _file_entry(name: str, entry: Any, source: Path) -> FileEntry:
 
 def _open_single_file(path: Path) -> Bundle:
     """A lone generator.onnx: its own seal is the digest, its metadata the spec (read by whoever parses the graph)."""
-    from gansample.bundle.onnx_check import check_onnx
+    from gansample.bundle.onnx_check import check_onnx, is_model
     from gansample.bundle.onnx_metadata import spec_from_onnx
 
     data = read_file(path)
     match seal_holds(data):
+        case None if not is_model(data):
+            kind = "text" if b"\0" not in data[:4096] else f"a {path.suffix} file" if path.suffix else "something else"
+            raise ArtefactError(f"{path} is no bundle, and no ONNX file but {kind}", "gan list shows the bundles here")
         case None:
             raise ArtefactError(
-                f"{path} is no model exported by this project: it carries no seal",
-                f"export it first: python -m export --onnx {path}",
+                f"{path} was not exported by this project: it carries no seal, the digest that shows it undamaged",
+                f"export it first: python -m export --onnx {shlex.quote(str(path))}",
             )
         case False:
             raise ArtefactError(f"{path} does not match its seal", "it is damaged or was changed, copy it again")

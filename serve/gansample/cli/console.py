@@ -1,6 +1,7 @@
 """Typer with this project's manners."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -37,11 +38,17 @@ def run(app: typer.Typer, name: str, translate: Callable[[Sequence[str]], list[s
     end(name, call)
 
 
+def _plain_type(name: str) -> str:
+    """An option's name and type without Python's words: <int range> is <int> (its limits are named) and <list[Path]> <path>."""
+    return re.sub(r"<(?:list\[)?(\w+)(?: range|\])>", lambda kind: f"<{kind[1].lower()}>", name)
+
+
 def _write_options(command: Any, groups: Mapping[str, str], ctx: Any, formatter: Any) -> None:
     """The options under titles: those of `groups`, else those that they are declared with, as `rich_help_panel`."""
     found: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
         if (record := parameter.get_help_record(ctx)) is not None:
+            record = (_plain_type(record[0]), record[1])
             named = next((title for title, names in groups.items() if parameter.name in names.split()), None)
             title = named or getattr(parameter, "rich_help_panel", None) or "Other"
             found.setdefault("Arguments" if parameter.param_type_name == "argument" else title, []).append(record)

@@ -6,6 +6,7 @@ Only the standard library is imported at first: numpy and the runtime wait until
 import json
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gansample.cli.draw_report import DrawReport
@@ -53,23 +54,28 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
 
         return draw_on_ray(options, quiet=quiet)
     started = time.perf_counter()
-    check_path(options.output.out, form, replaceable=options.output.force or options.output.resume)
 
     from gansample.bundle.open import open_bundle
     from gansample.cli.progress import Progress
-    from gansample.outputs.job import job_from_options, selection_from_options
+    from gansample.outputs.job import job_from_options
     from gansample.outputs.open import open_output
     from gansample.outputs.pipeline import draw_into
     from gansample.runtimes.backends import BACKEND_OF
-    from gansample.sampling.sampler import open_sampler
+    from gansample.sampling.engine_choice import check_backend
+    from gansample.sampling.sampler import UNCHOSEN, open_sampler
 
     bundle = open_bundle(options.engine.bundle)
     if options.selection.of_class is not None:
         from gansample.cli.info import check_classes
 
         check_classes(options.selection.of_class, bundle)
-    selection = selection_from_options(options.selection, bundle.spec)
+    planned = job_from_options(options, bundle, UNCHOSEN)
+    upscale = options.output.upscale or _default_upscale(options, planned)
     output = open_output(options)
+    output.check(replace(planned, upscale=upscale))
+    check_backend(options.engine.backend)
+    # Last of what can be told before an engine is open: --force would only lead to the next mistake.
+    check_path(options.output.out, form, replaceable=options.output.force or options.output.resume)
     begun = output.resumable_job() or {}  # a resumed job is drawn by the engine that began it
     backend = options.engine.backend
     if backend == "auto":
@@ -80,12 +86,10 @@ def draw(options: DrawOptions, *, quiet: bool = True) -> DrawReport:
         options.engine.threads,
         variant=begun.get("variant"),
         precision=options.engine.precision,
-        pictures=len(selection),
+        pictures=len(planned),
     ) as sampler:
         opened = time.perf_counter()
-        job = job_from_options(options, bundle, sampler.engine, selection=selection, upscale=options.output.upscale or 1)
-        if options.output.upscale is None and (upscale := _default_upscale(options, job)) > 1:
-            job = job_from_options(options, bundle, sampler.engine, selection=selection, upscale=upscale)
+        job = job_from_options(options, bundle, sampler.engine, selection=planned.selection, upscale=upscale)
         with Progress(len(job), quiet) as progress:
             drawn = draw_into(output, job, sampler, batch=options.engine.batch, on_progress=progress.done)
         ended = time.perf_counter()
@@ -112,8 +116,6 @@ def _default_upscale(options: DrawOptions, job: "Job") -> int:
         return max(1, -(-MIN_VIDEO_SIDE // min(job.spec.height, job.spec.width)))
     if options.form not in GRIDS:
         return 1
-    from gansample.outputs.grid import grid_shape, sheet_scale
-    from gansample.outputs.sheet import sheet_pad
+    from gansample.outputs.sheet import SheetLayout
 
-    columns, rows = grid_shape(len(job), options.output.grid or "auto", job.class_period)
-    return sheet_scale(columns, rows, job.spec.height, job.spec.width, sheet_pad(len(job), options.output.pad))
+    return SheetLayout.of(job, options.output.grid, options.output.pad).upscale(job)

@@ -25,7 +25,7 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     from gansample.ray.resumable_job import check_resumable, job_record
     from gansample.ray.store import Store
     from gansample.runtimes.backends import BACKEND_OF
-    from gansample.sampling.sampler import Engine
+    from gansample.sampling.sampler import UNCHOSEN, Engine
     from gansample.sampling.selection import check_unique_names
 
     started = time.perf_counter()
@@ -41,8 +41,7 @@ def draw_on_ray(options: DrawOptions, *, quiet: bool) -> DrawReport:
     def job_of(engine: Engine) -> Job:
         return job_from_options(options, bundle, engine, selection=selection, upscale=output.upscale or 1)
 
-    unknown = Engine("", "", "")  # chosen later: the record is compared without it
-    record = job_record(job_of(unknown), size, kind)
+    record = job_record(job_of(UNCHOSEN), size, kind)  # compared without the engine
     existing = check_resumable(Store(output.out), record, force=output.force, resume=output.resume)
     resumed = existing["identity"] if existing is not None and output.resume else {}
     ray = connect(cpus=max(os.cpu_count() or 1, (wanted.workers or 1) * (wanted.threads or 1)))

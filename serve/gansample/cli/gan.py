@@ -44,7 +44,8 @@ def overview(
 @app.command(short_help="Check that a bundle still draws its reference's pictures on this machine.")
 def verify(
     bundle: Annotated[
-        Path | None, typer.Argument(help="A bundle folder or name (default: the newest under artifacts/, else fashion).")
+        Path | None,
+        typer.Argument(metavar="BUNDLE", help="A bundle folder or name (default: the newest under artifacts/, else fashion)."),
     ] = None,
     signed: Annotated[
         Path | None, typer.Option(metavar="KEY.pub", help="Also demand that the holder of this key signed every file.")
@@ -69,7 +70,7 @@ def verify(
 
 @app.command(short_help="Sign a bundle, so that a changed one can be told from it.")
 def sign(
-    bundle: Annotated[Path, typer.Argument(help="A bundle folder or name, or one .onnx file.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle folder or name, or one .onnx file.")],
     key: Annotated[Path, typer.Option(help="Your private key: elliptic curve, PEM. It is read and kept nowhere.")],
     password_file: Annotated[Path | None, typer.Option(help="Where the key's password stands, if it has one.")] = None,
     debug: Debug = False,
@@ -97,7 +98,8 @@ def sign(
 @app.command(short_help="Tell what a bundle holds, or how a picture was drawn.")
 def info(
     path: Annotated[
-        Path | None, typer.Argument(help="A bundle, or what gansample drew: a picture, video, archive or folder.")
+        Path | None,
+        typer.Argument(metavar="PATH", help="A bundle, or what gansample drew: a picture, video, archive or folder."),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -165,8 +167,8 @@ app.command(cls=console.GroupedCommand, short_help="Answer HTTP requests for pic
 
 @app.command(short_help="Build a GPU engine for other programs, without a GPU.")
 def build_engine(
-    bundle: Annotated[Path, typer.Argument(help="A bundle folder or name.")],
-    out: Annotated[Path, typer.Argument(help="The file to write, like generator.engine.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle folder or name.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write, like generator.engine.")],
     target: Annotated[
         list[str] | None, typer.Option(metavar="SM", help="A generation of GPUs (may be repeated; sm80 sm86 sm89 sm120).")
     ] = None,
@@ -189,8 +191,8 @@ def build_engine(
 
 @app.command(short_help="Write a bundle as model repositories for NVIDIA Triton.")
 def export_triton(
-    bundle: Annotated[Path, typer.Argument(help="A bundle folder or name.")],
-    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle folder or name.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace what an earlier export-triton wrote.")] = False,
     max_batch: Annotated[int, typer.Option(min=1, max=4096, help="Pictures that Triton may put into one batch.")] = 64,
     debug: Debug = False,

@@ -8,10 +8,11 @@ from typing import Any
 from gansample.cli.info import bundle_argument, bundles_here
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import LatentSpace, check_seed, parse_seeds
-from gansample.outputs.forms import GRIDS
 from gansample.runtimes.backends import BACKEND_OF
 from gansample.sampling.options import SELECTIONS
 from gansample.sampling.selection import Mix
+
+PARTS = {"frame": "frame", "row": "latent"}  # what a picture says that no command draws alone, and how its file's name begins
 
 
 def describe_drawing(metadata: Mapping[str, Any], source: Path) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def describe_drawing(metadata: Mapping[str, Any], source: Path) -> dict[str, Any
         raise ArtefactError(
             f"{source} has the {kind} {metadata.get(kind)!r} in its metadata, which is not one", "it was changed after drawing"
         ) from None
+    part = next((f"{stem}{metadata[each]:07d}" for each, stem in PARTS.items() if isinstance(metadata.get(each), int)), None)
     bundles = [bundle_argument(each.path) for each in bundles_here() if each.sha256 == metadata.get("model_sha256")]
     command = ["gansample", "--bundle", bundles[0] if bundles else "BUNDLE"]
     for option in (kind, *SELECTIONS[kind], "class", "truncation", "grid", "pad", "fps", "upscale"):
@@ -36,13 +38,14 @@ def describe_drawing(metadata: Mapping[str, Any], source: Path) -> dict[str, Any
             command += [f"--{option}"] if metadata[option] is True else [f"--{option}", str(metadata[option])]
     if "grid" in metadata and "upscale" not in metadata:
         command += ["--upscale", "1"]  # a grid is enlarged where it is small and nothing is said
-    command += [*_engine_options(metadata), _again(metadata, source)]
+    command += [*_engine_options(metadata), "again" if part is not None or source.is_dir() else f"again{source.suffix}"]
     return {
         "path": str(source),
         "metadata": dict(metadata),
         "bundle": bundles[0] if bundles else None,
         "bundles": bundles,
         "command": shlex.join(command),
+        "part": f"again/{part}.png" if part is not None else None,
     }
 
 
@@ -58,6 +61,8 @@ def format_drawing(about: Mapping[str, Any]) -> str:
         )
     elif others:
         facts += f"\n\nThe same model is also in {', '.join(others)}."
+    if about["part"] is not None:
+        facts += f"\n\nIt is one of many, which are drawn together: {about['part']} will be the same picture."
     return f"{about['path']}\n{facts}\n\n{about['command']}"
 
 
@@ -78,9 +83,3 @@ def _engine_options(metadata: Mapping[str, Any]) -> list[str]:
     backend, variant = BACKEND_OF.get(str(metadata.get("backend"))), str(metadata.get("variant", ""))
     options = ["--backend", backend] if backend not in (None, "onnxruntime") else []
     return options if variant.endswith("fp32") or not variant else [*options, "--precision", "fast"]
-
-
-def _again(metadata: Mapping[str, Any], source: Path) -> str:
-    """A name of the same form; a single picture was one of a folder of them, and is drawn into one again."""
-    single = source.suffix.lower() in (*(f".{form}" for form in GRIDS), ".jpeg") and "grid" not in metadata
-    return "again" if single or source.is_dir() else f"again{source.suffix}"

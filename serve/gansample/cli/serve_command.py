@@ -10,7 +10,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback where som
 
 def serve(
     bundle: Annotated[
-        list[Path] | None, typer.Argument(help="Bundle folders or names (default: the newest under artifacts/, else fashion).")
+        list[Path] | None,
+        typer.Argument(metavar="BUNDLE", help="Bundle folders or names (default: the newest under artifacts/, else fashion)."),
     ] = None,
     host: Annotated[
         str,

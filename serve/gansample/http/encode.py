@@ -10,9 +10,9 @@ from gansample.http.draw_request import DrawRequest
 from gansample.http.errors import ApiError
 from gansample.http.memory import sheet_bytes
 from gansample.http.settings import Settings
-from gansample.outputs.grid import check_grid_size, grid_shape, grid_size, make_grid
+from gansample.outputs.grid import check_grid_size, grid_size, make_grid
 from gansample.outputs.png import encode_pngs
-from gansample.outputs.sheet import encode_picture, sheet_pad
+from gansample.outputs.sheet import SheetLayout, encode_picture
 from gansample.outputs.sizes import TooLargeForForm
 from gansample.types import Images
 
@@ -31,29 +31,24 @@ def check_grid(request: DrawRequest, layout: str, kind: str, settings: Settings)
 
     Raises ApiError 413 for too many pixels, 400 where this kind of file cannot hold them, UsageError for a bad layout.
     """
-    columns, rows, pad = _grid(request, layout)
-    width, height = grid_size(columns, rows, request.job.shape, pad)
+    sheet = SheetLayout.of(request.job, layout)
+    width, height = grid_size(sheet.columns, sheet.rows, request.job.shape, sheet.pad)
     if width * height > settings.max_pixels:
-        words = f"a grid of {columns}x{rows} pictures has {width * height:,} pixels, at most {settings.max_pixels:,}"
+        words = (
+            f"a grid of {sheet.columns}x{sheet.rows} pictures has {width * height:,} pixels, at most {settings.max_pixels:,}"
+        )
         raise ApiError(413, words, param="grid")
     try:
-        check_grid_size(kind, columns, rows, request.job.shape, pad)
+        check_grid_size(kind, sheet.columns, sheet.rows, request.job.shape, sheet.pad)
     except TooLargeForForm as error:
         raise ApiError(400, str(error), param="grid") from None
     return sheet_bytes(width, height, request.job.shape[2], kind)
 
 
 def encode_grid(images: Images, request: DrawRequest, layout: str, kind: str) -> bytes:
-    """One file with all of them in a grid that `check_grid` has seen."""
-    columns, rows, pad = _grid(request, layout)
-    text = request.job.job_json(grid=f"{columns}x{rows}", pad=pad)
-    return encode_picture(make_grid(images, columns, rows, pad), kind, text)
-
-
-def _grid(request: DrawRequest, layout: str) -> tuple[int, int, int]:
-    """(columns, rows, pixels between pictures), as on the command line with --upscale 1."""
-    n = len(request.positions)
-    return *grid_shape(n, layout, request.job.class_period), sheet_pad(n, None)
+    """One file with all of them in a grid that `check_grid` has seen, as on the command line with --upscale 1."""
+    sheet = SheetLayout.of(request.job, layout)
+    return encode_picture(make_grid(images, sheet.columns, sheet.rows, sheet.pad), kind, sheet.metadata(request.job))
 
 
 def encode_npz(images: Images, request: DrawRequest) -> bytes:

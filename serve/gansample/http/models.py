@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.bundle.spec import Spec
-from gansample.errors import GansampleError, shorten
+from gansample.errors import GansampleError, shorten, suggest
 from gansample.http.batcher import Batcher
 from gansample.http.errors import ApiError
 from gansample.http.inference_engine import InferenceEngine
@@ -76,7 +76,7 @@ class Models:
         if name is None:
             return next(iter(self._models.values()))
         if name not in self._models:
-            raise ApiError(404, f"there is no model {name!r}: choose {', '.join(self._models)}", param="model")
+            raise ApiError(404, f"there is no model {name!r}: {suggest(name, list(self._models))}", param="model")
         return self._models[name]
 
     @property

@@ -1,4 +1,4 @@
-"""What every form of output implements: opened for a job, given its pictures in order, then finished or aborted."""
+"""What every form of output implements: it is asked whether it holds a job, opened, given pictures, finished or aborted."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +21,9 @@ class Output(Protocol[Encoded]):
 
     def resumable_job(self) -> Mapping[str, Any] | None:
         """The identity of the interrupted job that would be resumed, or None."""
+
+    def check(self, job: Job) -> None:
+        """Raise UsageError for a job that this form cannot hold, BackendUnavailable where nothing here encodes it."""
 
     def open(self, job: Job) -> Sequence[int]:
         """Get ready to write; returns the positions still to be drawn: all of them, but for what an interrupted run left."""

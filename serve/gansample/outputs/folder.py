@@ -43,8 +43,10 @@ class Folder:
             with contextlib.suppress(ValueError):
                 yield json.loads(journal.read_text(encoding="utf-8"))
 
-    def open(self, job: Job) -> Sequence[int]:
+    def check(self, job: Job) -> None:
         check_unique_names(job.selection)
+
+    def open(self, job: Job) -> Sequence[int]:
         try:
             self.path.mkdir(exist_ok=True)
         except OSError as error:

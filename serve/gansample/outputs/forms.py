@@ -1,9 +1,8 @@
 """The forms of output, and which one a name means. Standard library only."""
 
-import difflib
 from pathlib import Path
 
-from gansample.errors import OutputError, UsageError
+from gansample.errors import OutputError, UsageError, suggest
 
 STDOUT = Path("-")
 GRIDS, VIDEOS, RESUMABLE = ("png", "webp", "jpg"), ("mp4", "webm", "gif"), ("folder", "tar")
@@ -22,7 +21,7 @@ def form_of(out: str | None, asked: str | None, *, on_cluster: bool = False) -> 
         raise UsageError("the name of the output is empty", example)
     if asked is not None:
         if asked not in FORMS:
-            raise UsageError(f"unknown --format {asked!r}", _nearest(asked, FORMS))
+            raise UsageError(f"unknown --format {asked!r}", suggest(asked, FORMS))
         return asked
     if out is None:
         raise UsageError("say where the pictures go", example)
@@ -47,11 +46,6 @@ def _cluster_form(out: str | None, asked: str | None) -> str:
     if form not in CLUSTER_FORMS:
         raise UsageError(f"{out} is no .tar and no .parquet", "--ray writes shards of those: name one, or leave --ray out")
     return form
-
-
-def _nearest(wanted: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(wanted, known, 3)
-    return f"did you mean {', '.join(near)}" if near else f"choose {', '.join(known)}"
 
 
 def check_path(out: str, form: str, *, replaceable: bool) -> None:

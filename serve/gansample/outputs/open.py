@@ -14,7 +14,7 @@ def open_output(options: DrawOptions) -> Output[Any]:
         case "png" | "webp" | "jpg":
             from gansample.outputs.sheet import Sheet
 
-            return Sheet(out, form, overwrite=overwrite, layout=output.grid or "auto", pad=output.pad)
+            return Sheet(out, form, overwrite=overwrite, grid=output.grid, pad=output.pad)
         case "folder":
             from gansample.outputs.folder import Folder
 

@@ -43,6 +43,7 @@ def draw_into(
     """
     with delayed_signals():
         try:
+            output.check(job)
             positions = output.open(job)
             if len(positions):
                 _draw(output, job, sampler, positions, batch, on_progress)

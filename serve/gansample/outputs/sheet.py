@@ -2,12 +2,14 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from gansample.errors import UsageError
-from gansample.outputs.grid import check_grid_size, empty_grid, grid_shape, place
+from gansample.outputs.grid import check_grid_size, empty_grid, grid_shape, place, sheet_scale
 from gansample.outputs.job import Batch, Job
 from gansample.outputs.metadata import EXIF_DESCRIPTION
 from gansample.outputs.options import DEFAULT_PAD
@@ -18,25 +20,49 @@ from gansample.types import Images
 JPEG_QUALITY = 95
 
 
-def sheet_pad(n: int, wanted: int | None) -> int:
-    """Pixels between and around `n` pictures: none around a single one, unless they were asked for."""
-    return wanted if wanted is not None else DEFAULT_PAD if n > 1 else 0
+@dataclass(frozen=True)
+class SheetLayout:
+    """Where the pictures of a job stand on a sheet."""
+
+    columns: int
+    rows: int
+    pad: int
+    """Pixels between and around them."""
+
+    @classmethod
+    def of(cls, job: Job, grid: str | None = None, pad: int | None = None) -> Self:
+        """By --grid and --pad; without a pad, none around a single picture. Raises UsageError for a grid without room."""
+        columns, rows = grid_shape(len(job), grid or "auto", job.class_period)
+        return cls(columns, rows, pad if pad is not None else DEFAULT_PAD if len(job) > 1 else 0)
+
+    def upscale(self, job: Job) -> int:
+        """How often a pixel is drawn where nothing is said: a small sheet is enlarged, a single picture never."""
+        return sheet_scale(self.columns, self.rows, job.spec.height, job.spec.width, self.pad)
+
+    def metadata(self, job: Job) -> str:
+        """The sheet's metadata as JSON: a picture alone has its own, as from a folder or over HTTP, and is the same file."""
+        if self == SheetLayout(1, 1, 0):
+            labels = job.labels([0])
+            return job.picture_json(0, int(labels[0]) if labels is not None else None)
+        return job.job_json(grid=f"{self.columns}x{self.rows}", pad=self.pad)
 
 
 class Sheet(WholeFile):
     """Memory holds the grid once, never the pictures beside it."""
 
-    def __init__(self, path: Path, form: str, *, overwrite: bool, layout: str, pad: int | None) -> None:
+    def __init__(self, path: Path, form: str, *, overwrite: bool, grid: str | None, pad: int | None) -> None:
         super().__init__(path, overwrite=overwrite)
-        self._form, self._layout, self._wanted_pad = form, layout, pad
+        self._form, self._grid, self._pad = form, grid, pad
 
-    def open(self, job: Job) -> Sequence[int]:
-        self.columns, self.rows = grid_shape(len(job), self._layout, job.class_period)
-        self._pad = sheet_pad(len(job), self._wanted_pad)
+    def check(self, job: Job) -> None:
+        layout = SheetLayout.of(job, self._grid, self._pad)
         if self._form == "jpg" and job.shape[2] in (2, 4):
             raise UsageError("a JPEG has no transparency", "write a .png or .webp")
-        check_grid_size(self._form, self.columns, self.rows, job.shape, self._pad)
-        self._job, self._sheet = job, empty_grid(self.columns, self.rows, job.shape, self._pad)
+        check_grid_size(self._form, layout.columns, layout.rows, job.shape, layout.pad)
+
+    def open(self, job: Job) -> Sequence[int]:
+        self._layout = layout = SheetLayout.of(job, self._grid, self._pad)
+        self._job, self._sheet = job, empty_grid(layout.columns, layout.rows, job.shape, layout.pad)
         self._target.open()
         return range(len(job))
 
@@ -45,10 +71,10 @@ class Sheet(WholeFile):
 
     def write(self, encoded: Batch) -> None:
         for position, image in zip(encoded.positions, encoded.images, strict=True):
-            place(self._sheet, image, *divmod(position, self.columns), self._pad)
+            place(self._sheet, image, *divmod(position, self._layout.columns), self._layout.pad)
 
     def finish(self) -> None:
-        text = self._job.job_json(grid=f"{self.columns}x{self.rows}", pad=self._pad) if self._job.with_metadata else None
+        text = self._layout.metadata(self._job) if self._job.with_metadata else None
         self._target.file.write(encode_picture(self._sheet, self._form, text))
         self._target.commit()
 

@@ -44,8 +44,10 @@ class Tar:
     def resumable_job(self) -> Mapping[str, Any] | None:
         return self._read_journal()["identity"] if self._resume and self._journal.exists() else None
 
-    def open(self, job: Job) -> Sequence[int]:
+    def check(self, job: Job) -> None:
         check_unique_names(job.selection)
+
+    def open(self, job: Job) -> Sequence[int]:
         self._job = job
         self._size = self._shard or len(job)
         self._done, self._saved = 0, time.monotonic()

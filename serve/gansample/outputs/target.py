@@ -56,6 +56,9 @@ class Target:
 class WholeFile(ABC):
     """What all single files share: they appear when they are whole, and cannot be resumed."""
 
+    def check(self, job: Job) -> None:
+        return
+
     @abstractmethod
     def open(self, job: Job) -> Sequence[int]: ...
 

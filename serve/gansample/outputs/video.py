@@ -19,6 +19,12 @@ CODECS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 MAX_GIF_FRAMES = 5_000  # they are kept in memory until the end
 
 
+def _even_size(job: Job) -> tuple[int, int]:
+    """(height, width) of a frame: twice the picture's where one of them is odd."""
+    height, width, _ = job.shape
+    return (2 * height, 2 * width) if height % 2 or width % 2 else (height, width)
+
+
 class Video(WholeFile):
     """Frames are doubled to even sizes where need be, which 4:2:0 wants."""
 
@@ -26,7 +32,7 @@ class Video(WholeFile):
         super().__init__(path, overwrite=overwrite)
         self._form, self._fps = form, fps
 
-    def open(self, job: Job) -> Sequence[int]:
+    def check(self, job: Job) -> None:
         try:
             import av
         except ImportError:
@@ -34,15 +40,18 @@ class Video(WholeFile):
                 f"no encoder for .{self._form} is installed", "pip install 'gansample[video]', or write a .gif"
             ) from None
         self._av = av
-        height, width, _ = job.shape
-        self._double = 2 if height % 2 or width % 2 else 1
-        check_size(self._form, width * self._double, height * self._double)
+        height, width = _even_size(job)
+        check_size(self._form, width, height)
+
+    def open(self, job: Job) -> Sequence[int]:
+        height, width = _even_size(job)
+        self._double = height // job.shape[0]
         codec, options = CODECS[self._form]
-        self._container: Any = av.open(self._target.open(), "w", format=self._form)
+        self._container: Any = self._av.open(self._target.open(), "w", format=self._form)
         if job.with_metadata:
             self._container.metadata["comment"] = job.job_json(fps=self._fps)
         stream: Any = self._container.add_stream(codec, rate=Fraction(self._fps), options=dict(options))
-        stream.width, stream.height, stream.pix_fmt = width * self._double, height * self._double, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         self._stream = stream
         return range(len(job))
 
@@ -68,12 +77,14 @@ class Gif(WholeFile):
         self._fps = fps
         self._frames: list[Any] = []
 
-    def open(self, job: Job) -> Sequence[int]:
+    def check(self, job: Job) -> None:
         if len(job) > MAX_GIF_FRAMES:
             raise UsageError(
                 f"{len(job):,} frames are too many for a .gif", f"draw at most {MAX_GIF_FRAMES:,}, or write an .mp4"
             )
         check_size("gif", job.shape[1], job.shape[0])
+
+    def open(self, job: Job) -> Sequence[int]:
         self._job = job
         self._target.open()
         return range(len(job))

@@ -11,8 +11,10 @@ from gansample.sampling.selection import check_unique_names
 
 
 class Zip(WholeFile):
-    def open(self, job: Job) -> Sequence[int]:
+    def check(self, job: Job) -> None:
         check_unique_names(job.selection)
+
+    def open(self, job: Job) -> Sequence[int]:
         self._job = job
         archive = zipfile.ZipFile(self._target.open(), "w", zipfile.ZIP_STORED)  # PNG is compressed already
         self._zip = self._closing.enter_context(archive)

@@ -1,10 +1,9 @@
 """Classes as people ask for them: by name or by number, one, or several that alternate."""
 
-import difflib
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from gansample.errors import UsageError
+from gansample.errors import UsageError, suggest
 from gansample.system.numbers import whole_number
 
 
@@ -44,7 +43,7 @@ def _label(wanted: str, classes: Sequence[str]) -> int:
         return exact.index(sought)
     if (number := whole_number(wanted)) is not None and number < len(classes):
         return number
-    folded, sought = [_letters(name) for name in exact], _letters(sought)
+    folded, sought = [_letters(name) for name in classes], _letters(wanted)
     same = [label for label, name in enumerate(folded) if name == sought]
     begun = [label for label, name in enumerate(folded) if name.startswith(sought) and not sought.isdigit()]
     if sought and len(found := same or begun) == 1:
@@ -52,15 +51,11 @@ def _label(wanted: str, classes: Sequence[str]) -> int:
     if sought and found:
         possible = ", ".join(classes[label] for label in found)
         raise UsageError(f"the class {wanted!r} may be any of {possible}", "write more of the name")
-    near = difflib.get_close_matches(sought, folded, 3)
-    names = [classes[folded.index(name)] for name in near] or classes
-    raise UsageError(
-        f"there is no class {wanted!r}", f"did you mean {', '.join(names)}" if near else f"choose {', '.join(names)}"
-    )
+    raise UsageError(f"there is no class {wanted!r}", suggest(wanted, classes, _letters))
 
 
 def _letters(name: str) -> str:
-    return "".join(letter for letter in name if letter.isalnum())
+    return "".join(letter for letter in _folded(name) if letter.isalnum())
 
 
 def _folded(name: str) -> str:

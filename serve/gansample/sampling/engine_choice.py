@@ -8,7 +8,6 @@ jobs go to ONNX Runtime without looking further, middling ones by the speeds tha
 large ones by speeds measured on this machine, once, and kept (`speed_cache.py`).
 """
 
-import difflib
 import importlib.util
 import logging
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
-from gansample.errors import BackendUnavailable, GansampleError, UsageError
+from gansample.errors import BackendUnavailable, GansampleError, UsageError, suggest
 from gansample.runtimes.backends import BACKENDS, GPU_BACKENDS, NVIDIA_BACKENDS
 from gansample.runtimes.open import backends_of, open_runner
 from gansample.runtimes.tensorrt.library import FLAVOURS
@@ -71,7 +70,7 @@ def open_chosen(
     """
     if precision not in PRECISIONS:
         raise UsageError(f"unknown --precision {precision!r}", "choose exact or fast")
-    _check_backend(backend)
+    check_backend(backend)
     if variant is not None:
         named = bundle.variant(variant)
         chosen, why = Candidate(named.runtime if backend == "auto" else backend, named), "it was asked for"
@@ -80,12 +79,10 @@ def open_chosen(
     return open_runner(bundle, chosen.backend, chosen.variant, threads), why
 
 
-def _check_backend(backend: str) -> None:
+def check_backend(backend: str) -> None:
+    """Raise BackendUnavailable for a name that no backend has."""
     if backend not in BACKENDS:
-        near = difflib.get_close_matches(backend, BACKENDS, 3)
-        raise BackendUnavailable(
-            f"unknown backend {backend!r}", f"did you mean {near[0]}" if near else f"choose {', '.join(BACKENDS)}"
-        )
+        raise BackendUnavailable(f"unknown backend {backend!r}", suggest(backend, BACKENDS))
 
 
 def _candidates(bundle: Bundle, backend: str, precision: str) -> list[Candidate]:

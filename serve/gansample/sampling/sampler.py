@@ -76,6 +76,10 @@ class Engine:
     """The GPU's name, where the runtime chose among GPUs."""
 
 
+UNCHOSEN = Engine("", "", "")
+"""Of a job that is looked at before its engine is open."""
+
+
 class Sampler:
     """Draws pictures from one opened bundle. Picture = f(model, seed, label, truncation), nothing else.
 

@@ -268,4 +268,4 @@ class LatentsFile:
 
     def options(self, position: int | None = None) -> Mapping[str, Any]:
         whole = {"latents": str(self.path)}
-        return whole if position is None else {**whole, "row": position}
+        return whole if position is None or len(self) == 1 else {**whole, "row": position}

@@ -47,7 +47,13 @@ class _Plain(io.TextIOWrapper):
             self._failed(error)
 
     def _failed(self, error: OSError) -> int:
-        """Raises OutputError for stdout. Where stderr cannot be written, nobody can be told."""
+        """Raises OutputError for stdout, but not where its reader has seen enough, as in `gan list | head`.
+
+        Where stderr cannot be written, nobody can be told.
+        """
+        if self._name == "stdout" and isinstance(error, BrokenPipeError):
+            _silence(1)  # the exit code is still the verdict
+            return 0
         if self._name == "stdout":
             raise stdout_error(error) from None
         _silence(2)
