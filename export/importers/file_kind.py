@@ -8,7 +8,7 @@ from typing import Literal
 from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError
 
-Kind = Literal["torch-zip", "torch-legacy", "safetensors", "torchscript", "onnx"]
+Kind = Literal["torch-zip", "torch-legacy", "safetensors", "torchscript", "onnx", "pickle"]
 
 # The first pickle of torch.save's format before 1.6 holds this number: torch/serialization.py, MAGIC_NUMBER.
 LEGACY_MAGIC = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
@@ -66,11 +66,8 @@ def identify(data: bytes, name: str) -> Kind:
         raise ArtefactError(f"{name} is a TensorFlow Lite model", "export the generator to ONNX and pass --onnx")
     if data[257:262] == b"ustar":
         raise ArtefactError(f"{name} is a tar archive", "unpack it first and pass the weights file in it")
-    if data[:1] == b"\x80" and data[1:2] in b"\x02\x03\x04\x05":
-        raise ArtefactError(
-            f"{name} is a pickle that torch did not write, loading it could run any code",
-            "where it comes from, save the weights alone: torch.save(G.state_dict(), 'gen.pth')",
-        )
+    if data[:1] == b"\x80" and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "pickle"
     if _is_onnx(data):
         return "onnx"
     raise ArtefactError(f"{name} is no torch, safetensors, TorchScript or ONNX file", f"it begins with {data[:8]!r}")

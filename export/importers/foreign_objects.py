@@ -21,11 +21,17 @@ MOST = 200  # foreign names in one file
 MARK = "foreign class"
 
 
-class ForeignObject(dict[str, Any]):
+class ForeignObject(dict[Any, Any]):
     """What a file says about one object: its attributes and, of a dictionary, its items."""
 
-    kind = ""
-    """The object's class, as the file names it."""
+    def __init__(self, held: Mapping[Any, Any] | None = None, *, kind: str = "", arguments: tuple[Any, ...] = ()) -> None:
+        super().__init__(held or {})
+        self.kind = kind
+        """The object's class, as the file names it."""
+        self.arguments = arguments
+        """What it is made from, where the file says that."""
+        self.elements: list[Any] = []
+        """Of a list, what is in it."""
 
 
 def load_with_stand_ins(data: bytes, known: list[Any]) -> Any:
@@ -66,8 +72,8 @@ def _settled(content: Any, done: dict[int, Any]) -> Any:
     settled: Any = content
     if isinstance(content, OrderedDict) and MARK in content.__dict__:
         held = {**content.__dict__, **content}
-        settled = ForeignObject({key: _settled(value, done) for key, value in held.items() if key != MARK})
-        settled.kind = content.__dict__[MARK]
+        items = {key: _settled(value, done) for key, value in held.items() if key != MARK}
+        settled = ForeignObject(items, kind=content.__dict__[MARK])
     elif isinstance(content, dict):
         for key, value in content.items():
             content[key] = _settled(value, done)

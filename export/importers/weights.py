@@ -1,4 +1,6 @@
-"""Any torch or safetensors file as plain tensors on the CPU. torch's restricted reader alone reads it: no code in it is run."""
+"""Any torch, safetensors or pickle file as plain tensors on the CPU. No code in it is run: torch's restricted reader reads what
+torch wrote, and `inert_pickle` what other people pickled.
+"""
 
 import argparse
 import collections
@@ -12,6 +14,7 @@ import numpy as np
 
 from export.importers.file_kind import Kind, read_identified
 from export.importers.foreign_objects import is_module, load_with_stand_ins
+from export.importers.inert_pickle import NotReadable, read_inert
 from export.importers.pickle_globals import globals_in, holds_weights_only, is_attack
 from export.importers.weights_folder import config_beside, parts_of, weights_in
 from gansample.bundle.seal import digest
@@ -31,6 +34,8 @@ class WeightsFile:
     """Whether it names code of others than torch, NumPy and collections. None of it was run."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The configuration beside it, as hubs keep it."""
+    pickled: bool = False
+    """Whether it is a pickle that torch did not write, read inertly: modules in it are records."""
 
 
 def read_weights(path: Path) -> WeightsFile:
@@ -60,6 +65,8 @@ def _read_part(path: Path) -> WeightsFile:
     data, kind = read_identified(path)
     if kind in ("onnx", "torchscript"):
         raise UsageError(f"{path.name} is a whole {_NAMES[kind]} program", f"pass it as: --{kind} {path}")
+    if kind == "pickle":
+        return WeightsFile(path.name, digest(data), _inert(data, path.name), pickled=True, foreign=True)
     foreign = kind != "safetensors" and not holds_weights_only(globals_in(data))
     return WeightsFile(path.name, digest(data), _tensors(data, kind, path.name), kind != "safetensors", foreign)
 
@@ -85,10 +92,32 @@ def _tensors(data: bytes, kind: Kind, name: str) -> Any:
     return content
 
 
+def _inert(data: bytes, name: str) -> Any:
+    try:
+        found = read_inert(data)
+    except NotReadable as error:
+        raise ArtefactError(f"{name} is a pickle that torch did not write, and {error}", "copy or download it again") from error
+    if attacks := sorted(filter(is_attack, found.names)):
+        raise attacks_when_loaded(attacks[0], name)
+    if any(TENSORFLOW.fullmatch(each) for each in found.names):
+        raise ArtefactError(
+            f"{name} holds TensorFlow networks, as the first StyleGAN and StyleGAN2 were published",
+            "bring it into PyTorch's form first, with legacy.py of stylegan2-ada-pytorch or stylegan3",
+        )
+    return found.content
+
+
+TENSORFLOW = re.compile(r"dnnlib\.tflib\.[\w.]+")
+
+
+def attacks_when_loaded(function: str, name: str) -> ArtefactError:
+    return ArtefactError(f"{name} calls {function} when it is loaded", "that is no weights file but an attack, delete it")
+
+
 def _refusal(reason: str, name: str, names: set[str]) -> ArtefactError:
     """Why torch's restricted reader refused: foreign code in the pickle, or damage. names: all that the pickle names."""
     if attacks := sorted(filter(is_attack, names)):
-        return ArtefactError(f"{name} calls {attacks[0]} when it is loaded", "that is no weights file but an attack, delete it")
+        return attacks_when_loaded(attacks[0], name)
     named = re.search(r"(?:Unsupported global: GLOBAL|Unsupported class|GLOBAL) ([\w.]+)", reason)
     if named is None and "Unsupported operand" in reason:
         return ArtefactError(
