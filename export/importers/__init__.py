@@ -11,6 +11,7 @@ average.py             averaged weights that have no names
 name_order.py          the order of the layers where the file does not keep it
 import_source.py       a file of somebody's repository as a module
 from_class.py          the user's own class; constructor.py infers its arguments from the tensors' shapes
+families/              networks that many people have, recognised by all their names and shapes
 from_names/            a chain of layers from names, shapes and BatchNorm statistics alone: no class needed
 from_onnx.py           a foreign ONNX graph as a PyTorch module
 from_torchscript.py    a TorchScript program as a PyTorch module

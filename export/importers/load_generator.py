@@ -15,6 +15,7 @@ from export.importers.checks import batch_independent, check_batch_statistics, c
 from export.importers.choices import check_decided
 from export.importers.effects import note_idle
 from export.importers.facts import record_distribution, record_latent, record_picture, record_reading
+from export.importers.families.recognise import Member, family_of, record_family
 from export.importers.from_class import module_from_class
 from export.importers.from_names.chain import Chain
 from export.importers.from_names.layers import check_generator, layers_of
@@ -56,6 +57,8 @@ class LoadedModule(NamedTuple):
     """By how much the distribution fits better than another; None where nothing measured it."""
     assumed_range: ValueRange | None = None
     """Of a last activation that no tensor tells."""
+    family: Member | None = None
+    """The known family that it is of."""
 
 
 class Imported(NamedTuple):
@@ -76,7 +79,8 @@ def load_generator(request: ImportRequest) -> Imported:
     adapter = OnnxAdapter(module, signature) if isinstance(module, OnnxNetwork) else GeneratorAdapter(module, signature)
     adapter.eval()
     by_user = "--latent" if request.latent is not None else "the author's latents" if request.author_latents else None
-    record_distribution(distribution, by_user, loaded.distribution_margin, log)
+    by_family = loaded.family.definition if loaded.family is not None else None
+    record_distribution(distribution, by_user or by_family, loaded.distribution_margin, log)
     if request.author_latents not in (None, distribution):
         log.warn(f"the author's latents look {request.author_latents}, --latent says {distribution}")
     size = signature.image[1:]
@@ -90,6 +94,8 @@ def load_generator(request: ImportRequest) -> Imported:
     n = signature.batch or 2
     images = _drawn(adapter, z, label, fewer_of_size(*size, 64))
     told = (request.value_range, "--range") if request.value_range is not None else None
+    if told is None and loaded.family is not None:
+        told = loaded.family.reading.value_range, loaded.family.definition
     if isinstance(module, OnnxNetwork):
         last = module.last_operation
     else:
@@ -137,6 +143,8 @@ def _load(request: ImportRequest, log: ImportLog) -> LoadedModule:
     if request.generator is not None:
         module = module_from_class(request.generator, weights, request.kwargs or {}, log)
         return LoadedModule(module, weights.sha256, weights.values, "class and weights")
+    if request.chain is None and (known := family_of(weights.averaged(), request)) is not None:
+        return LoadedModule(known.network, weights.sha256, weights.values, f"weights of a {known.family.name}", family=known)
     return _chain(request, weights, log)
 
 
@@ -171,6 +179,9 @@ def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> Loaded
 
 def _call(loaded: LoadedModule, request: ImportRequest, log: ImportLog) -> tuple[nn.Module, CallSignature]:
     """The module in the form in which it is called, and how."""
+    if loaded.family is not None:
+        record_family(loaded.family, request, log)
+        return loaded.module, loaded.family.reading.signature
     in_file, in_class = named_image(loaded.values), named_image(*named_values(loaded.module, {}))
     hints = Hints(
         latent=request.latent_shape or loaded.values.get("latent_shape"),
