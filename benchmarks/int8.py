@@ -20,7 +20,6 @@ from export.export_model import ExportModel, cycled_labels
 from export.graph.to_onnx import export_graph
 from export.importers.load_generator import load_generator
 from export.importers.request import ImportRequest
-from export.speed import processor_name
 from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS
 from export.variants.int8.keep_float import infer_unrounded
@@ -32,6 +31,7 @@ from gansample.cli.log import log_to_stderr
 from gansample.latents import latents
 from gansample.runtimes.openvino_cpu import HINTS
 from gansample.system.atomic import write_atomic
+from gansample.system.processors import processor_name
 
 PAGE = Path(__file__).parents[1] / "docs" / "int8.md"
 RESULT = "int8.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    from export.speed import processor_name
+    from gansample.system.processors import processor_name
 
     flags = next(
         (line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if line.startswith("flags")), ""

@@ -1,17 +1,15 @@
 """How fast a variant draws on this machine: the figure that travels with it in the bundle."""
 
-import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from export.effort import at_once
 from export.export_model import cycled_labels
 from gansample.bundle.spec import Spec
 from gansample.runtimes.base import images_per_second
-from gansample.system.processors import usable_processors
+from gansample.system.processors import processor_name, usable_processors
 from gansample.types import Runner
 
 
@@ -57,13 +55,3 @@ def speedup(before: Runner, after: Runner, spec: Spec, seconds: float = 1.0) -> 
             best[runner] = min(best[runner], time.perf_counter() - started)
         rounds += 1
     return best[before] / best[after]
-
-
-def processor_name() -> str:
-    """The processor's model name as the operating system gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -9,7 +9,7 @@ from gansample.bundle.open import EMBEDDED, open_bundle
 from gansample.bundle.spec import Spec, format_rate, recorded_rate
 from gansample.runtimes import onnxruntime_cpu
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
-from gansample.sampling.verify_report import compared_latents
+from gansample.sampling.report.measure import compared_latents
 from tests.support.repository import ROOT
 
 

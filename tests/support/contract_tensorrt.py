@@ -27,11 +27,11 @@ from gansample.runtimes import cuda_device
 from gansample.runtimes.open import open_runner
 from gansample.runtimes.tensorrt.engine_cache import EngineCache
 from gansample.runtimes.tensorrt.library import FLAVOURS
-from gansample.sampling import verify_report
 from gansample.sampling.engine_choice import open_chosen
 from gansample.types import Runner
 from tests.support.fake_gpu import FakeCudaRuntime, FakeGpu, FakeTensorRT
 from tests.support.real_bindings import Double, load_cuda_runtime, load_tensorrt
+from tests.support.report_here import report_here
 
 MAJOR = int(os.environ["TENSORRT_MAJOR"])
 FOR_RTX = MAJOR == 1
@@ -363,7 +363,7 @@ def test_a_plan_that_lies_in_the_bundle_is_never_used(machine: SimpleNamespace, 
 def test_the_report_says_what_ran_on_the_gpu_and_what_did_not(
     machine: SimpleNamespace, half_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify_report, "SPEED_SECONDS", 0.0)
+    report_here(monkeypatch)
     out = tmp_path / "docs" / "gpu-report.md"
     command = ["verify", str(half_bundle.path), "--report", str(out)]
     missing = ", ".join(f"onnx-{precision} on {backend}" for backend in MISSING for precision in ("fp32", "fp16"))
@@ -371,10 +371,14 @@ def test_the_report_says_what_ran_on_the_gpu_and_what_did_not(
         gan.app(command, standalone_mode=False)
     report = out.read_text()
     assert "- GPU: NVIDIA Fake 9000\n" in report
-    assert "| cuda | onnx-fp32 | NOT RUN | – |" in report
+    assert "| cuda | onnx-fp32 | NOT RUN | – | – |" in report
     assert f"| {BACKEND} | onnx-fp32 | PASS | identical | identical |" in report
     assert f"| {BACKEND} | onnx-fp16 | PASS |" in report
-    assert "cuda onnx-fp32, NOT RUN: the onnxruntime" in report
+    assert "- cuda onnx-fp32, onnx-fp16, NOT RUN: the onnxruntime" in report
+    for copies in ("with", "without"):
+        (speed,) = re.findall(rf"\| {BACKEND} \| onnx-fp32 \| {copies} \|(.*)\|", report)
+        assert all(float(cell.replace(",", "")) > 0 for cell in speed.split("|")), "every batch size up to 1,024"
+    assert re.search(rf"\| {BACKEND} \| onnx-fp32 \| [\d.]+ \| [\d.]+ \| [\d,]+ \| 0 \|", report), "device memory, of a fake"
     machine.trt.wrong_pictures = True
     shutil.rmtree(machine.cache)
     with pytest.raises(ParityError, match="onnx-fp32, onnx-fp16 does not draw the pictures of PyTorch float64 here"):

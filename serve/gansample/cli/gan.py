@@ -53,6 +53,7 @@ def verify(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.md", help="Also measure speed and memory, and write all of it down.")
     ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.5, max=1440, help="Time for the report (6).")] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads (default: all cores).")] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -65,7 +66,7 @@ def verify(
     """
     from gansample.cli.verify import verify_bundle
 
-    verify_bundle(bundle, signed=signed, report=report, threads=threads, as_json=as_json)
+    verify_bundle(bundle, signed=signed, report=report, minutes=minutes, threads=threads, as_json=as_json)
 
 
 @app.command(short_help="Sign a bundle, so that a changed one can be told from it.")

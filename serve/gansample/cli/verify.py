@@ -9,12 +9,14 @@ from gansample.bundle.basis import format_basis, grade, verdict_line
 from gansample.bundle.open import Bundle, open_bundle
 from gansample.cli.info import format_steps, short_reason
 from gansample.cli.log import log_to_stderr
-from gansample.errors import BackendUnavailable, ParityError
+from gansample.errors import BackendUnavailable, ParityError, UsageError
 from gansample.runtimes.backends import GPU_BACKENDS
 from gansample.sampling.verify import Check, check_digests, check_variants
 
 
-def verify_bundle(bundle: Path | None, *, signed: Path | None, report: Path | None, threads: int | None, as_json: bool) -> None:
+def verify_bundle(
+    bundle: Path | None, *, signed: Path | None, report: Path | None, minutes: float | None, threads: int | None, as_json: bool
+) -> None:
     """Check digests, signature and every variant, and print what came out.
 
     Raises ArtefactError for what is damaged or not signed, ParityError where a variant draws other pictures, and
@@ -30,7 +32,7 @@ def verify_bundle(bundle: Path | None, *, signed: Path | None, report: Path | No
     files = check_digests(opened)
     log_to_stderr("gan")
     alone = signed is not None and report is None and not opened.path.is_dir()  # one file has no goldens, and may be signed
-    checks = [] if alone else list(_checks(opened, threads, report))
+    checks = [] if alone else list(_checks(opened, threads, report, minutes))
     failed = [check for check in checks if check.verdict == "FAIL"]
     ran = [check for check in checks if check.verdict != "NOT RUN"]
     verdict = "FAIL" if failed else "PASS" if ran else "NOT RUN"
@@ -77,22 +79,29 @@ def verify_bundle(bundle: Path | None, *, signed: Path | None, report: Path | No
         raise BackendUnavailable("no variant of this bundle can run here, nothing was verified", "see: gan doctor")
 
 
-def _checks(bundle: Bundle, threads: int | None, report: Path | None) -> Iterator[Check]:
-    """The checks of every variant; with a report, measured as well and written down."""
-    checks = check_variants(bundle, threads)
+def _checks(bundle: Bundle, threads: int | None, report: Path | None, minutes: float | None) -> Iterator[Check]:
+    """The checks of every variant; with a report, measured as well and written down after each step."""
     if report is None:
-        yield from checks
+        if minutes is not None:
+            raise UsageError("--minutes is the time for a report", "add --report FILE.md")
+        yield from check_variants(bundle, threads)
         return
-    from gansample.sampling.verify_report import markdown, measure
+    from gansample.sampling.report.page import machine_facts, markdown
+    from gansample.sampling.report.run import MINUTES, measure_bundle
     from gansample.system.atomic import cannot_write, write_atomic
 
     try:
         report.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(report, error) from error
-    rows = list(measure(bundle, checks, threads))
-    write_atomic(report, markdown(bundle, rows).encode())
-    yield from (row.check for row in rows)
+    facts = machine_facts()
+    rows = measure_bundle(
+        bundle,
+        lambda rows: write_atomic(report, markdown(bundle, facts, rows).encode()),
+        threads=threads,
+        seconds=(minutes or MINUTES) * 60,
+    )
+    yield from (row.check(bundle.variant(row.variant)) for row in rows)
 
 
 def _format_check(check: Check) -> str:

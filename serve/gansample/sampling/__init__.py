@@ -7,5 +7,6 @@ engine_choice  the engine that finishes first
 speed_cache    speeds measured on this machine
 sampler        seeds in, pictures out
 open_verified  a sampler that has drawn the goldens
-verify         every variant against the goldens; verify_report adds speed and memory
+verify         every variant against the goldens
+report/        the same with a thousand further latents, speed and memory
 """

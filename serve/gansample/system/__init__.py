@@ -6,7 +6,7 @@ lock        a lock on an open file, on POSIX and Windows
 newest      the folder that was written last
 numbers     whole numbers from text, of any length
 npz         arrays that somebody else wrote
-processors  how many may be used
+processors  which, and how many may be used
 signals     SIGINT and SIGTERM at a safe moment
 streams     stdout and stderr, whatever they are connected to
 telemetry   the libraries' own reports, turned off

@@ -78,6 +78,7 @@ class WebGpuRunner(ClosingRunner):
                 binding.bind_ortvalue_input(name, tensor.ortvalue_from_numpy(value, "webgpu", 0))
             shape = [len(z), self._spec.height, self._spec.width, self._spec.channels]
             binding.bind_ortvalue_output("images", tensor.ortvalue_from_shape_and_type(shape, np.uint8, "webgpu", 0))
+            mark = tensor.ortvalue_from_numpy(np.zeros(1, np.float32), "webgpu", 0)
         except Exception as error:  # older versions know no tensors there
             reason = f"ONNX Runtime {self._runtime.__version__} keeps no tensors on WebGPU ({last_line(error)})"
             raise BackendUnavailable(reason, "update onnxruntime") from error
@@ -85,7 +86,7 @@ class WebGpuRunner(ClosingRunner):
         def draw() -> None:
             with self._turn:
                 self._session.run_with_iobinding(binding)
-                binding.synchronize_outputs()
+                mark.numpy()  # the queue is worked off in order: this waits for the pictures, `synchronize_outputs` does not
 
         return draw
 
