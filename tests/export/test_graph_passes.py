@@ -67,6 +67,39 @@ def test_phase_convolution_is_the_transposed_convolution(kernel: int, stride: in
     check(model, phase_convolution, random(2, 5, 4, 6))
 
 
+def test_what_is_computed_value_by_value_moves_in_front_of_the_interleaving() -> None:
+    nodes = [
+        helper.make_node("ConvTranspose", ["z", "w"], ["a"], strides=[2, 2], pads=[1] * 4),
+        helper.make_node("Add", ["a", "shift"], ["b"]),
+        helper.make_node("PRelu", ["b", "slope"], ["c"]),
+        helper.make_node("Clip", ["c", "", "most"], ["d"]),
+        helper.make_node("Sub", ["one", "d"], ["e"]),
+        helper.make_node("Transpose", ["e"], ["y"], perm=[0, 2, 3, 1]),
+    ]
+    constants = {"w": random(5, 3, 4, 4), "shift": random(1, 3, 1, 1), "slope": random(3, 1, 1)}
+    constants |= {"most": np.array(0.5, np.float32), "one": np.ones(1, np.float32)}
+    model = model_of(nodes, ["N", 5, 4, 6], constants)
+    (rewrite,) = check(model, phase_convolution, random(2, 5, 4, 6))
+    assert [node.op_type for node in rewrite.new] == ["Conv", "Add", "PRelu", "Clip", "Sub", "DepthToSpace", "Slice"]
+    assert apply(model, [rewrite]).graph.node[-1].op_type == "Transpose"
+
+
+@pytest.mark.parametrize(
+    ("behind", "values"),
+    [
+        (helper.make_node("Add", ["a", "v"], ["y"]), {"v": random(1, 3, 8, 1)}),  # another value in every row
+        (helper.make_node("Mul", ["a", "v"], ["y"]), {"v": random(12)}),  # … in every column
+        (helper.make_node("InstanceNormalization", ["a", "v", "v"], ["y"]), {"v": random(3)}),
+    ],
+)
+def test_what_depends_on_the_place_stays_behind_the_interleaving(behind: onnx.NodeProto, values: dict[str, np.ndarray]) -> None:
+    nodes = [helper.make_node("ConvTranspose", ["z", "w"], ["a"], strides=[2, 2], pads=[1] * 4), behind]
+    (rewrite,) = check(
+        model_of(nodes, ["N", 5, 4, 6], {"w": random(5, 3, 4, 4), **values}), phase_convolution, random(2, 5, 4, 6)
+    )
+    assert [node.op_type for node in rewrite.new] == ["Conv", "DepthToSpace", "Slice"]
+
+
 def test_phase_convolution_leaves_alone_what_it_does_not_understand() -> None:
     grouped = helper.make_node("ConvTranspose", ["z", "w"], ["y"], strides=[2, 2], group=2)
     assert phase_convolution(model_of([grouped], ["N", 4, 4, 4], {"w": random(4, 3, 4, 4)})) == []
