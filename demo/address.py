@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from demo.bundle_store import BundleStore
 from demo.drawing import EVERY_CLASS, FIRST_COUNT, FIRST_SEED, MAX_PICTURES
+from demo.texts import ENGLISH
 from gansample.latents import SEED_END
 from gansample.sampling.options import PRECISIONS
 
@@ -64,7 +65,7 @@ class _Reader:
         text = self._query.get(key, choices[0])
         if text in choices:
             return text
-        self._refuse(key, choices[0])
+        self._refuse(key, ENGLISH["each"] if choices[0] == EVERY_CLASS else choices[0])
         return choices[0]
 
     def number(self, key: str, default: float, low: float, high: float, *, whole: bool = False) -> float:

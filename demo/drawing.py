@@ -19,7 +19,7 @@ from gansample.sampling.selection import Around, Seeds, Walk
 
 MAX_PICTURES = 64  # in one draw
 NEIGHBOURS = 11  # and the picture itself: three rows of four
-EVERY_CLASS = "each in turn"
+EVERY_CLASS = "each in turn"  # as the page's API and its addresses have it; the page itself shows texts.ENGLISH["each"]
 FIRST_SEED, FIRST_COUNT = 0, 24  # what the page opens with
 
 

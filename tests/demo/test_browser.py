@@ -130,7 +130,7 @@ def test_the_address_says_what_is_seen_and_brings_it_back(visit: Any, demo: Demo
     assert captions(page) == ["seed 77 · bee", "seed 78 · bee", "seed 79 · bee"]
     page.goto(f"{demo.url}/?bundle=nobody&seed=x&n=9999999999&class=%3Cscript%3E")
     page.get_by_text(
-        "bundle=nobody (shown: tiny); n=9999999999 (shown: 64); class=<script> (shown: each in turn); seed=x"
+        "bundle=nobody (shown: tiny); n=9999999999 (shown: 64); class=<script> (shown: each seed's own); seed=x"
     ).wait_for()
     wait_for_captions(page, "#gallery", "seed 63")
     assert len(captions(page)) == 64

@@ -195,6 +195,13 @@ ERRORS = [
     ("GET", "/v1/images?seeds=3-1", None, 422, "invalid", "seeds"),
     ("GET", "/v1/images?seeds=0-4294967295", None, 413, "too_large", "n"),
     ("GET", "/v1/images?seeds=0-8&grid=2x2", None, 422, "invalid", None),
+    ("GET", "/v1/images/1.png?format=webp", None, 422, "invalid", "format"),
+    ("GET", "/v1/images/1.png?class=ant&class=bee", None, 422, "invalid", "class"),
+    ("GET", "/v1/images?sed=3", None, 422, "invalid", "sed"),
+    ("GET", "/v1/models?name=pets", None, 422, "invalid", "name"),
+    ("GET", "/v1/models/pets?full=1", None, 422, "invalid", "full"),
+    ("POST", "/v1/images/generations?n=4", {"n": 1}, 422, "invalid", "n"),
+    ("GET", "/v2/models/pets?version=1", None, 422, "invalid", "version"),
     ("POST", "/v1/images/generations", {"n": 0}, 422, "invalid", "n"),
     ("POST", "/v1/images/generations", {"n": 10_000}, 413, "too_large", "n"),
     ("POST", "/v1/images/generations", {"n": 10**40}, 422, "invalid", "n"),
@@ -214,6 +221,27 @@ def test_errors(client: httpx.Client, method: str, path: str, body: object, stat
     answer = client.request(method, path, **({} if body is None else {"json": body}))  # type: ignore[arg-type]
     assert (answer.status_code, code_of(answer)) == (status, code), answer.text
     assert answer.json()["error"]["param"] == param
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("/v1/images/1.png?clas=ant", None, "there is no parameter 'clas' here: did you mean class?"),
+        ("/v1/images?n=16", None, "seeds=0-15 are sixteen pictures"),
+        ("/v1/images?format=webp", None, "Accept: image/webp"),
+        ("/v1/models?page=2", None, "leave it out, this address takes none"),
+        ("/v1/images/generations", {"clas": "ant"}, "there is no field 'clas': did you mean class?"),
+        ("/v1/images/1.png?model=pet", None, "there is no model 'pet': did you mean pets?"),
+    ],
+)
+def test_what_nobody_reads_is_refused_with_the_name_that_was_meant(client: httpx.Client, path: str, body, words: str) -> None:
+    answer = client.get(path) if body is None else client.post(path, json=body)
+    assert words in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/", "/docs", "/v2/health/ready"])
+def test_probes_and_pages_take_any_query(client: httpx.Client, path: str) -> None:
+    assert client.get(f"{path}?seen=1").status_code == 200
 
 
 @pytest.mark.parametrize("query", ["model=tiny&class=ant", "seeds=0-8&grid=2x2", "seeds=3-1"])

@@ -89,6 +89,7 @@ def one(name: str, kind: object, shape: object, data: object, **more: object) ->
         (one("z", "FP32", [1, 6], ["a"] * 6), 422),
         (one("z", "FP64", [1, 6], [0.0] * 6), 422),
         (one("other", "FP32", [1, 6], [0.0] * 6), 422),
+        ({**one("seed", "INT64", [1, 1], [1]), "outputs": [{"name": "pictures"}]}, 422),
         (one("seed", "INT64", [1000, 1], list(range(1000))), 413),
     ],
 )

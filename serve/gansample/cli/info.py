@@ -10,7 +10,8 @@ from typing import Any
 from gansample.bundle.basis import Basis, format_basis, verdict_line
 from gansample.bundle.open import MANIFEST, PLACES, REFERENCE, Bundle, bundle_named, open_bundle, read_file
 from gansample.bundle.spec import format_rate, parse_json, recorded_rate
-from gansample.errors import ArtefactError, UsageError
+from gansample.errors import ArtefactError
+from gansample.sampling.classes import no_classes
 from gansample.system.newest import folders_newest_first
 
 MOST_CLASSES = 20  # named on the page
@@ -141,4 +142,4 @@ def check_classes(wanted: str, bundle: Bundle) -> None:
         return
     others = [bundle_argument(each.path) for each in bundles_here() if each.spec.classes is not None]
     hint = f"leave it out, or draw from {' or '.join(others)}" if others else "leave it out"
-    raise UsageError(f"--class {wanted}, and {bundle.spec.name} has no classes", hint)
+    raise no_classes(f"--class {wanted}", bundle.spec.name, hint)

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from gansample.errors import ArtefactError, BackendUnavailable, GansampleError, UsageError, shorten
+from gansample.errors import ArtefactError, BackendUnavailable, GansampleError, UsageError, shorten, suggest
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +96,12 @@ def from_library(error: GansampleError) -> ApiError:
     return ApiError(500, "drawing failed; the service's log has the reason")
 
 
+def _body_fields(request: Request) -> list[str]:
+    """The fields that the JSON body of this route may have."""
+    models = [each.field_info.annotation for each in request.scope["route"].dependant.body_params]
+    return [field.alias or name for model in models for name, field in getattr(model, "model_fields", {}).items()]
+
+
 def install_handlers(app: FastAPI) -> None:
     """Turn whatever a route, the framework or the library raises into the envelope."""
 
@@ -117,6 +123,8 @@ def install_handlers(app: FastAPI) -> None:
         if first["type"] == "json_invalid":
             return error_response(not_json(), id_of(request))
         words = f"{'.'.join(location) or 'the body'}: {first['msg']}"
+        if first["type"] == "extra_forbidden":
+            words = f"there is no field {location[-1]!r}: {suggest(location[-1], _body_fields(request))}"
         return error_response(ApiError(422, words, param=location[0] if location else None), id_of(request))
 
     @app.exception_handler(HTTPException)

@@ -30,7 +30,7 @@ class OutputOptions(OptionGroup):
         "Pixels between the pictures of a grid (2; none around a single one).", minimum=0, maximum=256, forms=GRIDS
     )
     upscale: int | None = option(
-        "Every pixel as N x N (default: grids up to 512 pixels, videos up to 256).", minimum=1, maximum=64
+        "Every pixel as N x N (default: a sheet of several up to 512 pixels, videos up to 256, else 1).", minimum=1, maximum=64
     )
     fps: int | None = option("Frames a second of a video (30).", minimum=1, maximum=120, forms=VIDEOS)
     shard: int | None = option("Pictures per .tar: OUT-000000.tar, OUT-000001.tar …", minimum=1, forms=("tar", "parquet"))

@@ -15,9 +15,14 @@ def parse_classes(wanted: str | Sequence[str | int], classes: Sequence[str] | No
     Raises UsageError for a name or number that is not there, with the nearest names, and for a bundle without classes.
     """
     if classes is None:
-        raise UsageError(f"class {wanted}, and this generator has no classes", "leave the class out")
+        raise no_classes(f"class {wanted}")
     parts = wanted.split(",") if isinstance(wanted, str) else [str(part) for part in wanted]
     return tuple(_label(part.strip(), classes) for part in parts)
+
+
+def no_classes(asked: str, generator: str = "this generator", hint: str = "leave it out") -> UsageError:
+    """What is raised where a generator without classes was `asked` for one."""
+    return UsageError(f"{asked}, and {generator} has no classes", hint)
 
 
 def format_class(label: int, classes: Sequence[str]) -> str:

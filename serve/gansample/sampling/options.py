@@ -119,7 +119,9 @@ class SelectionOptions(OptionGroup):
     n: int | None = option("Number of pictures (default 64).", "--n", "-n")
     seed: int | None = option("First seed; picture k has seed SEED + k (default 0).")
     seeds: str | None = option("Exactly these seeds, like 0-35,40.")
-    of_class: str | None = option("Draw this class, or these in turn (default: all).", "--class", metavar="NAME|INDEX[,…]")
+    of_class: str | None = option(
+        "Draw this class, or these in turn (default: each seed's own).", "--class", metavar="NAME|INDEX[,…]"
+    )
     truncation: float | None = option("Redraw latent components beyond ±T: below 2 fewer odd pictures, near 0 all alike.")
     walk: str | None = option("A way through these seeds, like 1,7,42.")
     frames: int | None = option("From one seed of a walk to the next (60).", minimum=1, maximum=100_000)

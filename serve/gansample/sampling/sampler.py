@@ -14,7 +14,7 @@ from gansample.bundle.open import Bundle, open_bundle
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import without_unit_axes
-from gansample.sampling.classes import labels_for, parse_classes
+from gansample.sampling.classes import labels_for, no_classes, parse_classes
 from gansample.types import Images, Runner
 
 BATCH = 64
@@ -163,7 +163,7 @@ class Sampler:
         classes = self.spec.classes
         if classes is None:
             if label is not None:
-                raise UsageError(f"{self.spec.name} has no classes", "leave the label out")
+                raise no_classes("a label is given", self.spec.name)
             return None
         if label is None:
             missing = f"{self.spec.name} draws {len(classes)} classes, and no label was given"
@@ -179,7 +179,7 @@ class Sampler:
         classes = self.spec.classes
         if classes is None:
             if stream is not None:
-                raise UsageError(f"{self.spec.name} has no classes", "leave the labels out")
+                raise no_classes("labels are given", self.spec.name, "leave them out")
             return None
         chunk = list(islice(stream, len(seeds)) if stream is not None else labels_for(seeds, classes) or ())
         if len(chunk) < len(seeds):

@@ -7,7 +7,7 @@ import secrets
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse, Response
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from gansample.http import encode
 from gansample.http.draw_request import DrawRequest
 from gansample.http.errors import ApiError, invalid_parameter
+from gansample.http.known_parameters import check_query
 from gansample.http.memory import NPZ, files_bytes
 from gansample.http.models import Models
 from gansample.http.routes.images import negotiate_format
@@ -42,7 +43,7 @@ class Generation(BaseModel):
         None, description="Exactly these: [7, 42] or 0-35,40."
     )
     of_class: str | int | None = Field(
-        None, alias="class", description="By name or number; several names take turns: bag,coat."
+        None, alias="class", description="By name or number, or several in turn: bag,coat. By default each seed's own."
     )
     truncation: float | None = Field(None, ge=MIN_TRUNCATION, description="Redraw latent components beyond ±T.")
     format: Literal["png", "webp", "npz"] = "png"
@@ -62,7 +63,7 @@ class Generation(BaseModel):
 
 
 def router(models: Models, settings: Settings) -> APIRouter:
-    routes = APIRouter(prefix="/v1", tags=["images"])
+    routes = APIRouter(prefix="/v1", tags=["images"], dependencies=[Depends(check_query)])
 
     @routes.post("/images/generations")
     async def generate(request: Request, body: Annotated[Generation, Body()]) -> Response:

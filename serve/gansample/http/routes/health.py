@@ -3,10 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from gansample.http.errors import ApiError
+from gansample.http.known_parameters import check_query
 from gansample.http.metrics import Metrics
 from gansample.http.models import Model, Models
 
@@ -26,12 +27,12 @@ def router(models: Models, metrics: Metrics) -> APIRouter:
             raise ApiError(503, "an engine has stopped, or the service is shutting down", headers={"Retry-After": "1"})
         return {"status": "ready"}
 
-    @routes.get("/v1/models", tags=["models"])
+    @routes.get("/v1/models", tags=["models"], dependencies=[Depends(check_query)])
     async def listed() -> dict[str, Any]:
         """All models; the first one is the default."""
         return {"object": "list", "data": [describe_model(model) for model in models]}
 
-    @routes.get("/v1/models/{name}", tags=["models"])
+    @routes.get("/v1/models/{name}", tags=["models"], dependencies=[Depends(check_query)])
     async def one(name: str) -> dict[str, Any]:
         return describe_model(models.get(name))
 

@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 import gansample
 from gansample.http import encode
 from gansample.http.draw_request import DrawRequest
 from gansample.http.errors import ApiError
+from gansample.http.known_parameters import check_query
 from gansample.http.memory import sheet_bytes
 from gansample.http.models import Models
 from gansample.http.settings import Settings
@@ -21,7 +22,7 @@ MAX_AGE = 3600  # seconds: a name may lead to another bundle tomorrow, and then 
 
 ModelName = Annotated[str | None, Query(description="A name from /v1/models; by default the first one.", examples=["fashion"])]
 ClassName = Annotated[
-    str | None, Query(alias="class", description="By name or number; several take turns. By default each seed's own.")
+    str | None, Query(alias="class", description="By name or number, or several in turn: bag,coat. By default each seed's own.")
 ]
 Truncation = Annotated[
     float | None, Query(description="Redraw latent components beyond ±T.", ge=MIN_TRUNCATION, examples=[1.5])
@@ -30,7 +31,7 @@ PICTURE = {200: {"content": {kind: {} for kind in encode.TYPES.values()}}, 304: 
 
 
 def router(models: Models, settings: Settings) -> APIRouter:
-    routes = APIRouter(prefix="/v1", tags=["images"])
+    routes = APIRouter(prefix="/v1", tags=["images"], dependencies=[Depends(check_query)])
 
     @routes.get("/images/{name}", responses=PICTURE, response_class=Response)  # type: ignore[arg-type]
     async def one(

@@ -15,6 +15,7 @@ from gansample.http.settings import Settings
 
 FOLDER = Path(__file__).parent.parent / "pages"
 NAMES = {"/": "index.html", "/docs": "docs.html", "/favicon.ico": "favicon.ico"}
+TITLES = {"index.html": "gansample", "docs.html": "gansample: requests"}  # bodies, which stand in frame.html
 PREFIX = "/pages/"
 HEADERS = {
     # What a page may do: its own scripts and styles, requests to this service, pictures from it. No frames around it.
@@ -35,8 +36,12 @@ def is_page(path: str) -> bool:
 def router(settings: Settings) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     files = {path.name: path.read_bytes() for path in FOLDER.iterdir() if path.is_file()}
-    for name in ("index.html", "docs.html"):  # every address in them is absolute; the scripts' are relative to <base>
-        files[name] = files[name].replace(b'="/', f'="{settings.root_path}/'.encode())
+    frame = files.pop("frame.html")
+    for name, title in TITLES.items():
+        head = frame.replace(b"{title}", title.encode()).replace(b"{script}", name.replace(".html", ".js").encode())
+        page = head.replace(b"{body}", files[name])
+        # Every address in them is absolute; the scripts' are relative to <base>.
+        files[name] = page.replace(b'="/', f'="{settings.root_path}/'.encode())
 
     def response(name: str) -> Response:
         kind = _TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"

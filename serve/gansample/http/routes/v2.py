@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 import gansample
 from gansample.http.draw_request import check_size
 from gansample.http.errors import ApiError, not_json
+from gansample.http.known_parameters import check_query
 from gansample.http.memory import JSON_TENSOR, RAW_TENSOR, room_for
 from gansample.http.models import Model, Models
 from gansample.http.settings import Settings
@@ -62,7 +63,7 @@ def router(models: Models, settings: Settings) -> APIRouter:
     async def ready() -> Response:
         return Response(status_code=200 if models.ready else 503)
 
-    @routes.get("/models/{name}")
+    @routes.get("/models/{name}", dependencies=[Depends(check_query)])
     async def metadata(name: str) -> dict[str, Any]:
         return _metadata(models.get(name))
 
@@ -70,11 +71,12 @@ def router(models: Models, settings: Settings) -> APIRouter:
     async def model_ready(name: str) -> Response:
         return Response(status_code=200 if models.get(name).inference_engine.alive else 503)
 
-    @routes.post("/models/{name}/infer", openapi_extra={"requestBody": REQUEST})
+    @routes.post("/models/{name}/infer", openapi_extra={"requestBody": REQUEST}, dependencies=[Depends(check_query)])
     async def infer(name: str, request: Request) -> Response:
         """Pictures for seeds or latents; request and response as the protocol defines them."""
         model = models.get(name)
         header, raw = _split(await request.body(), request.headers.get(LENGTH))
+        _check_outputs(header)
         z, label = _checked(model, _inputs(header, raw), settings)
         binary, request_id = _wants_binary(header), header.get("id")
         del header, raw  # an inventive client's is much larger than its tensors, and drawing takes a while
@@ -117,6 +119,15 @@ def _split(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
     if not isinstance(header, dict) or not isinstance(header.get("inputs"), list):
         raise ApiError(422, "the request has no list of inputs", param="inputs")
     return header, body[end:]
+
+
+def _check_outputs(header: dict[str, Any]) -> None:
+    """Raises ApiError 422 where the request asks for a tensor that there is not."""
+    outputs = header.setdefault("outputs", [])
+    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
+        raise ApiError(422, "outputs is no list of tensors", param="outputs")
+    if unknown := [output.get("name") for output in outputs if output.get("name") != "images"]:
+        raise ApiError(422, f"there is no output {unknown[0]!r}: ask for images, or leave outputs out", param="outputs")
 
 
 def _inputs(header: dict[str, Any], raw: bytes) -> dict[str, npt.NDArray[Any]]:
@@ -209,10 +220,8 @@ def _response(model: Model, request_id: object, images: Images, binary: bool) ->
 
 
 def _wants_binary(header: dict[str, Any]) -> bool:
-    def says(holder: Any, name: str) -> bool:
-        parameters = holder.get("parameters") if isinstance(holder, dict) else None
+    def says(holder: dict[str, Any], name: str) -> bool:
+        parameters = holder.get("parameters")
         return isinstance(parameters, dict) and parameters.get(name) is True
 
-    outputs = header.get("outputs")
-    wanted = [output for output in outputs if isinstance(output, dict)] if isinstance(outputs, list) else []
-    return says(header, "binary_data_output") or any(says(output, "binary_data") for output in wanted)
+    return says(header, "binary_data_output") or any(says(output, "binary_data") for output in header["outputs"])
