@@ -1,6 +1,7 @@
 """The bundles the page offers: found on disk, chosen by name, opened on first use."""
 
 import logging
+import shlex
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from demo.previews import RUNS
-from gansample.bundle.open import MANIFEST, PLACES, Bundle, open_bundle
+from gansample.bundle.open import MANIFEST, PLACES, Bundle, bundle_named, open_bundle
 from gansample.errors import ArtefactError, UsageError
 from gansample.sampling.sampler import Sampler, open_sampler
 from gansample.system.newest import folders_newest_first
@@ -58,6 +59,7 @@ class BundleStore:
     def __init__(self, bundles: Sequence[Bundle], runs: Path = RUNS) -> None:
         self.runs = runs.absolute()  # the page changes to an empty working directory
         self.bundles: Mapping[str, Bundle] = _by_name([replace(each, path=each.path.absolute()) for each in bundles])
+        self._arguments = {name: _argument(each.path) for name, each in self.bundles.items()}
         self._samplers: dict[tuple[str, str], Sampler] = {}
         self._opening = threading.Lock()
 
@@ -65,6 +67,10 @@ class BundleStore:
     def names(self) -> list[str]:
         """In the order given; the page opens with the first."""
         return list(self.bundles)
+
+    def argument(self, name: str) -> str:
+        """What `--bundle` takes for it in the folder where the page was started, and never a folder of this machine."""
+        return self._arguments[name]
 
     def classes(self, name: str) -> tuple[str, ...]:
         """Class names of one bundle, empty for an unconditional generator."""
@@ -89,6 +95,11 @@ class BundleStore:
             for sampler in self._samplers.values():
                 sampler.close()
             self._samplers.clear()
+
+
+def _argument(path: Path) -> str:
+    found = bundle_named(path.name)
+    return shlex.quote(path.name if found is not None and found.absolute() == path else f"path/to/{path.name}")
 
 
 def _by_name(bundles: Sequence[Bundle]) -> dict[str, Bundle]:

@@ -15,8 +15,15 @@ _LOADING_TAG = re.compile(
 )
 
 
-def read_card(bundle: Bundle) -> str:
+_HERE = re.compile(r"^( {4}(?:gansample --bundle|gan verify)) \.(?=\s|$)", re.MULTILINE)
+_FILES = re.compile(r"^`report\.html` shows (?:.+\n?)+", re.MULTILINE)
+
+
+def read_card(bundle: Bundle, argument: str) -> str:
     """The card as Markdown, or the bundle's name where it has none.
+
+    argument  what `--bundle` takes for it where the visitor types: the card speaks of the folder that it lies in. What it says
+              of the other files there is left out, since a visitor has none of them.
 
     Pictures become links: whoever hosts one would be told of every visitor. The page's Content-Security-Policy (demo.guard)
     says the same to the browser; this leaves something to read where the picture was.
@@ -26,7 +33,9 @@ def read_card(bundle: Bundle) -> str:
             text = file.read(MAX_CARD).decode(errors="replace")
     except OSError:
         return f"# {bundle.spec.name}"
-    return _PICTURE.sub(lambda found: f"[{found[1] or 'picture'}]", _LOADING_TAG.sub("", _without_front_matter(text)))
+    text = _HERE.sub(lambda found: f"{found[1]} {argument}", _without_front_matter(text))
+    text = _FILES.sub("", text.replace("In this folder:\n\n", ""))
+    return _PICTURE.sub(lambda found: f"[{found[1] or 'picture'}]", _LOADING_TAG.sub("", text))
 
 
 def _without_front_matter(text: str) -> str:

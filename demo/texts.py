@@ -19,7 +19,7 @@ ENGLISH: Mapping[str, str] = {
     "truncation": "Truncation",
     "truncation_info": "0 is off; below 2 fewer odd pictures, near 0 all alike",
     "precision": "Precision",
-    "precision_info": "exact: within one 8-bit step of the reference; fast: the quickest that passed its gate",
+    "precision_info": "exact: within one 8-bit step of the reference; fast: the quickest that passed its check at export",
     "draw": "Draw",
     "generate": "Generate",
     "explore": "Explore",
@@ -52,10 +52,10 @@ ENGLISH: Mapping[str, str] = {
     "check": "Check on this machine",
     "fidelity_info": "What the reference drew at export, what each engine draws on this machine, and their difference, "
     "amplified. The verdict is that of gan verify.",
-    "receipts": "How it was trained, and its receipts",
+    "receipts": "How it was trained, and every figure of its checks",
     "learned": "Share of the training",
     "previews": "Previews of the training are not part of a bundle, and its run is not on this machine: the run's own "
-    "`report.html` has them, with a slider.",
+    "report has them, with a slider.",
 }
 CHINESE: Mapping[str, str] = {
     "title": "# 一个种子，一张图。",
@@ -104,7 +104,7 @@ CHINESE: Mapping[str, str] = {
     "fidelity_info": "导出时的参考图、各引擎在本机画的图，以及放大后的差异。结论与 gan verify 相同。",
     "receipts": "训练方式与检验记录",
     "learned": "训练进度",
-    "previews": "训练预览图不属于模型包，这台机器上也没有它的训练目录：那里的 `report.html` 有这些图，带滑块。",
+    "previews": "训练预览图不属于模型包，这台机器上也没有它的训练目录：训练报告里有这些图，带滑块。",
 }
 
 LANGUAGES = gr.I18n(**{"en": dict(ENGLISH), "zh-CN": dict(CHINESE), "zh": dict(CHINESE)})

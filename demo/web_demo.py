@@ -20,7 +20,6 @@ import gansample
 from demo.bundle_store import NEWEST, open_folders
 from demo.output_folder import describe_folder, output_folder
 from gansample.bundle import seal
-from gansample.bundle.basis import format_basis
 from gansample.bundle.goldens import read_goldens
 from gansample.bundle.open import REFERENCE, Bundle, open_bundle
 from gansample.cli import console
@@ -107,8 +106,9 @@ def _about(bundle: Bundle, folder: str) -> dict[str, Any]:
         "version": gansample.__version__,
         "sha256": bundle.sha256,
         "latent": {"size": spec.latent_size, "distribution": spec.distribution},
-        "assumed": bool(spec.basis is not None and spec.basis.assumptions),
-        "basis": format_basis(spec.basis),
+        # The page says the rest in its own languages; None where the bundle does not record it.
+        "assumptions": [str(fact) for fact in spec.basis.assumptions] if spec.basis is not None else None,
+        "compared": spec.basis.compared if spec.basis is not None else 0,
         "reference": bundle.reference,
         "classes": list(spec.classes) if spec.classes is not None else None,
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},

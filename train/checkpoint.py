@@ -76,7 +76,9 @@ def load_generator(run: Path) -> LoadedGenerator:
     """
     data = _read(run / MANIFEST)
     if not seal_holds(data):
-        raise ArtefactError(f"{run / MANIFEST} does not match its seal", f"it is damaged or was edited, {_TRAIN_AGAIN}")
+        raise ArtefactError(
+            f"{run / MANIFEST} does not match its seal, the digest of itself", f"it is damaged or was edited, {_TRAIN_AGAIN}"
+        )
     source = str(run / MANIFEST)
     info = parse_json(data.decode(), source)
     read = FieldReader(info, source)

@@ -38,7 +38,13 @@ class About:
             facts.pop(private)
         known = bool(find_previews(opened, self._ui.bundle_store.runs))
         shown = self.scrub(bundle, 100) if known else None
-        return read_card(opened), json.loads(json.dumps(facts)), shown, gr.Column(visible=known), gr.Markdown(visible=not known)
+        return (
+            read_card(opened, self._ui.bundle_store.argument(bundle)),
+            json.loads(json.dumps(facts)),
+            shown,
+            gr.Column(visible=known),
+            gr.Markdown(visible=not known),
+        )
 
     def scrub(self, bundle: str, share: int) -> Any:
         """What the generator drew after `share` percent of its training, for the same seeds; None if unknown."""

@@ -12,6 +12,7 @@ const $ = (id) => document.getElementById(id);
 let about = null;
 let picked = [];
 let shown = ["opening"]; // the last state, to say it in the other language
+let verified = null; // of the generator that is shown: the share of equal values, and the largest difference
 let openings = 0;
 
 function state(key, more = "", kind = "") {
@@ -149,7 +150,9 @@ function enable(on) {
 async function open(query = new URLSearchParams()) {
   const mine = ++openings;
   state("opening");
-  $("basis").textContent = $("runtime").textContent = "";
+  verified = null;
+  sayFigures();
+  $("runtime").textContent = "";
   enable(false);
   try {
     const found = await runtime.openGenerator($("bundle").value);
@@ -185,13 +188,25 @@ async function sayVerdict(mine) {
   }
   if (mine !== openings) return;
   const { adapter } = runtime.placeOf(name);
-  const share = (Math.floor(1e5 * verdict.share) / 1e3).toFixed(3); // 100 is all of them
-  const kind = !verdict.pass ? "fail" : about.assumed ? "assumed" : "pass";
+  const kind = !verdict.pass ? "fail" : about.assumptions?.length ? "assumed" : "pass";
   const where = adapter ? `WebGPU (${adapter})` : "WebAssembly";
   state({ fail: "differs", assumed: "assumed", pass: "verified" }[kind], kind === "fail" ? "" : where, kind);
-  const figures = localized("figures").replace("#", share).replace("#", verdict.maxStep).replace("#", about.reference);
-  $("basis").textContent = [figures, ...(about.basis ?? [])].join(" · ");
+  verified = verdict;
+  sayFigures();
   sayWhyNotWebGpu();
+}
+
+function sayFigures() {
+  const lines = [];
+  if (verified !== null) {
+    const share = (Math.floor(1e5 * verified.share) / 1e3).toFixed(3); // 100 is all of them
+    lines.push(localized("figures").replace("#", share).replace("#", verified.maxStep).replace("#", () => about.reference));
+    if (about.assumptions === null) lines.push(localized("notRecorded"));
+    else if (about.assumptions.length === 0) lines.push(localized("nothingAssumed"));
+    else lines.push(...about.assumptions.map((fact) => localized("assumption").replace("#", () => fact)));
+    if (about.compared > 0) lines.push(localized("compared").replace("#", about.compared));
+  }
+  $("basis").textContent = lines.join(" · ");
 }
 
 function sayWhyNotWebGpu() {
@@ -234,8 +249,10 @@ async function start() {
     state(...shown);
     if (about !== null) {
       facts();
+      sayFigures();
       sayWhyNotWebGpu();
       draw();
+      if (!$("morph").hidden) morph();
     }
   });
   let names;

@@ -148,6 +148,8 @@ def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
 
 {kind} image generator: {format_picture_facts(spec.to_dict())}.{source}
 
+In this folder:
+
     gansample --bundle . --n 64 out.png
     gan verify .
 
@@ -157,7 +159,8 @@ def model_card(spec: Spec, variants: Sequence[Variant]) -> str:
 
 {_card_basis(spec, variants)}
 
-`report.html` shows the pictures side by side. `bundle.json` holds the digests, the receipts and the provenance.
+`report.html` shows the pictures side by side. `bundle.json` holds the files' digests, every figure of the checks, and where
+the generator came from.
 """
 
 

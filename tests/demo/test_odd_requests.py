@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from demo.bundle_store import BundleStore
 from demo.model_card import read_card
 from gansample.bundle.open import open_bundle
 from tests.support.make_tiny_bundle import make_tiny_bundle
@@ -159,13 +160,31 @@ def test_a_websocket_is_refused(demo: Demo) -> None:
 def test_a_card_loads_nothing(tmp_path: Path) -> None:
     bundle = make_tiny_bundle(tmp_path / "tiny")
     (bundle / "README.md").write_text(REMOTE)
-    card = read_card(open_bundle(bundle))
+    card = read_card(open_bundle(bundle), "tiny")
     assert "license: mit" not in card
     assert "[a picture](https://tracker.test/a.png) [picture](//tracker.test/b.png" in card
     assert "![" not in card
     assert not any(tag in card.lower() for tag in ("<img", "<source", "<video", "<svg", "<style"))
     (bundle / "README.md").unlink()
-    assert read_card(open_bundle(bundle)) == "# tiny"
+    assert read_card(open_bundle(bundle), "tiny") == "# tiny"
+
+
+@pytest.mark.parametrize("heading", ["In this folder:\n\n", ""], ids=["today's", "0.1.0's"])
+def test_a_cards_commands_are_for_where_the_visitor_types(heading: str, tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "tiny")
+    files = "`report.html` shows the pictures side by side. `bundle.json` holds the digests.\n"
+    commands = "    gansample --bundle . --n 64 out.png\n    gan verify .\n"
+    (bundle / "README.md").write_text(f"# tiny\n\n{heading}{commands}\n{files}", encoding="utf-8")
+    card = read_card(open_bundle(bundle), "tiny")
+    assert card.strip() == "# tiny\n\n    gansample --bundle tiny --n 64 out.png\n    gan verify tiny"
+
+
+def test_a_bundle_goes_by_its_name_only_where_that_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("artifacts/one", "elsewhere/two"):
+        make_tiny_bundle(tmp_path / folder)
+    store = BundleStore([open_bundle("one"), open_bundle(tmp_path / "elsewhere" / "two")])
+    assert [store.argument(name) for name in store.names] == ["one", "path/to/two"], "no folder of this machine"
 
 
 @pytest.mark.browser

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from gansample.errors import ArtefactError
 
 Known = Literal["told", "measured", "assumed"]
-NOT_RECORDED = "not recorded (it was exported before bundles recorded this)"
+NOT_RECORDED = "what had to be assumed is not recorded: it was exported before bundles recorded this"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +95,8 @@ def verdict_line(verdict: str, basis: Basis | None, parity: Mapping[str, Any]) -
 def format_basis(basis: Basis | None) -> list[str]:
     """Lines for people: what the verdict rests on, one for every assumption."""
     if basis is None:
-        return [f"rests on: {NOT_RECORDED}"]
+        return [NOT_RECORDED]
     lines = [f"assumed: {fact}" for fact in basis.assumptions]
     if basis.compared:
         lines.append(f"compared: {basis.compared} of the author's own pictures match")
-    return lines or ["rests on: facts that were told or measured"]
+    return lines or ["nothing about the network had to be assumed"]

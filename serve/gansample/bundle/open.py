@@ -185,9 +185,11 @@ def _open_folder(folder: Path) -> Bundle:
     document = parse_json(data.decode(errors="replace"), str(source))
     match seal_holds(data):
         case None:
-            raise ArtefactError(f"{source} carries no seal", "it was not written by this exporter, export again")
+            raise ArtefactError(f"{source} has no seal, the digest of itself", "this exporter did not write it, export again")
         case False:
-            raise ArtefactError(f"{source} does not match its seal", "it is damaged or was edited, export again")
+            raise ArtefactError(
+                f"{source} does not match its seal, the digest of itself", "it is damaged or was edited, export again"
+            )
     spec = Spec.from_dict(document, str(source))
     check_left_out(document.get("left_out", []), str(source))
     read = FieldReader(document, str(source))
@@ -221,11 +223,13 @@ def _open_single_file(path: Path) -> Bundle:
             raise ArtefactError(f"{path} is no bundle, and no ONNX file but {kind}", "gan list shows the bundles here")
         case None:
             raise ArtefactError(
-                f"{path} was not exported by this project: it carries no seal, the digest that shows it undamaged",
+                f"{path} was not exported by this project: it has no seal, the digest of itself",
                 f"export it first: python -m export --onnx {shlex.quote(str(path))}",
             )
         case False:
-            raise ArtefactError(f"{path} does not match its seal", "it is damaged or was changed, copy it again")
+            raise ArtefactError(
+                f"{path} does not match its seal, the digest of itself", "it is damaged or was changed, copy it again"
+            )
     check_onnx(data, str(path))
     variant = Variant(
         name="onnx-fp32", runtime="onnxruntime", precision="fp32", files=(REFERENCE,), parity={"verdict": "NOT RUN"}

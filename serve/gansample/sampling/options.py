@@ -197,7 +197,9 @@ class EngineOptions(OptionGroup):
     bundle: Path | None = option("Bundle folder, .onnx or name (default: the newest under artifacts/, else fashion).")
     backend: str = option(f"{', '.join(BACKENDS)}.", default="auto", choices=BACKENDS)
     precision: str = option(
-        "exact: within one 8-bit step of PyTorch; fast: the quickest that passed its gate.", default="exact", choices=PRECISIONS
+        "exact: within one 8-bit step of PyTorch; fast: the quickest that passed its check at export.",
+        default="exact",
+        choices=PRECISIONS,
     )
     batch: int = option("Pictures per run of the model; changes speed only.", default=64, minimum=1, maximum=4096)
     threads: int | None = option("Processor threads (default: all cores).", minimum=1, maximum=1024)
