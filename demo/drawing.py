@@ -113,9 +113,9 @@ def draw_images(
     positions = range(len(job)) if positions is None else positions
     if len(positions) > limit:
         raise UsageError(f"{len(positions)} pictures were asked for", f"ask for 1 to {limit}")
-    labels = job.labels(positions)
     started = time.perf_counter()
-    images = sampler.draw(job.selection.latents(positions), labels)
+    inputs = job.inputs(positions, sampler.styles if sampler.spec.mapping is not None else None)
+    images, labels = sampler.draw_rows(inputs.rows, inputs.label), inputs.labels
     seconds = time.perf_counter() - started
     files, captions = {}, []
     for row, position in enumerate(positions):

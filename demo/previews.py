@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from gansample.bundle.fields import parse_json
 from gansample.bundle.open import Bundle
-from gansample.bundle.spec import parse_json
 from gansample.errors import ArtefactError
 
 RUNS = Path("runs")  # relative to the working directory, where training writes

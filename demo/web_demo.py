@@ -23,7 +23,7 @@ from gansample.bundle import seal
 from gansample.bundle.goldens import read_goldens
 from gansample.bundle.open import REFERENCE, Bundle, open_bundle
 from gansample.cli import console
-from gansample.errors import BackendUnavailable
+from gansample.errors import BackendUnavailable, UsageError
 from gansample.runtimes.webgpu.without_round import without_round
 
 SOURCES = Path(__file__).with_name("web")
@@ -60,6 +60,11 @@ def web_demo(
 def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
     """Raises what `output_folder` and `open_folders` raise, and BackendUnavailable without npm or a network."""
     opened = open_folders(bundles)
+    for name, bundle in opened.items():
+        if bundle.spec.mapping is not None:
+            raise UsageError(
+                f"the static page does not draw through a mapping, and {name} has one", "leave it out: make demo shows it"
+            )
     with tempfile.TemporaryDirectory() as packages, output_folder(out, kind="static page", force=force) as folder:
         runtime = install_node_modules(Path(packages)) / "onnxruntime-web" / "dist"
         (folder / "ort").mkdir()

@@ -18,19 +18,23 @@ from export.bundle_writer.write import npz_bytes, write_bundle
 from export.effort import Effort, compared_latents
 from export.export_model import ExportModel
 from export.graph.compact import compact_weights, store_as_half
+from export.graph.mapping_to_onnx import split
 from export.graph.passes.measure import PassReport, optimise
 from export.graph.to_onnx import check_size, export_graph
 from export.importers.any_batch import for_any_batch
 from export.parity.features import Features
 from export.parity.graph_tensors import tensors_of
 from export.parity.reference import Reference, render_reference
+from export.parity.truncated import TruncatedPictures
 from export.parity.verdict import ParityReport, check_parity
 from export.speed import measured_speed
 from export.variants import BUILDERS, Builder, BuiltVariant, VariantUnavailable, reason_of
 from export.variants.timing_decisions import MEASURE_ALL, TimingDecisions
 from gansample.bundle.open import GOLDENS
 from gansample.bundle.spec import Spec, Variant
+from gansample.bundle.style_mapping import MAPPING
 from gansample.errors import ArtefactError, ParityError
+from gansample.runtimes.styles import StyleRunner
 from gansample.runtimes.tensorrt.receipt import BuildReceipt, build_receipt
 from gansample.system.atomic import write_atomic
 from gansample.system.memory import return_freed_memory
@@ -76,19 +80,25 @@ def build_bundle(
     check_reference(reference)  # before the export, whose tracer may fail on a generator that has collapsed
     return_freed_memory()
     logger.info("exporting to ONNX")
-    graph, passes = optimise(export_graph(generator, for_any_batch), generator.spec, decisions=decisions.passes)
-    shipped = store_as_half(graph, generator.spec) if compact else graph
+    parts = split(generator)
+    drawn = parts.synthesis if parts is not None else generator
+    generator = parts.whole if parts is not None else generator
+    graph, passes = optimise(export_graph(drawn, for_any_batch), drawn.spec, decisions=decisions.passes)
+    shipped = store_as_half(graph, drawn.spec) if compact else graph
+    truncated = TruncatedPictures.draw(reference, parts.mapping) if parts is not None else None
     variants: list[Variant] = []
     checked: list[CheckedVariant] = []
     left_out: list[ExcludedVariant] = []
-    files: dict[str, bytes] = {GOLDENS: golden_bytes(reference)}
+    files: dict[str, bytes] = {GOLDENS: golden_bytes(reference, truncated)}
+    if parts is not None:
+        files[MAPPING] = parts.mapping_file
     for name, build in builders.items():
         logger.info(f"{name}: building")
         try:
-            built = build(generator, graph if variants else shipped)
+            built = build(drawn, graph if variants else shipped)
             return_freed_memory()
             logger.info(f"{name}: checking parity")
-            variant = check_variant(built, reference)
+            variant = check_variant(built, reference, generator.spec, truncated)
         except Exception as error:  # a converter or a runtime may raise anything; the others go on without this one
             if not variants and not isinstance(error, VariantUnavailable):
                 raise
@@ -117,24 +127,33 @@ def build_bundle(
     return ExportResult(reports=passed, left_out=tuple(left_out))
 
 
-def check_variant(built: BuiltVariant, reference: Reference) -> CheckedVariant:
-    """Parity of the very files that would ship, and their speed where this machine runs them as they are."""
-    with built.open() as runner:
+def check_variant(
+    built: BuiltVariant, reference: Reference, spec: Spec, truncated: TruncatedPictures | None = None
+) -> CheckedVariant:
+    """Parity of the very files that would ship, and their speed where this machine runs them as they are.
+
+    truncated  what it must draw at other psi than 1, where the generator has a mapping.
+    """
+    with built.open() as opened:
+        styled = StyleRunner(truncated.mapping, opened) if truncated is not None else None
+        runner = styled or opened
         report = check_parity(
             runner.run,
-            built.unrounded,
+            truncated.through_mapping(built.unrounded) if truncated is not None else built.unrounded,
             reference,
             variant=built.name,
             precision=built.precision,
-            tensors=tensors_of(built.runtime, built.precision, built.files),
+            tensors=tensors_of(built.runtime, built.precision, built.files) if truncated is None else None,
         )
+        if truncated is not None and styled is not None:
+            report = truncated.check(report, styled, reference)
         runtime = f"{built.runtime} {version(built.runtime)}"
         return CheckedVariant(
             report=report,
-            speed=measured_speed(runner, reference.generator.spec) if built.measured_here else None,
+            speed=measured_speed(runner, spec) if built.measured_here else None,
             runtime=runtime if built.measured_here else f"{runner.backend} ({runtime})",
             bytes=sum(map(len, built.files.values())),
-            engines=(engine_receipt(built, reference.generator.spec),) if built.runtime == "onnxruntime" else (),
+            engines=(engine_receipt(built, spec),) if built.runtime == "onnxruntime" else (),
         )
 
 
@@ -181,12 +200,15 @@ def check_reference(reference: Reference) -> None:
         raise ArtefactError("the generator draws the same picture for every latent", "it has collapsed, train it again")
 
 
-def golden_bytes(reference: Reference) -> bytes:
+def golden_bytes(reference: Reference, truncated: TruncatedPictures | None = None) -> bytes:
     """golden.npz: seeds (n,), labels (n,) and the pictures uint8 (n, H, W, C) that the reference draws for them.
 
-    64 of them; fewer where pictures are so large that the file would pass 20 MB, as from 512×512 on.
+    64 of them; fewer where pictures are so large that the file would pass 20 MB, as from 512×512 on. Of a generator with a
+    mapping they are half as many seeds, at psi 1 and at 0.7.
     """
     n = min(GOLDEN_SEEDS, len(reference.seeds), max(1, GOLDEN_BYTES // reference.images[0].nbytes))
+    if truncated is not None:
+        return npz_bytes(**truncated.goldens(reference, n))
     label = reference.label[:n] if reference.label is not None else np.zeros(n, np.int64)
     return npz_bytes(seeds=np.array(reference.seeds[:n], np.int64), label=label, images=reference.images[:n])
 

@@ -16,9 +16,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from gansample.bundle.fields import FieldReader, parse_json
 from gansample.bundle.open import MAX_FILE_BYTES
 from gansample.bundle.seal import BLANK, KEY, digest, seal_holds, sealed
-from gansample.bundle.spec import FieldReader, parse_json
 from gansample.errors import ArtefactError, UsageError
 from gansample.system.atomic import cannot_write, write_atomic
 from gansample.system.newest import folders_newest_first

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gansample.bundle.spec import parse_json
+from gansample.bundle.fields import parse_json
 from gansample.errors import ArtefactError, OutputError, UsageError
 from gansample.system.atomic import cannot_write, write_atomic
 from gansample.system.lock import try_lock

@@ -73,7 +73,7 @@ def _check_engine(bundle: Bundle, variant: Variant, backend: str, goldens: Golde
         return f"**FAIL**: {_table_cell(failure)} | | | |", None
     with runner:
         check = check_runner(runner, goldens, variant)
-        drawn = runner.run(goldens.z[:SHOWN], goldens.label[:SHOWN] if goldens.label is not None else None)
+        drawn = runner.run(*goldens.first(SHOWN).inputs(runner))
     if (seen := check.worst) is None:
         return f"{check.verdict} | | | |", drawn
     decibels = "∞" if np.isinf(seen.psnr_db) else f"{seen.psnr_db:.1f} dB"

@@ -14,7 +14,9 @@ from onnx import NodeProto, numpy_helper
 from export.effort import fewer
 from export.export_model import cycled_labels
 from export.graph.half import COMPUTES, MAX_HALF, half_nodes, weights_of
+from export.mapping import SynthesisSpec
 from gansample.bundle.spec import Spec
+from gansample.runtimes.base import graph_feed
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
 
 MAX_WEIGHT_LOSS = 2.0**-10  # rounding to 11 bits alone loses up to 2⁻¹¹ of a weight; more means that weights underflow
@@ -59,13 +61,17 @@ def measure_peaks(model: onnx.ModelProto, spec: Spec, seeds: range) -> list[Peak
     existing = {value.name for value in probed.graph.output}
     probed.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in outputs if name not in existing)
     session = import_onnxruntime().InferenceSession(probed.SerializeToString(), providers=["CPUExecutionProvider"])
-    z = _with_tails(spec.latents(seeds))
+    z = (
+        spec.styles(_with_tails(spec.whole.latents(seeds)))
+        if isinstance(spec, SynthesisSpec)
+        else _with_tails(spec.latents(seeds))
+    )
     label = cycled_labels(spec, len(z))
     peaks = np.zeros(len(nodes))
     batch = fewer(spec, _BATCH)
     for start in range(0, len(z), batch):
         part = slice(start, start + batch)
-        feed = {"z": z[part]} | ({"label": label[part]} if label is not None else {})
+        feed = graph_feed(spec, z[part], label[part] if label is not None else None)
         drawn = session.run(outputs, feed)
         peaks = np.maximum(peaks, [_magnitude(values) for values in drawn])
     return [

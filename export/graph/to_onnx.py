@@ -3,7 +3,7 @@
 import json
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +68,7 @@ def export_graph(generator: ExportModel, free: Free | None = None) -> ExportedGr
                 "let it draw the batch at once, with z.shape[0] for its size",
             )
         debug_graph = freed
-    _forget_source(debug_graph)
+    forget_source(debug_graph)
     return from_debug_graph(debug_graph, spec)
 
 
@@ -83,26 +83,44 @@ def _freed(generator: ExportModel, free: Free) -> onnx.ModelProto | None:
 
 def _exported(generator: ExportModel, n: int, *, dynamic: bool = True) -> onnx.ModelProto:
     """The graph as the dynamo exporter writes it from an example of `n` pictures; dynamic: for any number of them."""
-    spec = generator.spec
-    example: tuple[torch.Tensor, ...] = (torch.zeros(n, spec.latent_size),)
+    name, shape = generator.spec.graph_input
+    example = {"z": torch.zeros(n, *shape)}
+    if generator.spec.graph_takes_label:
+        example["label"] = torch.zeros(n, dtype=torch.int64)
+    return traced(generator, example, {"z": name, "label": "label"}, ["images", "levels"], dynamic=dynamic)
+
+
+def traced(
+    module: torch.nn.Module,
+    example: Mapping[str, torch.Tensor],
+    names: Mapping[str, str],
+    outputs: list[str],
+    *,
+    dynamic: bool = True,
+) -> onnx.ModelProto:
+    """`module` as the dynamo exporter writes it.
+
+    example  argument of forward -> what it is called with, each (N, …), in the order of forward
+    names    argument of forward -> the graph's input
+    dynamic  for any N, not only the example's
+
+    Raises ArtefactError with PyTorch's reason where it cannot be traced.
+    """
     batch = torch.export.Dim("N", min=1, max=MAX_BATCH)
-    shapes: dict[str, dict[int, torch.export.Dim]] = {"z": {0: batch}}
-    if spec.classes is not None:
-        example += (torch.zeros(n, dtype=torch.int64),)
-        shapes["label"] = {0: batch}
+    shapes = {argument: {0: batch} for argument in example}
     with warnings.catch_warnings(), PerSampleConvolutions():
         warnings.simplefilter("ignore")  # the exporter's deprecations are between PyTorch and itself
         for chatty in ("onnxscript", "torch.onnx", "torch.fx", "torch.export"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
         try:
             program = torch.onnx.export(
-                generator,
-                example,
+                module,
+                tuple(example.values()),
                 dynamo=True,
                 opset_version=OPSET,
                 dynamic_shapes=shapes if dynamic else None,
-                input_names=list(shapes),
-                output_names=["images", "levels"],
+                input_names=[names[argument] for argument in example],
+                output_names=outputs,
                 external_data=False,
                 verbose=False,
             )
@@ -150,7 +168,7 @@ def finish(model: onnx.ModelProto, spec: Spec) -> bytes:
     return seal.sealed(model.SerializeToString(deterministic=True))
 
 
-def _forget_source(model: onnx.ModelProto) -> None:
+def forget_source(model: onnx.ModelProto) -> None:
     """Drop the stack traces and file paths that the exporter notes at every node: they are large, private, and change."""
     graph = model.graph
     del model.metadata_props[:], graph.metadata_props[:]

@@ -4,15 +4,13 @@ The network is exported for one batch size, and that number is replaced in the g
 proven: the graph must draw what the module draws, for several sizes.
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import onnx
 
 from export.export_model import ExportModel, cycled_labels, render
 from export.importers.onnx_batch import free_batch
 from export.importers.onnx_canonical import observed_shapes, session
+from gansample.runtimes.base import graph_feed
 
 PROVEN_AT = (1, 2, 3, 5, 8)
 NEAR = 0.5  # of an 8-bit step; the verdict on the bundle is stricter
@@ -23,7 +21,7 @@ def for_any_batch(model: onnx.ModelProto, generator: ExportModel) -> onnx.ModelP
     spec, batch = generator.spec, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     z, label = spec.latents(range(batch)), cycled_labels(spec, batch)
     try:
-        freed = free_batch(model, batch, observed_shapes(model, _feed(z, label)))
+        freed = free_batch(model, batch, observed_shapes(model, graph_feed(spec, z, label)))
         for value in (*freed.graph.input, *freed.graph.output):
             value.type.tensor_type.shape.dim[0].dim_param = "N"
         used = {name for node in freed.graph.node for name in node.input}
@@ -36,11 +34,8 @@ def for_any_batch(model: onnx.ModelProto, generator: ExportModel) -> onnx.ModelP
 
 
 def _draws(model: onnx.ModelProto, generator: ExportModel, n: int) -> bool:
-    z, label = generator.spec.latents(range(100, 100 + n)), cycled_labels(generator.spec, n)
-    drawn = session(model).run(["levels"], _feed(z, label))[0]
+    spec = generator.spec
+    z, label = spec.latents(range(100, 100 + n)), cycled_labels(spec, n)
+    drawn = session(model).run(["levels"], graph_feed(spec, z, label))[0]
     wanted = render(generator, z, label).unrounded
     return drawn.shape == wanted.shape and bool(np.abs(drawn - wanted).max() <= NEAR)
-
-
-def _feed(z: npt.NDArray[Any], label: npt.NDArray[Any] | None) -> dict[str, npt.NDArray[Any]]:
-    return {"z": z} if label is None else {"z": z, "label": label}

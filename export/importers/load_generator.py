@@ -33,6 +33,7 @@ from export.importers.outputs import picture_in
 from export.importers.probe import find_call
 from export.importers.request import ImportRequest
 from export.importers.state_dict import StateDict, pick_state_dict
+from export.importers.style_adapter import with_style_parts
 from export.importers.trial_call import Hints
 from export.importers.value_range import find_range
 from export.importers.weights import read_weights
@@ -91,6 +92,8 @@ def load_generator(request: ImportRequest) -> Imported:
     if not isinstance(module, OnnxNetwork):
         note_idle(adapter, loaded.module, z, label, log)
     adapter = batch_independent(adapter, z[:16], label[:16] if label is not None else None, log)
+    if not isinstance(module, OnnxNetwork):
+        adapter = with_style_parts(adapter, z[:4], label[:4] if label is not None else None, log)
     n = signature.batch or 2
     images = _drawn(adapter, z, label, fewer_of_size(*size, 64))
     told = (request.value_range, "--range") if request.value_range is not None else None

@@ -10,6 +10,7 @@ import torch
 
 from export.effort import Effort, fewer
 from export.export_model import ExportModel, cycled_labels, render_batches
+from export.mapping import SynthesisSpec
 from export.parity.distribution import DistributionTest
 from export.parity.features import Features, random_features
 from gansample.bundle.fidelity import Fidelity, RunningFidelity, psnr_db
@@ -133,7 +134,12 @@ def parity_latents(spec: Spec, seeds: range) -> tuple[npt.NDArray[np.float32], d
     seeds         what people draw.
     tails         normal latents stretched until their largest component is 3 … 5; corners of the cube for uniform ones.
     truncated t   every component within ±t; normal latents only.
+
+    Of a synthesis they are the styles of these latents.
     """
+    if isinstance(spec, SynthesisSpec):
+        z, rows = parity_latents(spec.whole, seeds)
+        return spec.styles(z), rows
     plain = spec.latents(seeds)
     few = range(seeds.start, seeds.start + min(fewer(spec, STRESSED, least=8), len(seeds)))
     if spec.distribution == "normal":

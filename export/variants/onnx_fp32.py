@@ -12,7 +12,7 @@ from gansample.bundle.open import REFERENCE
 from gansample.runtimes.base import Run
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
-from gansample.types import Labels, Latents
+from gansample.types import Labels, Rows
 
 NAME = "onnx-fp32"
 
@@ -32,8 +32,10 @@ def open_unrounded(debug_graph: bytes) -> Run[Any]:
     """A function that gives the pictures before rounding, float (N, H, W, C), at the optimisation level that ships."""
     session = import_onnxruntime().InferenceSession(debug_graph, providers=["CPUExecutionProvider"])
 
-    def unrounded(z: Latents, label: Labels | None) -> npt.NDArray[np.float32]:
-        feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
+    names = [port.name for port in session.get_inputs()]
+
+    def unrounded(z: Rows, label: Labels | None) -> npt.NDArray[np.float32]:
+        feed: dict[str, npt.NDArray[Any]] = dict(zip(names, (z,) if label is None else (z, label), strict=True))
         drawn: npt.NDArray[np.float32] = session.run(["levels"], feed)[0]
         return drawn
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from export.variants.base import VariantUnavailable
 from gansample.runtimes.base import Run
-from gansample.types import Labels, Latents
+from gansample.types import Labels, Rows
 
 
 def openvino() -> Any:
@@ -36,11 +36,17 @@ def open_unrounded(model: Any, hint: str = "f32") -> Run[Any]:
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
     request = openvino().Core().compile_model(model, "CPU", settings).create_infer_request()
 
-    def unrounded(z: Latents, label: Labels | None) -> npt.NDArray[Any]:
-        drawn: npt.NDArray[Any] = request.infer({"z": z} if label is None else {"z": z, "label": label})["levels"]
+    def unrounded(z: Rows, label: Labels | None) -> npt.NDArray[Any]:
+        drawn: npt.NDArray[Any] = request.infer(feed_of(model, z, label))["levels"]
         return drawn.copy()
 
     return unrounded
+
+
+def feed_of(model: Any, z: Rows, label: Labels | None) -> dict[str, npt.NDArray[Any]]:
+    """The model's inputs by name, for latents and labels or for styles."""
+    rows = next(name for port in model.inputs if (name := port.get_any_name()) != "label")
+    return {rows: z} if label is None else {rows: z, "label": label}
 
 
 def to_bytes(model: Any) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gansample.bundle.spec import parse_json
+from gansample.bundle.fields import parse_json
 from gansample.errors import ArtefactError
 from gansample.system.atomic import write_atomic
 from train.checkpoint import MANIFEST

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from openvino import Core, Model
 
 from export.variants.int8.layers import constant_value, feeds, quantised_layers, restore_float, together
+from export.variants.openvino_model import feed_of
 from gansample.bundle.fidelity import psnr_db
 from gansample.runtimes.openvino_cpu import BLOCK, HINTS
 from gansample.types import Labels, Latents
@@ -112,7 +113,7 @@ def _trials(
     requests = [_open(restore_layers(model, float_model, names), HINTS["int8"]) for names in choices]
     fidelity = [psnr_db(float(_squares(request, feeds(model, z, label, batch), wanted).mean())) for request in requests]
     n = together(model, BLOCK)
-    block = {"z": z[:n]} if label is None else {"z": z[:n], "label": label[:n]}
+    block = feed_of(model, z[:n], label[:n] if label is not None else None)
     rounds = min(ROUNDS, together(model, ROUNDS, least=4))
     times: list[list[float]] = [[] for _ in requests]
     until = time.perf_counter() + seconds * len(requests)

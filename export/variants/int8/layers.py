@@ -14,6 +14,7 @@ import torch
 from openvino import Core, Model, Node, opset13
 
 from export.effort import AREA
+from export.variants.openvino_model import feed_of
 from gansample.types import Labels, Latents
 
 LAYERS = ("Convolution", "ConvolutionBackpropData", "MatMul")
@@ -90,7 +91,7 @@ def feeds(model: Model, z: Latents, label: Labels | None, most: int | None = Non
     batch = min(together(model), most or len(z))
     for start in range(0, len(z), batch):
         part = slice(start, start + batch)
-        yield {"z": z[part]} if label is None else {"z": z[part], "label": label[part]}
+        yield feed_of(model, z[part], label[part] if label is not None else None)
 
 
 def values_at(model: Model, output: Any, z: Latents, label: Labels | None) -> Iterator[torch.Tensor]:

@@ -3,6 +3,7 @@
     artifacts/digits/
     ├── bundle.json       spec, variants with their parity receipts, size and digest of every other file
     ├── generator.onnx    the reference graph; carries the same spec, so it also works alone
+    ├── mapping.onnx      latents to styles, where the reference graph draws from those (`style_mapping`)
     ├── golden.npz        seeds and the pictures that PyTorch float64 draws for them
     └── variants/ …       what a given runtime runs faster
 
@@ -16,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from gansample.bundle.fields import FieldReader, parse_json
 from gansample.bundle.receipts import check_left_out, check_name
 from gansample.bundle.seal import digest, seal_holds
-from gansample.bundle.spec import FieldReader, Spec, Variant, parse_json
+from gansample.bundle.spec import Spec, Variant
+from gansample.bundle.style_mapping import MAPPING
 from gansample.errors import ArtefactError, suggest
 from gansample.system.newest import folders_newest_first
 
@@ -62,7 +65,7 @@ class Bundle:
 
     @property
     def sha256(self) -> str:
-        """The model's identity: the digest of its reference graph."""
+        """The model's identity: the digest of its reference graph, which holds that of its mapping."""
         return self.files[REFERENCE].sha256
 
     def read(self, name: str) -> bytes:
@@ -200,6 +203,8 @@ def _open_folder(folder: Path) -> Bundle:
     listed = {REFERENCE, *(name for variant in variants for name in variant.files)}
     if unlisted := sorted(listed - files.keys()):
         raise ArtefactError(f"{source} gives no digest for {', '.join(unlisted)}", "export again")
+    if spec.mapping is not None and files.get(MAPPING, FileEntry(sha256="", bytes=0)).sha256 != spec.mapping.sha256:
+        raise ArtefactError(f"{source} gives two digests for {MAPPING}, or none", "do not use this bundle, export again")
     return Bundle(path=folder, spec=spec, variants=variants, files=files)
 
 
@@ -235,4 +240,7 @@ def _open_single_file(path: Path) -> Bundle:
         name="onnx-fp32", runtime="onnxruntime", precision="fp32", files=(REFERENCE,), parity={"verdict": "NOT RUN"}
     )
     files = {REFERENCE: FileEntry(sha256=digest(data), bytes=len(data))}
-    return Bundle(path=path, spec=spec_from_onnx(data, str(path)), variants=(variant,), files=files)
+    spec = spec_from_onnx(data, str(path))
+    if spec.mapping is not None:
+        raise ArtefactError(f"{path} draws from styles, which {MAPPING} makes of latents", "pass the whole bundle folder")
+    return Bundle(path=path, spec=spec, variants=(variant,), files=files)

@@ -1,17 +1,20 @@
 """What a generator is to whoever draws with it: the fields of `bundle.json` and of the ONNX metadata."""
 
-import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from gansample.bundle.basis import Basis
-from gansample.bundle.receipts import check_name, check_parity, check_speed, check_text
-from gansample.errors import ArtefactError
+from gansample.bundle.fields import FieldReader, parse_json
+from gansample.bundle.receipts import check_name, check_parity, check_speed
+from gansample.bundle.style_mapping import StyleMapping
+from gansample.errors import ArtefactError, UsageError
 from gansample.latents import LatentSpace, latents
-from gansample.types import Latents
+from gansample.types import Latents, Rows
 
 SCHEMA = 1
+STYLE_SCHEMA = 2  # of a generator whose latents go through a mapping: an older reader would take its graph for another one
 MAX_LATENT, MAX_SIDE = 1 << 20, 1 << 14  # a latent of a million numbers, a picture of 16,384 pixels: what is more is an attack
 ONNX_METADATA_KEY = "gansample.spec"
 
@@ -26,6 +29,7 @@ class Spec:
     """What a generator takes and gives.
 
     `z` float32 (N, latent_size) [+ `label` int64 (N,)] -> `images` uint8 (N, height, width, channels).
+    With a mapping in two graphs, through the styles `w` float32 (N, layers, size).
     """
 
     name: str
@@ -38,6 +42,8 @@ class Spec:
     """What the network put out before the pixel head: tanh −1..1, sigmoid 0..1, bytes 0..255."""
     classes: tuple[str, ...] | None = None
     """Class names, index = label; None for an unconditional generator."""
+    mapping: StyleMapping | None = None
+    """What makes styles of latents, which `psi` applies to; None where the graph takes latents themselves."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where it came from: checkpoint digest, training configuration, data fingerprint, tool versions."""
     basis: Basis | None = None
@@ -51,9 +57,24 @@ class Spec:
         """Where its latents live. Raises UsageError for a truncation that is too small, or with nothing to cut."""
         return LatentSpace(self.latent_size, self.distribution, truncation)
 
+    @property
+    def graph_input(self) -> tuple[str, tuple[int, ...]]:
+        """What the graph that draws takes for each picture: ("z", (latent_size,)), or ("w", (layers, size))."""
+        return ("z", (self.latent_size,)) if self.mapping is None else ("w", (self.mapping.layers, self.mapping.size))
+
+    @property
+    def graph_takes_label(self) -> bool:
+        """Whether the graph that draws takes a label too; where there is a mapping, that one does."""
+        return self.classes is not None and self.mapping is None
+
+    def trial_rows(self, seeds: range) -> Rows:
+        """Rows to try the graph with, float32 (N, *shape of its input): latents, or numbers in the place of styles."""
+        shape = self.graph_input[1]
+        return self.latents(seeds) if self.mapping is None else latents(seeds, math.prod(shape)).reshape(-1, *shape)
+
     def to_dict(self) -> dict[str, Any]:
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA if self.mapping is None else STYLE_SCHEMA,
             "name": self.name,
             "latent": {"size": self.latent_size, "distribution": self.distribution},
             "image": {
@@ -63,6 +84,7 @@ class Spec:
                 "range": self.value_range,
             },
             "classes": list(self.classes) if self.classes is not None else None,
+            **({"mapping": self.mapping.to_dict()} if self.mapping is not None else {}),
             "provenance": dict(self.provenance),
             **({"basis": self.basis.to_dict()} if self.basis is not None else {}),
         }
@@ -72,8 +94,10 @@ class Spec:
         """Read what `to_dict` wrote. Raises ArtefactError naming `source` and the field that is missing or wrong."""
         read = FieldReader(data, source)
         schema = read.integer("schema", 1)
-        if schema != SCHEMA:
-            raise ArtefactError(f"{source} has schema {schema}, this gansample reads {SCHEMA}", "update gansample")
+        if schema > STYLE_SCHEMA:
+            raise ArtefactError(
+                f"{source} has schema {schema}, this gansample reads {SCHEMA} and {STYLE_SCHEMA}", "update gansample"
+            )
         classes = read.optional("classes", list)
         if classes is not None and not (classes and all(isinstance(name, str) for name in classes)):
             raise ArtefactError(f"{source}: classes must be a list of names or null, not {classes!r}")
@@ -88,6 +112,7 @@ class Spec:
             channels=read.integer("image.channels", 1, 4),
             value_range=read.choice("image.range", ("tanh", "sigmoid", "bytes")),  # type: ignore[arg-type]
             classes=tuple(classes) if classes is not None else None,
+            mapping=StyleMapping.from_dict(read.required("mapping", dict), source) if schema == STYLE_SCHEMA else None,
             provenance=read.required("provenance", dict),
             basis=Basis.from_dict(read.optional("basis", dict), source),
         )
@@ -95,6 +120,16 @@ class Spec:
     @classmethod
     def from_json(cls, text: str, source: str) -> "Spec":
         return cls.from_dict(parse_json(text, source), source)
+
+
+def require_mapping(spec: Spec, option: str = "psi") -> StyleMapping:
+    """The generator's mapping. Raises UsageError, for whoever asked for `option`, where it has none."""
+    if spec.mapping is None:
+        raise UsageError(
+            f"{option} is about a mapping from latents to styles, and {spec.name} has none",
+            "leave it out; truncation, which cuts latents, applies",
+        )
+    return spec.mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,53 +204,3 @@ def recorded_rate(speed: Mapping[str, Any]) -> float | None:
 def format_rate(images_per_second: float) -> str:
     """Pictures per second for people; two digits where they are few, as of large pictures."""
     return f"{images_per_second:,.0f}" if images_per_second >= 10 else f"{images_per_second:.2g}"
-
-
-class FieldReader:
-    """Typed look-ups by dotted path in parsed JSON, so that a bad document is one clear ArtefactError."""
-
-    def __init__(self, data: Any, source: str) -> None:
-        self.data, self.source = data, source
-
-    def optional(self, path: str, kind: type) -> Any:
-        value = self.data
-        for key in path.split("."):
-            if not isinstance(value, dict):
-                raise ArtefactError(f"{self.source} has no {path}", "it was not written by this exporter, export again")
-            value = value.get(key)
-        if value is not None and not isinstance(value, kind):
-            raise ArtefactError(f"{self.source}: {path} must be {kind.__name__}, not {str(value)[:60]!r}")
-        return value
-
-    def required(self, path: str, kind: type) -> Any:
-        value = self.optional(path, kind)
-        if value is None:
-            raise ArtefactError(f"{self.source} has no {path}", "it was not written by this exporter, export again")
-        return value
-
-    def integer(self, path: str, low: int, high: int = 2**31 - 1) -> int:
-        value = self.required(path, int)
-        if isinstance(value, bool) or not low <= value <= high:
-            raise ArtefactError(f"{self.source}: {path} is {value!r}, outside {low}..{high}")
-        return int(value)
-
-    def name(self, path: str) -> str:
-        value = str(self.required(path, str))
-        check_name(value, self.source)
-        return value
-
-    def choice(self, path: str, allowed: tuple[str, ...]) -> str:
-        value = self.required(path, str)
-        if value not in allowed:
-            raise ArtefactError(f"{self.source}: {path} is {value!r}, not one of {', '.join(allowed)}")
-        return str(value)
-
-
-def parse_json(text: str, source: str) -> Any:
-    """json.loads whose every failure, deep nesting included, is an ArtefactError; so is text that is none."""
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ArtefactError(f"{source} is no valid JSON ({error})", "the file is damaged, export again") from None
-    check_text(document, source)
-    return document

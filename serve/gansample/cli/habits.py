@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from gansample.errors import UsageError
 
-OURS = {"--outdir": "--out", "--network": "--bundle"}
+OURS = {"--outdir": "--out", "--network": "--bundle", "--trunc": "--psi"}
 ANSWERS = {
-    "--trunc": "there it is psi, which pulls towards the average style; --truncation T redraws latent components beyond ±T",
     "--noise-mode": "a bundle's noise is decided when it is exported: python -m export --noise",
     "--translate": "a bundle takes no transform",
     "--rotate": "a bundle takes no transform",

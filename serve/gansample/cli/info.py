@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from gansample.bundle.basis import Basis, format_basis, verdict_line
+from gansample.bundle.fields import parse_json
 from gansample.bundle.open import MANIFEST, PLACES, REFERENCE, Bundle, bundle_named, open_bundle, read_file
-from gansample.bundle.spec import format_rate, parse_json, recorded_rate
+from gansample.bundle.spec import format_rate, recorded_rate
 from gansample.errors import ArtefactError
 from gansample.sampling.classes import no_classes
 from gansample.system.newest import folders_newest_first

@@ -11,6 +11,7 @@ from gansample.latents import LatentSpace, check_seed, parse_seeds
 from gansample.runtimes.backends import BACKEND_OF
 from gansample.sampling.options import SELECTIONS
 from gansample.sampling.selection import Mix
+from gansample.sampling.styles import check_mix_styles
 
 PARTS = {"frame": "frame", "row": "latent"}  # what a picture says that no command draws alone, and how its file's name begins
 
@@ -33,9 +34,10 @@ def describe_drawing(metadata: Mapping[str, Any], source: Path) -> dict[str, Any
     part = next((f"{stem}{metadata[each]:07d}" for each, stem in PARTS.items() if isinstance(metadata.get(each), int)), None)
     bundles = [bundle_argument(each.path) for each in bundles_here() if each.sha256 == metadata.get("model_sha256")]
     command = ["gansample", "--bundle", bundles[0] if bundles else "BUNDLE"]
-    for option in (kind, *SELECTIONS[kind], "class", "truncation", "grid", "pad", "fps", "upscale"):
+    for option in (kind, *SELECTIONS[kind], "class", "truncation", "psi", "grid", "pad", "fps", "upscale"):
         if option in metadata:
-            command += [f"--{option}"] if metadata[option] is True else [f"--{option}", str(metadata[option])]
+            flag = f"--{option.replace('_', '-')}"
+            command += [flag] if metadata[option] is True else [flag, str(metadata[option])]
     if "grid" in metadata and "upscale" not in metadata:
         command += ["--upscale", "1"]  # a grid is enlarged where it is small and nothing is said
     command += [*_engine_options(metadata), "again" if part is not None or source.is_dir() else f"again{source.suffix}"]
@@ -74,6 +76,8 @@ def _check_selection(kind: str, value: Any) -> None:
         check_seed(value if isinstance(value, int) else -1)
     elif kind == "mix":
         Mix.parse(str(value), LatentSpace(1))
+    elif kind == "mix_styles":
+        check_mix_styles(str(value))
     elif not isinstance(value, str) or value.startswith("-"):
         raise UsageError(f"--{kind} is {value!r}", "it is a file's name")
 

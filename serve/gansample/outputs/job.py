@@ -4,19 +4,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gansample.bundle.open import Bundle
-from gansample.bundle.spec import Spec
+from gansample.bundle.spec import Spec, require_mapping
 from gansample.outputs.metadata import picture_metadata
 from gansample.outputs.options import DrawOptions
 from gansample.sampling.classes import format_class, labels_for, parse_classes
 from gansample.sampling.options import SelectionOptions
 from gansample.sampling.sampler import Engine
 from gansample.sampling.selection import Selection
-from gansample.types import Images, Labels
+from gansample.sampling.styles import InStyles, ToStylesAtPsi
+from gansample.types import Images, Labels, Latents, Rows, Styles
 
 MOST_ALIGNED = 10_000  # pictures looked at for classes that take turns
 
@@ -34,6 +35,8 @@ class Job:
     """Model, variant, version and the options that hold for every picture (`metadata.picture_metadata`)."""
     with_metadata: bool = True
     """Whether metadata is written at all."""
+    psi: float | None = None
+    """How far styles lie from the mean one, of a generator with a mapping; None is 1."""
 
     def __len__(self) -> int:
         return len(self.selection)
@@ -49,6 +52,26 @@ class Job:
             return np.array([self.chosen_labels[position % len(self.chosen_labels)] for position in positions], np.int64)
         labels = labels_for(self.selection.seeds(positions), self.spec.classes)
         return np.array(list(labels), np.int64) if labels is not None else None
+
+    def inputs(self, positions: Sequence[int], mapping: ToStylesAtPsi | None) -> "PictureInputs":
+        """What an engine draws these pictures from.
+
+        mapping  latents (M, nz), labels (M,) and psi to styles (M, layers, size), of a generator that has one; None of others.
+        """
+        labels = self.labels(positions)
+        if mapping is None:
+            assert self.psi is None, "checked when the job was made"
+            return PictureInputs(self.selection.latents(positions), labels, labels)
+        psi = 1.0 if self.psi is None else self.psi
+
+        def to_styles(z: Latents, label: Labels | None) -> Styles:
+            return mapping(z, label, psi)
+
+        if isinstance(self.selection, InStyles):
+            w = self.selection.styles(positions, labels, to_styles)
+        else:
+            w = to_styles(self.selection.latents(positions), labels)
+        return PictureInputs(w, None, labels)
 
     @cached_property
     def class_period(self) -> int:
@@ -115,6 +138,16 @@ class Job:
         return json.dumps(dict(self.about), ensure_ascii=False)
 
 
+class PictureInputs(NamedTuple):
+    """Rows to draw, with the labels that the engine takes with them, and those of the pictures."""
+
+    rows: Rows
+    """Latents (N, nz) or styles (N, layers, size)."""
+    label: Labels | None
+    """int64 (N,); None for styles too, where the mapping has taken it."""
+    labels: Labels | None
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Drawn pictures on their way to an output, in the order of their positions."""
@@ -129,7 +162,9 @@ class Batch:
 
 def selection_from_options(options: SelectionOptions, spec: Spec) -> Selection:
     """The pictures that were asked for, of a generator with this spec. Raises UsageError."""
-    return options.selection(spec.latent_space(options.truncation))
+    if options.psi is not None:
+        require_mapping(spec, "--psi")
+    return options.selection(spec.latent_space(options.truncation), spec.mapping.layers if spec.mapping is not None else None)
 
 
 def job_from_options(
@@ -142,7 +177,7 @@ def job_from_options(
     Raises UsageError for pictures or classes that the generator does not have.
     """
     spec, asked = bundle.spec, options.selection
-    drawn_with = {"truncation": asked.truncation, "upscale": upscale if upscale > 1 else None}
+    drawn_with = {"truncation": asked.truncation, "psi": asked.psi, "upscale": upscale if upscale > 1 else None}
     return Job(
         selection=selection if selection is not None else selection_from_options(asked, spec),
         spec=spec,
@@ -150,4 +185,5 @@ def job_from_options(
         upscale=upscale,
         about=picture_metadata(bundle, engine, drawn_with),
         with_metadata=not options.output.no_metadata,
+        psi=asked.psi,
     )

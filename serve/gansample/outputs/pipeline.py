@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 from gansample.errors import OutputError
 from gansample.outputs.base import Output
 from gansample.outputs.forms import STDOUT
-from gansample.outputs.job import Batch, Job
+from gansample.outputs.job import Batch, Job, PictureInputs
 from gansample.system.atomic import cannot_write
 from gansample.system.signals import delayed_signals, raise_pending
 from gansample.system.streams import stdout_error
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from queue import Queue
 
     from gansample.sampling.sampler import Sampler
+    from gansample.sampling.styles import ToStylesAtPsi
 
 MAX_ENCODERS = 8
 OnProgress = Callable[[int], None]  # is called with how many pictures are written so far
@@ -68,14 +69,16 @@ def _cannot_write(output: Output[Any], error: OSError, note: str) -> OutputError
 def _draw(
     output: Output[Any], job: Job, sampler: "Sampler", positions: Sequence[int], batch: int, on_progress: OnProgress
 ) -> None:
-    def draw(part: Sequence[int], latents: Latents, labels: Labels | None) -> Batch:
-        return Batch(part, sampler.draw(latents, labels), labels)
+    mapping = sampler.styles if job.spec.mapping is not None else None
+
+    def draw(part: Sequence[int], inputs: PictureInputs) -> Batch:
+        return Batch(part, sampler.draw_rows(inputs.rows, inputs.label), inputs.labels)
 
     def encode(raw: Batch) -> Any:
         return output.encode(Batch(raw.positions, _upscaled(raw.images, job.upscale), raw.labels))
 
     if len(positions) <= batch:  # a grid of 64: threads would cost more than they gain
-        output.write(encode(draw(positions, *_inputs(job, positions))))
+        output.write(encode(draw(positions, job.inputs(positions, mapping))))
         on_progress(len(positions))
         return
     from concurrent.futures import ThreadPoolExecutor
@@ -84,11 +87,11 @@ def _draw(
     encoders = max(1, min(MAX_ENCODERS, os.cpu_count() or 1))
     queue: Queue[tuple[int, Future[Any]] | None] = Queue(maxsize=2 * encoders)
     with ThreadPoolExecutor(encoders + 1) as pool, _Writer(output, queue, on_progress) as writer:
-        for part, inputs in _prefetched(pool, job, positions, batch):
+        for part, inputs in _prefetched(pool, job, mapping, positions, batch):
             raise_pending()
             if writer.error is not None:
                 break
-            queue.put((len(part), pool.submit(encode, draw(part, *inputs))))
+            queue.put((len(part), pool.submit(encode, draw(part, inputs))))
     if writer.error is not None:
         raise writer.error
 
@@ -124,22 +127,18 @@ class _Writer:
 
 
 def _prefetched(
-    pool: "Executor", job: Job, positions: Sequence[int], batch: int
-) -> Iterator[tuple[Sequence[int], tuple[Latents, Labels | None]]]:
-    """Each part with its latents and labels, prepared while the one before is drawn."""
-    before: tuple[Sequence[int], Future[tuple[Latents, Labels | None]]] | None = None
+    pool: "Executor", job: Job, mapping: "ToStylesAtPsi | None", positions: Sequence[int], batch: int
+) -> Iterator[tuple[Sequence[int], PictureInputs]]:
+    """Each part with its latents or styles and its labels, prepared while the one before is drawn."""
+    before: tuple[Sequence[int], Future[PictureInputs]] | None = None
     for start in range(0, len(positions), batch):
         part = positions[start : start + batch]
-        coming = part, pool.submit(_inputs, job, part)
+        coming = part, pool.submit(job.inputs, part, mapping)
         if before is not None:
             yield before[0], before[1].result()
         before = coming
     if before is not None:
         yield before[0], before[1].result()
-
-
-def _inputs(job: Job, positions: Sequence[int]) -> tuple[Latents, Labels | None]:
-    return job.selection.latents(positions), job.labels(positions)
 
 
 def _upscaled(images: Images, factor: int) -> Images:

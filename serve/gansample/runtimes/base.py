@@ -5,18 +5,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, GansampleError
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels, Rows
 
 Pixel = TypeVar("Pixel", bound=np.generic)
-Run = Callable[[Latents, Labels | None], npt.NDArray[Pixel]]
-"""Latents (N, nz) and labels (N,) to pictures (N, H, W, C), like `Runner.run`."""
+Run = Callable[[Rows, Labels | None], npt.NDArray[Pixel]]
+"""Latents (N, nz) and labels (N,), or styles, to pictures (N, H, W, C), like `Runner.run`."""
+
+
+def graph_feed(spec: Spec, rows: Rows, label: Labels | None) -> dict[str, npt.NDArray[Any]]:
+    """The inputs of the spec's graph by name."""
+    name, _ = spec.graph_input
+    return {name: rows} if label is None else {name: rows, "label": label}
 
 
 class ClosingRunner:
@@ -24,7 +30,7 @@ class ClosingRunner:
 
     device: str | None = None
 
-    def on_device(self, z: Latents, label: Labels | None) -> Callable[[], None] | None:
+    def on_device(self, z: Rows, label: Labels | None) -> Callable[[], None] | None:
         """Nothing is copied: the host's memory is all there is."""
         return None
 
@@ -38,19 +44,19 @@ class ClosingRunner:
         self.close()
 
 
-def run_batched(run: Run[Pixel], z: Latents, label: Labels | None, batch: int) -> npt.NDArray[Pixel]:
+def run_batched(run: Run[Pixel], z: Rows, label: Labels | None, batch: int) -> npt.NDArray[Pixel]:
     """What `run` draws for latents (N, nz) and labels (N,), `batch` at a time, as one array (N, …)."""
     return np.concatenate(list(each_batch(run, z, label, batch)))
 
 
-def each_batch(run: Run[Pixel], z: Latents, label: Labels | None, batch: int) -> Iterator[npt.NDArray[Pixel]]:
+def each_batch(run: Run[Pixel], z: Rows, label: Labels | None, batch: int) -> Iterator[npt.NDArray[Pixel]]:
     """The parts of `run_batched` one after the other; `label` may have rows beyond those of `z`."""
     for start in range(0, len(z), batch):
         part = slice(start, min(start + batch, len(z)))
         yield run(z[part], label[part] if label is not None else None)
 
 
-def images_per_second(run: Run[np.uint8], z: Latents, label: Labels | None, seconds: float) -> float:
+def images_per_second(run: Run[np.uint8], z: Rows, label: Labels | None, seconds: float) -> float:
     """Pictures in host memory per second, copies included."""
     return per_second(lambda: run(z, label), len(z), seconds)
 
@@ -76,10 +82,16 @@ def check_io(ports: dict[str, Port], spec: Spec, source: str) -> None:
 
     ports  every input and output by name, with its element type as numpy names it and its sizes after the batch.
     """
-    wanted: dict[str, Port] = {"z": ("float32", [spec.latent_size])}
-    if spec.classes is not None:
+    name, shape = spec.graph_input
+    wanted: dict[str, Port] = {name: ("float32", list(shape))}
+    if spec.graph_takes_label:
         wanted["label"] = ("int64", [])
     wanted["images"] = ("uint8", [spec.height, spec.width, spec.channels])
+    compare_ports(ports, wanted, source)
+
+
+def compare_ports(ports: dict[str, Port], wanted: dict[str, Port], source: str) -> None:
+    """ArtefactError, naming `source`, on the first port that is not as wanted."""
     for name in [*wanted, *ports]:
         if ports.get(name) != wanted.get(name):
             is_, should_be = _format_port(ports.get(name)), _format_port(wanted.get(name))

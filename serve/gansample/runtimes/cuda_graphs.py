@@ -11,14 +11,14 @@ import numpy as np
 
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable, ParityError
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels, Rows
 
 MAX_BATCH = 1024
 PIXELS = 2**22  # of the pictures of one run, 1024 of 64×64: what bounds the memory for their activations
 FREE = 64  # pictures: a GPU draws fewer about as fast, so that padding up to here costs nothing
 
-Rows = TypeVar("Rows", Latents, Labels)
-Run = Callable[[Latents, Labels | None], Images]
+Part = TypeVar("Part", Rows, Labels)
+Run = Callable[[Rows, Labels | None], Images]
 
 
 def max_batch(spec: Spec) -> int:
@@ -27,7 +27,7 @@ def max_batch(spec: Spec) -> int:
     return min(MAX_BATCH, 1 << (fitting.bit_length() - 1))
 
 
-def run_padded(recorded: Callable[[int], Run], spec: Spec, z: Latents, label: Labels | None) -> Images:
+def run_padded(recorded: Callable[[int], Run], spec: Spec, z: Rows, label: Labels | None) -> Images:
     """Pictures for any number of latents; `recorded(n)` returns what runs a batch of exactly n."""
     parts, start = [np.empty((0, spec.height, spec.width, spec.channels), np.uint8)], 0
     for size in sizes(len(z), max_batch(spec)):
@@ -64,8 +64,8 @@ def check_recording(plain: Run, record: Callable[[], Run], spec: Spec, n: int, b
 
     record  makes the recording, after the plain runs, and returns what runs it.
     """
-    pair = [spec.latents(range(first, first + n)) for first in (0, n)]
-    label = np.zeros(n, np.int64) if spec.classes is not None else None
+    pair = [spec.trial_rows(range(first, first + n)) for first in (0, n)]
+    label = np.zeros(n, np.int64) if spec.graph_takes_label else None
     expected = [plain(z, label) for z in pair]
     if np.array_equal(expected[0], expected[1]):
         raise ParityError(f"{backend} draws the same pictures for different latents", "use --backend onnxruntime here")
@@ -79,7 +79,7 @@ def check_recording(plain: Run, record: Callable[[], Run], spec: Spec, n: int, b
             )
 
 
-def _padded(rows: Rows, n: int) -> Rows:
+def _padded(rows: Part, n: int) -> Part:
     if len(rows) == n:
         return rows
     padded = np.zeros((n, *rows.shape[1:]), rows.dtype)

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import numpy.typing as npt
-
 from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
-from gansample.runtimes.base import ClosingRunner, Port, check_io, check_pictures, run_batched, runtime_errors
+from gansample.runtimes.base import ClosingRunner, Port, check_io, check_pictures, graph_feed, run_batched, runtime_errors
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels, Rows
 
 _NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
 
@@ -40,13 +38,12 @@ class OnnxRuntimeRunner(ClosingRunner):
             self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         check_io(ports_of(self._session), spec, source)
 
-    def run(self, z: Latents, label: Labels | None) -> Images:
+    def run(self, z: Rows, label: Labels | None) -> Images:
         return run_batched(self._run, z, label, self._block) if len(z) > self._block else self._run(z, label)
 
-    def _run(self, z: Latents, label: Labels | None) -> Images:
-        feed: dict[str, npt.NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
+    def _run(self, z: Rows, label: Labels | None) -> Images:
         with runtime_errors("ONNX Runtime", "these latents"):
-            images: Images = self._session.run(["images"], feed)[0]
+            images: Images = self._session.run(["images"], graph_feed(self._spec, z, label))[0]
         return check_pictures(images, len(z), self._spec, self.variant)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from gansample.runtimes.base import ClosingRunner, check_io, last_line
 from gansample.runtimes.cuda_graphs import check_recording, check_whole, run_padded
 from gansample.runtimes.onnxruntime_cpu import ports_of
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels, Rows
 
 PROVIDER = "CUDAExecutionProvider"
 PROVIDER_OPTIONS = {
@@ -58,7 +58,7 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
         self._recorded: dict[int, _RecordedBatch] = {}
         self._turn = threading.Lock()  # one caller at a time: a batch's buffers are reused
 
-    def run(self, z: Latents, label: Labels | None) -> Images:
+    def run(self, z: Rows, label: Labels | None) -> Images:
         try:
             with self._turn:
                 return run_padded(lambda n: self._batch_of(n).run, self._spec, z, label)
@@ -67,7 +67,7 @@ class OnnxRuntimeCudaRunner(ClosingRunner):
         except Exception as error:
             raise BackendUnavailable(f"ONNX Runtime fails on CUDA ({last_line(error)})", "ask for smaller batches") from error
 
-    def on_device(self, z: Latents, label: Labels | None) -> Callable[[], None] | None:
+    def on_device(self, z: Rows, label: Labels | None) -> Callable[[], None] | None:
         check_whole(len(z), self._spec, self.backend)
         self.run(z, label)
         return self._batch_of(len(z)).replay
@@ -93,15 +93,16 @@ class _RecordedBatch:
         self._options = runtime.RunOptions()
         self._options.add_run_config_entry("gpu_graph_id", str(n))
         tensor = runtime.OrtValue.ortvalue_from_shape_and_type
-        self._z = tensor([n, spec.latent_size], np.float32, "cuda", 0)
-        self._label = tensor([n], np.int64, "cuda", 0) if spec.classes is not None else None
+        name, shape = spec.graph_input
+        self._z = tensor([n, *shape], np.float32, "cuda", 0)
+        self._label = tensor([n], np.int64, "cuda", 0) if spec.graph_takes_label else None
         self._images = tensor([n, spec.height, spec.width, spec.channels], np.uint8, "cuda", 0)
-        self._binding.bind_ortvalue_input("z", self._z)
+        self._binding.bind_ortvalue_input(name, self._z)
         if self._label is not None:
             self._binding.bind_ortvalue_input("label", self._label)
         self._binding.bind_ortvalue_output("images", self._images)
 
-    def run(self, z: Latents, label: Labels | None) -> Images:
+    def run(self, z: Rows, label: Labels | None) -> Images:
         self._z.update_inplace(np.ascontiguousarray(z))
         if self._label is not None:
             self._label.update_inplace(np.ascontiguousarray(label, np.int64))

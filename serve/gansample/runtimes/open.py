@@ -4,6 +4,7 @@ from gansample.bundle.open import GOLDENS, Bundle
 from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable, UsageError
 from gansample.runtimes.backends import GPU_BACKENDS, NVIDIA_BACKENDS
+from gansample.runtimes.styles import with_mapping
 from gansample.system.processors import usable_processors
 from gansample.types import Runner
 
@@ -12,6 +13,8 @@ PROVING = 4  # goldens: enough to tell a driver that computes something else
 
 def open_runner(bundle: Bundle, backend: str, variant: Variant, threads: int | None = None) -> Runner:
     """The runner for exactly this variant on exactly this backend; which ones to take is `sampling.engine_choice`'s to say.
+
+    Where the generator has a mapping, it is a `MapsStyles` too.
 
     threads  of the processor, on CPU backends; None is all cores.
 
@@ -35,29 +38,33 @@ def open_runner(bundle: Bundle, backend: str, variant: Variant, threads: int | N
         case "tensorrt" | "tensorrt-rtx":
             from gansample.runtimes.tensorrt.open import open_tensorrt
 
-            return open_tensorrt(bundle, variant, backend=backend)
+            return with_mapping(open_tensorrt(bundle, variant, backend=backend), bundle)
         case "cuda":
             from gansample.runtimes.onnxruntime_cuda import OnnxRuntimeCudaRunner
 
-            return OnnxRuntimeCudaRunner(bundle.read(variant.files[0]), bundle.spec, source=source, variant=variant.name)
+            model = bundle.read(variant.files[0])
+            cuda = OnnxRuntimeCudaRunner(model, bundle.spec, source=source, variant=variant.name)
+            return with_mapping(cuda, bundle)
         case "webgpu":
             from gansample.runtimes.webgpu.runner import WebGpuRunner
 
             opened = WebGpuRunner(bundle.read(variant.files[0]), bundle.spec, source=source, variant=variant.name)
-            return proven(opened, bundle, variant)
+            return proven(with_mapping(opened, bundle), bundle, variant)
         case "openvino":
             from gansample.runtimes.openvino_cpu import OpenVinoRunner
 
             model, *rest = (bundle.read(name) for name in variant.files)
-            return OpenVinoRunner(
+            on_openvino = OpenVinoRunner(
                 model, rest[0] if rest else None, bundle.spec,
                 precision=variant.precision, variant=variant.name, threads=threads, source=source,
             )  # fmt: skip
+            return with_mapping(on_openvino, bundle, threads)
         case _:
             from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
 
             model = bundle.read(variant.files[0])
-            return OnnxRuntimeRunner(model, bundle.spec, threads=threads, source=source, variant=variant.name)
+            here = OnnxRuntimeRunner(model, bundle.spec, threads=threads, source=source, variant=variant.name)
+            return with_mapping(here, bundle, threads)
 
 
 def proven(runner: Runner, bundle: Bundle, variant: Variant) -> Runner:

@@ -10,8 +10,8 @@ from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.openvino_check import check_openvino
 from gansample.bundle.spec import Precision, Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, Port, check_io, check_pictures, runtime_errors
-from gansample.types import Images, Labels, Latents
+from gansample.runtimes.base import ClosingRunner, Port, check_io, check_pictures, graph_feed, runtime_errors
+from gansample.types import Images, Labels, Rows
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -69,14 +69,14 @@ class OpenVinoRunner(ClosingRunner):
             settings["INFERENCE_NUM_THREADS"] = threads
         with runtime_errors("OpenVINO", source):
             graph = core.read_model(model) if weights is None else core.read_model(model, weights)
-            check_io({port.get_any_name(): _port(port) for port in [*graph.inputs, *graph.outputs]}, spec, source)
+            check_io(openvino_ports(graph), spec, source)
             graph.reshape({port.get_any_name(): [self._block, *_sizes(port)] for port in graph.inputs})
             self._request: Any = core.compile_model(graph, "CPU", settings).create_infer_request()
 
-    def run(self, z: Latents, label: Labels | None) -> Images:
+    def run(self, z: Rows, label: Labels | None) -> Images:
         images, n = np.empty((len(z), *self._shape), np.uint8), self._block
         for start in range(0, len(z), n):
-            feed = {"z": _block(z, start, n)} if label is None else {"z": _block(z, start, n), "label": _block(label, start, n)}
+            feed = graph_feed(self._spec, padded(z, start, n), padded(label, start, n) if label is not None else None)
             with runtime_errors("OpenVINO", "these latents"), self._turn:
                 drawn = check_pictures(self._request.infer(feed)["images"], n, self._spec, self.variant)
                 images[start : start + n] = drawn[: len(z) - start]
@@ -91,12 +91,17 @@ def block_size(spec: Spec) -> int:
     return max(1, min(BLOCK, PIXELS // (spec.height * spec.width)))
 
 
-def _block(rows: npt.NDArray[Scalar], start: int, n: int) -> npt.NDArray[Scalar]:
+def padded(rows: npt.NDArray[Scalar], start: int, n: int) -> npt.NDArray[Scalar]:
     """`n` rows from `start` on, zeros where there are no more."""
     block = rows[start : start + n]
     if len(block) == n:
         return block
     return np.concatenate([block, np.zeros((n - len(block), *rows.shape[1:]), rows.dtype)])
+
+
+def openvino_ports(graph: Any) -> dict[str, Port]:
+    """A model's inputs and outputs by name, as `check_io` takes them."""
+    return {port.get_any_name(): _port(port) for port in [*graph.inputs, *graph.outputs]}
 
 
 def _port(port: Any) -> Port:

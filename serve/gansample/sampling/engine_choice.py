@@ -149,7 +149,10 @@ def _recorded_speed(candidate: Candidate) -> Speed | None:
 
 
 def _measure_missing(bundle: Bundle, candidates: list[Candidate], cache: SpeedCache, threads: int | None) -> None:
-    """Measure those that the cache has no speed of, and drop from `candidates` what cannot run here."""
+    """Measure those that the cache has no speed of, and drop from `candidates` what cannot run here.
+
+    Raises the last one's reason where none can.
+    """
     missing = [each for each in candidates if cache.get(each.variant.name, each.backend) is None]
     if missing:
         logger.info("measuring %s on this machine, once", ", ".join(each.variant.name for each in missing))
@@ -160,6 +163,8 @@ def _measure_missing(bundle: Bundle, candidates: list[Candidate], cache: SpeedCa
         except GansampleError as reason:
             logger.info("%s on %s is left out (%s)", name, backend, reason)
             candidates.remove(candidate)
+            if not candidates:
+                raise
             continue
         logger.info("%s on %s draws %s pictures/s", name, backend, f"{speed.images_per_second:,.0f}")
         cache.put(name, backend, speed)

@@ -108,6 +108,7 @@ SELECTIONS: Mapping[str, tuple[str, ...]] = {
     "walk": ("frames", "loop"),
     "around": ("radius", "n", "seed"),
     "mix": (),
+    "mix_styles": (),
     "latents": (),
 }
 
@@ -123,41 +124,57 @@ class SelectionOptions(OptionGroup):
         "Draw this class, or these in turn (default: each seed's own).", "--class", metavar="NAME|INDEX[,…]"
     )
     truncation: float | None = option("Redraw latent components beyond ±T: below 2 fewer odd pictures, near 0 all alike.")
+    psi: float | None = option("Of a generator with a mapping: 1 its own pictures, 0.7 more usual ones, 0 the mean picture.")
     walk: str | None = option("A way through these seeds, like 1,7,42.")
     frames: int | None = option("From one seed of a walk to the next (60).", minimum=1, maximum=100_000)
     loop: bool = option("Let the walk end where it begins.", default=False)
     around: int | None = option("Variations of this picture.", metavar="SEED")
     radius: float | None = option("How far they stray, above 0 to 1 (0.3).")
     mix: str | None = option("Latent arithmetic on seeds.", metavar="A+B-C[,…]")
+    mix_styles: str | None = option("Of a generator with a mapping: each layer in one seed's style.", metavar="A:0-3,B:4-")
     latents: Path | None = option("Your own latents, float (N, size).", metavar="Z.npy")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         given = [each.name for each in self.given()]
+        flags = {each.name: each.flag for each in options_of(type(self))}
         ways = [name for name in given if name in SELECTIONS]
         if len(ways) > 1:
-            raise UsageError(f"--{ways[0]} and --{ways[1]} both say which pictures", "give one of them")
+            raise UsageError(f"{flags[ways[0]]} and {flags[ways[1]]} both say which pictures", "give one of them")
         fitting = SELECTIONS[ways[0]] if ways else ("n", "seed")
         for name in given:
-            if name in (*fitting, *ways, "of_class", "truncation"):
+            if name in (*fitting, *ways, "of_class", "truncation", "psi"):
                 continue
             if ways and name in ("n", "seed"):
-                raise UsageError(f"--{ways[0]} names every picture already", "leave out --n and --seed")
+                raise UsageError(f"{flags[ways[0]]} names every picture already", "leave out --n and --seed")
             owner = next(way for way, options in SELECTIONS.items() if name in options)
-            raise UsageError(f"--{name} belongs to --{owner}", f"add --{owner}, or leave it out")
+            raise UsageError(f"{flags[name]} belongs to {flags[owner]}", f"add {flags[owner]}, or leave it out")
         if self.latents is not None and self.truncation is not None:
             raise UsageError("--truncation redraws the latents of seeds, and --latents brings its own", "leave one of them out")
         if self.n is not None and self.n < 1:
             raise UsageError(f"--n is {self.n}", "ask for at least 1 picture")
+        if self.psi is not None:
+            from gansample.bundle.style_mapping import check_psi
 
-    def selection(self, space: "LatentSpace") -> "Selection":
-        """The pictures in this space. Raises UsageError for what cannot be read or lies outside the seeds."""
+            check_psi(self.psi)
+
+    def selection(self, space: "LatentSpace", layers: int | None = None) -> "Selection":
+        """The pictures in this space. Raises UsageError for what cannot be read or lies outside the seeds.
+
+        layers  of a generator with a mapping, whose walks go through styles; None for one without.
+        """
         from gansample.latents import check_seed, parse_seeds
         from gansample.sampling.selection import Around, LatentsFile, Mix, Seeds, Walk
+        from gansample.sampling.styles import MixStyles, StyleWalk
 
         made: Selection
         if self.walk is not None:
-            made = Walk.parse(self.walk, self.frames or DEFAULT_FRAMES, self.loop, space)
+            walk = Walk if layers is None else StyleWalk
+            made = walk.parse(self.walk, self.frames or DEFAULT_FRAMES, self.loop, space)
+        elif self.mix_styles is not None:
+            if layers is None:
+                raise UsageError("--mix-styles needs a generator with a mapping to styles", "--mix adds latents")
+            made = MixStyles.parse(self.mix_styles, space, layers)
         elif self.around is not None:
             radius = DEFAULT_RADIUS if self.radius is None else self.radius
             check_seed(self.around)

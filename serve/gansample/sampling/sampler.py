@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gansample.bundle.open import Bundle, open_bundle
-from gansample.bundle.spec import Spec
+from gansample.bundle.spec import Spec, require_mapping
+from gansample.bundle.style_mapping import check_psi
 from gansample.errors import ArtefactError, UsageError
 from gansample.latents import without_unit_axes
 from gansample.sampling.classes import labels_for, no_classes, parse_classes
-from gansample.types import Images, Runner
+from gansample.types import Images, MapsStyles, Rows, Runner, Styles
 
 BATCH = 64
 
@@ -81,7 +82,7 @@ UNCHOSEN = Engine("", "", "")
 
 
 class Sampler:
-    """Draws pictures from one opened bundle. Picture = f(model, seed, label, truncation), nothing else.
+    """Draws pictures from one opened bundle. Picture = f(model, seed, label, truncation, psi), nothing else.
 
     Threads may share one: drawing waits for its turn where the runtime has only one.
     """
@@ -109,6 +110,7 @@ class Sampler:
         classes: str | Sequence[str | int] | None = None,
         labels: Sequence[int] | None = None,
         truncation: float | None = None,
+        psi: float | None = None,
         batch: int = BATCH,
     ) -> Images:
         """Pictures for `seeds`, uint8 (N, H, W, C).
@@ -116,11 +118,12 @@ class Sampler:
         classes     what `--class` takes: names or numbers like "bag" or ["bag", 3], which alternate from seed to seed.
         labels      one class index per seed, instead; without either, seed s draws class s mod classes.
         truncation  redraw latent components beyond ±truncation; None leaves the latent as it is.
+        psi         of a generator with a mapping: how far from the mean style (0) to the latent's own (1, and None).
         batch       pictures per call of the runtime: speed and memory, never the pictures.
         """
         if isinstance(seeds, int | np.integer):
             raise UsageError(f"seeds is {seeds}, one number", f"give several, like range({seeds}), or [{seeds}] for that one")
-        parts = list(self.stream(seeds, classes=classes, labels=labels, truncation=truncation, batch=batch))
+        parts = list(self.stream(seeds, classes=classes, labels=labels, truncation=truncation, psi=psi, batch=batch))
         return np.concatenate(parts) if parts else np.empty((0, *self._shape), np.uint8)
 
     def stream(
@@ -130,6 +133,7 @@ class Sampler:
         classes: str | Sequence[str | int] | None = None,
         labels: Iterable[int] | None = None,
         truncation: float | None = None,
+        psi: float | None = None,
         batch: int = BATCH,
     ) -> Iterator[Images]:
         """As `sample`, but batch by batch, in the order of the seeds: memory stays flat however many there are."""
@@ -142,21 +146,69 @@ class Sampler:
         seed_stream, label_stream = iter(seeds), iter(labels) if labels is not None else None
         while chunk := list(islice(seed_stream, batch)):
             z = self.spec.latents(chunk, truncation)
-            yield self.draw(z, self._labels(label_stream, chunk))
+            yield self.draw(z, self._labels(label_stream, chunk), psi)
 
-    def draw(self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None = None) -> Images:
+    def draw(
+        self,
+        z: npt.NDArray[np.float32],
+        label: npt.NDArray[np.int64] | None = None,
+        psi: float | npt.NDArray[np.float32] | None = None,
+    ) -> Images:
         """Pictures uint8 (N, H, W, C) for your own latents, float32 (N, latent_size) or (N, latent_size, 1, 1), all finite.
 
         label  int64 (N,), for a conditional generator.
+        psi    as for `sample`; one for all, or float32 (N,).
         """
+        if psi is not None:
+            return self.draw_styles(self.styles(z, label, psi))
+        return self.runner.run(*self._checked_latents(z, label))
+
+    def styles(
+        self,
+        z: npt.NDArray[np.float32],
+        label: npt.NDArray[np.int64] | None = None,
+        psi: float | npt.NDArray[np.float32] = 1.0,
+    ) -> Styles:
+        """What the mapping makes of latents, float32 (N, layers, size). Arguments as for `draw`; UsageError without one."""
+        require_mapping(self.spec)
+        z, label = self._checked_latents(z, label)
+        each = np.asarray(psi, np.float32)
+        if each.shape not in ((), (len(z),)):
+            raise UsageError(f"psi has shape {each.shape}", f"it must be one number, or ({len(z)},), one for each latent")
+        for value in np.unique(each).tolist():
+            check_psi(value)
+        assert isinstance(self.runner, MapsStyles)
+        return self.runner.styles(z, label, np.ascontiguousarray(np.broadcast_to(each, len(z))))
+
+    def draw_styles(self, w: npt.NDArray[np.float32]) -> Images:
+        """Pictures uint8 (N, H, W, C) for styles, float32 (N, layers, size), all finite: as `styles` gives them, or mixed."""
+        mapping = require_mapping(self.spec)
+        self._check_open()
+        if w.ndim != 3 or w.shape[1:] != (mapping.layers, mapping.size):
+            raise UsageError(f"styles have shape {w.shape}", f"this generator takes (N, {mapping.layers}, {mapping.size})")
+        if not np.isfinite(w).all():
+            raise UsageError("styles hold NaN or infinity", "every component must be a finite number")
+        return self.runner.run(np.ascontiguousarray(w, np.float32), None)
+
+    def draw_rows(self, rows: Rows, label: npt.NDArray[np.int64] | None) -> Images:
+        """Pictures uint8 (N, H, W, C): of latents (N, latent_size) as `draw`, of styles (N, layers, size) as `draw_styles`."""
+        return self.draw(rows, label) if rows.ndim != 3 or self.spec.mapping is None else self.draw_styles(rows)
+
+    def _check_open(self) -> None:
         if self._closed:
             raise UsageError(f"the sampler of {self.spec.name} is closed", "open another one: open_sampler(…)")
+
+    def _checked_latents(
+        self, z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64] | None]:
+        """Latents and labels as a graph takes them."""
+        self._check_open()
         z = without_unit_axes(z)
         if z.ndim != 2 or z.shape[1] != self.spec.latent_size:
             raise UsageError(f"latents have shape {z.shape}", f"this generator takes (N, {self.spec.latent_size})")
         if not np.isfinite(z).all():
             raise UsageError("latents hold NaN or infinity", "every component must be a finite number")
-        return self.runner.run(np.ascontiguousarray(z, np.float32), self._checked(label, len(z)))
+        return np.ascontiguousarray(z, np.float32), self._checked(label, len(z))
 
     def _checked(self, label: npt.NDArray[np.int64] | None, n: int) -> npt.NDArray[np.int64] | None:
         """Labels for n pictures as the graph takes them."""

@@ -102,9 +102,10 @@ def _check(bundle: Bundle, backend: str, variant: Variant, goldens: Goldens, thr
 def check_runner(runner: Runner, goldens: Goldens, variant: Variant) -> Check:
     """Draw the goldens at every batch size and compare them by the gate of the variant's precision."""
     by_batch = {}
+    rows, labels = goldens.inputs(runner)
     for batch, n in BATCHES.items():
-        label = goldens.label[:n] if goldens.label is not None else None
-        by_batch[batch] = compare(run_batched(runner.run, goldens.z[:n], label, batch), goldens.images[:n])
+        label = labels[:n] if labels is not None else None
+        by_batch[batch] = compare(run_batched(runner.run, rows[:n], label, batch), goldens.images[:n])
     broken = gate_failures(by_batch, variant)
     return Check(
         variant=variant, backend=runner.backend, verdict="FAIL" if broken else "PASS", reasons=broken, by_batch=by_batch

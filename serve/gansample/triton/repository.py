@@ -42,6 +42,8 @@ def export_triton(bundle: Bundle, out: Path, *, force: bool = False, max_batch: 
     check_replaceable(out, kind="folder of model repositories", marker=MARKER, force=force)
     if not bundle.path.is_dir():
         raise ArtefactError(f"{bundle.path} is one file, and its goldens are missing", "pass the whole bundle folder")
+    if bundle.spec.mapping is not None:
+        raise ArtefactError(f"{bundle.path} draws through a mapping, and Triton's models have one graph", "use `gan serve`")
     check_digests(bundle)
     check_onnx(bundle.read(REFERENCE), str(bundle.path))
     goldens = read_goldens(bundle)

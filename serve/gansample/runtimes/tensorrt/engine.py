@@ -79,7 +79,8 @@ def build_engine(
         config.set_timing_cache(config.create_timing_cache(b""), False)  # timings of another device or version
     profile = builder.create_optimization_profile()
     optimal = min(OPTIMAL_BATCH, max_batch)
-    sizes = {"z": (spec.latent_size,)} | ({"label": ()} if spec.classes is not None else {})
+    name, shape = spec.graph_input
+    sizes = {name: shape} | ({"label": ()} if spec.graph_takes_label else {})
     for name, rest in sizes.items():
         profile.set_shape(name, (1, *rest), (optimal, *rest), (max_batch, *rest))
     if config.add_optimization_profile(profile) < 0:

@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gansample.bundle.spec import parse_json
+from gansample.bundle.fields import parse_json
 from gansample.errors import ParityError
 
 # A strongly typed network leaves TensorRT no choice layer by layer, so the accident shows as no half at all. The smallest

@@ -9,6 +9,7 @@ from gansample.bundle.spec import Variant
 from gansample.errors import BackendUnavailable
 from gansample.runtimes.cuda_device import Cuda
 from gansample.runtimes.cuda_graphs import max_batch
+from gansample.runtimes.styles import with_mapping
 from gansample.runtimes.tensorrt.engine import FLAGS, Engine, build_engine
 from gansample.runtimes.tensorrt.engine_cache import CachedEngine, EngineCache, EngineKey
 from gansample.runtimes.tensorrt.layers import check_precision
@@ -62,7 +63,7 @@ def open_tensorrt(
         check_precision(layers, variant.precision)
     opened = runner(engine)
     try:
-        fidelity = check_goldens(opened, goldens, variant.precision)
+        fidelity = check_goldens(with_mapping(opened, bundle), goldens, variant.precision)
         cache.store(key, built.plan, {"verdict": "PASS", "layers": layers.to_dict(), "goldens": fidelity.to_dict()})
         if library.for_rtx:
             cache.store_kernels(key, engine.kernels())

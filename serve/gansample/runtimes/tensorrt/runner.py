@@ -12,7 +12,7 @@ from gansample.runtimes.base import ClosingRunner, check_io
 from gansample.runtimes.cuda_device import Buffer, Cuda
 from gansample.runtimes.cuda_graphs import Run, check_recording, check_whole, run_padded
 from gansample.runtimes.tensorrt.engine import Engine
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels, Rows
 
 Ports = dict[str, tuple[np.dtype[Any], list[int]]]  # every tensor's type and its sizes after the batch
 
@@ -32,11 +32,11 @@ class TensorRTRunner(ClosingRunner):
         """One block of device memory for the contexts of every batch size, which take turns."""
         self._turn = threading.Lock()  # one caller at a time: a batch's buffers are reused
 
-    def run(self, z: Latents, label: Labels | None) -> Images:
+    def run(self, z: Rows, label: Labels | None) -> Images:
         with self._turn:
             return run_padded(lambda n: self._batch_of(n).run, self._spec, z, label)
 
-    def on_device(self, z: Latents, label: Labels | None) -> Callable[[], None] | None:
+    def on_device(self, z: Rows, label: Labels | None) -> Callable[[], None] | None:
         check_whole(len(z), self._spec, self.backend)
         self.run(z, label)
         return self._batch_of(len(z)).without_copies()
@@ -71,6 +71,7 @@ class _RecordedBatch:
     def __init__(self, engine: Engine, ports: Ports, n: int, cuda: Cuda, stream: Any, scratch: int) -> None:
         self._engine, self._cuda, self._stream = engine, cuda, stream
         self._graph = self._bare_graph = None
+        self._rows = next(name for name in ports if name not in ("label", "images"))
         self._context = engine.context()
         self._context.set_device_memory(scratch, engine.scratch_bytes())
         self._buffers: dict[str, Buffer] = {}
@@ -89,8 +90,8 @@ class _RecordedBatch:
         self._graph = self._cuda.record(self._enqueue, self._stream)
         return self.run
 
-    def run(self, z: Latents, label: Labels | None) -> Images:
-        self._buffers["z"].host[...] = z
+    def run(self, z: Rows, label: Labels | None) -> Images:
+        self._buffers[self._rows].host[...] = z
         if label is not None:
             self._buffers["label"].host[...] = label
         if self._graph is None:

@@ -12,11 +12,11 @@ import numpy as np
 from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.spec import Spec
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.base import ClosingRunner, check_io, check_pictures, last_line
+from gansample.runtimes.base import ClosingRunner, check_io, check_pictures, graph_feed, last_line
 from gansample.runtimes.onnxruntime_cpu import ports_of
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.runtimes.webgpu.without_round import without_round
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels, Rows
 
 EXTRA = "pip install 'gansample[webgpu]'"
 # What may stay on the CPU: arithmetic on shapes. The plugin has kernels for all of these on floats, so that those which it
@@ -61,20 +61,19 @@ class WebGpuRunner(ClosingRunner):
         check_io(ports_of(self._session), spec, source)
         self._turn = threading.Lock()
 
-    def run(self, z: Latents, label: Labels | None) -> Images:
-        feed = {"z": z} if label is None else {"z": z, "label": label}
+    def run(self, z: Rows, label: Labels | None) -> Images:
         try:
             with self._turn:
-                images: Images = self._session.run(["images"], feed)[0]
+                images: Images = self._session.run(["images"], graph_feed(self._spec, z, label))[0]
         except Exception as error:
             reason = f"WebGPU fails on {self.device} ({last_line(error)})"
             raise BackendUnavailable(reason, "ask for smaller batches") from error
         return check_pictures(images, len(z), self._spec, self.variant)
 
-    def on_device(self, z: Latents, label: Labels | None) -> Callable[[], None] | None:
+    def on_device(self, z: Rows, label: Labels | None) -> Callable[[], None] | None:
         binding, tensor = self._session.io_binding(), self._runtime.OrtValue
         try:
-            for name, value in {"z": z, **({"label": label} if label is not None else {})}.items():
+            for name, value in graph_feed(self._spec, z, label).items():
                 binding.bind_ortvalue_input(name, tensor.ortvalue_from_numpy(value, "webgpu", 0))
             shape = [len(z), self._spec.height, self._spec.width, self._spec.channels]
             binding.bind_ortvalue_output("images", tensor.ortvalue_from_shape_and_type(shape, np.uint8, "webgpu", 0))
