@@ -9,7 +9,7 @@ from torch import Tensor
 from export.importers.dictionary_names import is_other, rank
 from gansample.errors import UsageError
 
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "weight_u", "weight_v")  # BatchNorm's, spectral_norm's
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +54,5 @@ def averages_in(content: Any, at: str = "") -> Iterator[tuple[str, tuple[Tensor,
 
 
 def parameter_names(tensors: Mapping[str, Tensor]) -> list[str]:
-    """The names that are no BatchNorm statistics, in the file's order: the parameters, as far as names tell."""
+    """The names that are no buffers, in the file's order: the parameters, as far as names tell."""
     return [name for name in tensors if name.rpartition(".")[2] not in BUFFERS]

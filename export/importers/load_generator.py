@@ -147,7 +147,9 @@ def _load(request: ImportRequest, log: ImportLog) -> LoadedModule:
         module = module_from_class(request.generator, weights, request.kwargs or {}, log)
         return LoadedModule(module, weights.sha256, weights.values, "class and weights")
     if request.chain is None and (known := family_of(weights.averaged(), request)) is not None:
-        return LoadedModule(known.network, weights.sha256, weights.values, f"weights of a {known.family.name}", family=known)
+        return LoadedModule(
+            known.network, weights.sha256, weights.values, f"weights of the family {known.family.name}", family=known
+        )
     return _chain(request, weights, log)
 
 

@@ -105,7 +105,7 @@ def test_a_hub_folder_of_autoencoder_tiny_draws_minus_one_to_one(tmp_path: Path)
 def test_the_names_with_other_shapes_are_refused_with_the_difference(tmp_path: Path) -> None:
     weights = random_weights(taesd_shapes(1))
     weights["3.conv.2.weight"] = torch.randn(WIDTH, WIDTH, 1, 1)
-    with pytest.raises(ArtefactError, match=r"names of a TAESD decoder.*3\.conv\.2\.weight"):
+    with pytest.raises(ArtefactError, match=r"the family 'TAESD decoder'.*3\.conv\.2\.weight"):
         imported_weights(weights, tmp_path)
 
 

@@ -15,10 +15,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from export.importers.families.recognise import family_of
+from export.importers.import_log import ImportLog
 from export.importers.load_generator import Imported, load_generator
 from export.importers.request import ImportRequest
+from export.importers.state_dict import pick_state_dict
+from export.importers.weights import read_weights
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -51,6 +55,20 @@ def imported_weights(tensors: Mapping[str, Any], folder: Path, **options: Any) -
     return load_generator(ImportRequest(weights=folder / "weights.pth", **options))
 
 
+def network_of(tensors: Mapping[str, Any], folder: Path, **options: Any) -> nn.Module:
+    """The network that a file with nothing but these tensors is recognised as, without a look at its pictures."""
+    path = folder / "weights.pth"
+    torch.save(dict(tensors), path)
+    found = family_of(pick_state_dict(read_weights(path), ImportLog()).averaged(), ImportRequest(weights=path, **options))
+    assert found is not None
+    return found.network
+
+
+def off(drawn: Tensor, expected: Tensor) -> float:
+    """The largest difference, as a share of the largest value."""
+    return float((drawn - expected).abs().max() / expected.abs().max())
+
+
 def stated(imported: Imported) -> dict[str, tuple[str, str]]:
     """{fact: (value, how it is known)}"""
     return {fact.name: (fact.value, fact.known) for fact in imported.log.basis.facts}
@@ -72,5 +90,5 @@ def package(name: str) -> ModuleType:
         sys.path.append(folder)
     try:
         return importlib.import_module(name)
-    except ImportError as error:
+    except (ImportError, AssertionError) as error:  # lightweight_gan asserts that there is a GPU
         pytest.skip(f"{name} cannot be imported from {folder}: {error}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from export.importers.families import kl_decoder, taesd
+from export.importers.families import fastgan, kl_decoder, lightweight_gan, r3gan, taesd
 from export.importers.families.family import Family, Hints, Reading, Tensors
 from export.importers.import_log import ImportLog
 from export.importers.match import compare, shapes_of
@@ -14,7 +14,7 @@ from export.importers.request import ImportRequest
 from export.importers.state_dict import StateDict
 from gansample.errors import ArtefactError, UsageError
 
-FAMILIES: tuple[Family, ...] = (taesd.FAMILY, kl_decoder.FAMILY)
+FAMILIES: tuple[Family, ...] = (taesd.FAMILY, kl_decoder.FAMILY, r3gan.FAMILY, fastgan.FAMILY, lightweight_gan.FAMILY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def _filled(family: Family, reading: Reading, file: str) -> nn.Module:
     differ = compare(shapes_of(reading.tensors), want)
     if differ.count:
         raise ArtefactError(
-            f"{file} has the names of a {family.name}, but not its shapes: {differ.describe()}",
+            f"{file} is named like the family {family.name!r} and does not fit it: {differ.describe()}",
             "pass its class: --generator model.py:Class",
         )
     uncounted = {name: torch.zeros(shape, dtype=torch.int64) for name, shape in want.items() if name not in reading.tensors}
