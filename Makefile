@@ -31,7 +31,7 @@ ARGS  ?=
 .PHONY: help setup bindings lock train export sample demo space web-demo serve test test-gpu test-webgpu fuzz lint types check bench clean
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Each takes options for its program: make train ARGS="--seed 3". What a verb needs is installed into .venv first.'
 
 # What is installed, in steps: `draw` is the package with its engine, and each verb adds its dependency group of pyproject.toml.

@@ -18,8 +18,14 @@ from export.parity.reference import Reference, render_reference
 from export.parity.verdict import ParityReport, check_parity
 from export.speed import MeasuredSpeed
 from gansample.bundle.spec import Spec
+from gansample.runtimes.tensorrt.receipt import BuildReceipt
 
 SPEC = Spec(name="a <b> name", latent_size=4, height=8, width=8, channels=1, classes=("zero", "one", "two"))
+WORDS = "Error Code 9: Internal Error (no implementation for node_Conv_12)"
+BUILT = BuildReceipt(
+    verdict="BUILT", builder="a builder", targets=("sm80",), layers=3, bytes=2**20, seconds=0.1, refused={"sm75": WORDS}
+)
+REFUSED = BuildReceipt(verdict="REFUSED", builder="a builder", refused={"all": WORDS})
 SPEED = MeasuredSpeed(images_per_second={1: 100.0, 64: 900.0}, processor="a processor", cores=2)
 
 
@@ -79,7 +85,10 @@ def page(reference: Reference) -> str:
     assert (right.verdict, wrong.verdict) == ("PASS", "FAIL")
     return report_html(
         SPEC,
-        [CheckedVariant(report=report, speed=SPEED, runtime="a runtime 1.0", bytes=3 * 2**20) for report in (right, wrong)],
+        [
+            CheckedVariant(report=report, speed=SPEED, runtime="a runtime 1.0", bytes=3 * 2**20, engines=(receipt,))
+            for report, receipt in ((right, BUILT), (wrong, REFUSED))
+        ],
         [ExcludedVariant(name="tensorrt", verdict="NOT RUN", reasons=(f"this machine has no GPU {'and no driver ' * 20}",))],
         reference,
     )
@@ -98,6 +107,16 @@ def test_the_page_tells_every_verdict_and_its_reasons_and_loads_nothing(page: st
         assert words in page
     assert page.count("data:image/webp;base64,") == 2 * (3 + 3)
     assert not re.search(r'(src|href)="(?!data:)|@import|url\(', page)
+
+
+def test_a_builders_own_words_are_folded_under_a_plain_sentence(page: str) -> None:
+    plain, words = page.split("<details><summary>The builder's own words</summary>")
+    assert "onnx-fp32 was not built for\nsm75 (RTX 20)." in plain
+    assert "the builder does not take this graph" in plain
+    assert WORDS not in plain
+    folded = words.partition("</details>")[0]
+    assert f"onnx-fp32 on sm75: {WORDS}" in folded
+    assert f"openvino-fp32: {WORDS}" in folded
 
 
 @pytest.mark.browser

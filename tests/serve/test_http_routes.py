@@ -227,7 +227,9 @@ def test_errors(client: httpx.Client, method: str, path: str, body: object, stat
     ("path", "body", "words"),
     [
         ("/v1/images/1.png?clas=ant", None, "there is no parameter 'clas' here: did you mean class?"),
-        ("/v1/images?n=16", None, "seeds=0-15 are sixteen pictures"),
+        ("/v1/images?n=16", None, "/v1/images?seeds=0-15 is sixteen pictures"),
+        ("/v1/images/1.png?format=webp", None, "as in /v1/images/42.webp"),
+        ("/v1/images/generations?n=4", {}, "stands in the JSON body"),
         ("/v1/images?format=webp", None, "Accept: image/webp"),
         ("/v1/models?page=2", None, "leave it out, this address takes none"),
         ("/v1/images/generations", {"clas": "ant"}, "there is no field 'clas': did you mean class?"),

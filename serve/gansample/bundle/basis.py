@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from gansample.errors import ArtefactError
 
 Known = Literal["told", "measured", "assumed"]
-NOT_RECORDED = "what had to be assumed is not recorded: it was exported before bundles recorded this"
+NOT_RECORDED = "what had to be assumed is not recorded (bundles did not say it yet when this one was exported)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
