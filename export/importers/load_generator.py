@@ -15,13 +15,14 @@ from export.importers.checks import batch_independent, check_batch_statistics, c
 from export.importers.choices import check_decided
 from export.importers.effects import note_idle
 from export.importers.facts import record_distribution, record_latent, record_picture, record_reading
-from export.importers.families.recognise import Member, family_of, record_family
+from export.importers.families.recognise import family_of, told_by
 from export.importers.from_class import module_from_class
 from export.importers.from_names.chain import Chain
 from export.importers.from_names.layers import check_generator, layers_of
 from export.importers.from_names.recognise import recognise
 from export.importers.from_names.segments import DISTRIBUTIONS
 from export.importers.from_onnx import network_from_onnx
+from export.importers.from_pickle import pick_pickled, told_network
 from export.importers.from_torchscript import network_from_torchscript
 from export.importers.import_log import ImportLog
 from export.importers.module_sizes import named_image, named_values
@@ -34,6 +35,7 @@ from export.importers.probe import find_call
 from export.importers.request import ImportRequest
 from export.importers.state_dict import StateDict, pick_state_dict
 from export.importers.style_adapter import with_style_parts
+from export.importers.told import Told
 from export.importers.trial_call import Hints
 from export.importers.value_range import find_range
 from export.importers.weights import read_weights
@@ -58,8 +60,8 @@ class LoadedModule(NamedTuple):
     """By how much the distribution fits better than another; None where nothing measured it."""
     assumed_range: ValueRange | None = None
     """Of a last activation that no tensor tells."""
-    family: Member | None = None
-    """The known family that it is of."""
+    told: Told | None = None
+    """How it is called and what it draws, where the file says that itself."""
 
 
 class Imported(NamedTuple):
@@ -76,12 +78,13 @@ def load_generator(request: ImportRequest) -> Imported:
     loaded = _load(request, log)
     module, signature = _call(loaded, request, log)
     distribution = request.latent or request.author_latents or loaded.distribution or "normal"
-    module, signature = _without_noise(module, signature, distribution, request, log)
+    if loaded.told is None or not loaded.told.noise_settled:
+        module, signature = _without_noise(module, signature, distribution, request, log)
     adapter = OnnxAdapter(module, signature) if isinstance(module, OnnxNetwork) else GeneratorAdapter(module, signature)
     adapter.eval()
     by_user = "--latent" if request.latent is not None else "the author's latents" if request.author_latents else None
-    by_family = loaded.family.definition if loaded.family is not None else None
-    record_distribution(distribution, by_user or by_family, loaded.distribution_margin, log)
+    by_file = loaded.told.by if loaded.told is not None else None
+    record_distribution(distribution, by_user or by_file, loaded.distribution_margin, log)
     if request.author_latents not in (None, distribution):
         log.warn(f"the author's latents look {request.author_latents}, --latent says {distribution}")
     size = signature.image[1:]
@@ -97,8 +100,8 @@ def load_generator(request: ImportRequest) -> Imported:
     n = signature.batch or 2
     images = _drawn(adapter, z, label, fewer_of_size(*size, 64))
     told = (request.value_range, "--range") if request.value_range is not None else None
-    if told is None and loaded.family is not None:
-        told = loaded.family.reading.value_range, loaded.family.definition
+    if told is None and loaded.told is not None:
+        told = loaded.told.value_range, loaded.told.by
     if isinstance(module, OnnxNetwork):
         last = module.last_operation
     else:
@@ -142,13 +145,22 @@ def _load(request: ImportRequest, log: ImportLog) -> LoadedModule:
         log.fact("layers", "the program", "told", "the TorchScript file")
         return LoadedModule(program, sha256, {}, "TorchScript program")
     assert request.weights is not None
-    weights = pick_state_dict(read_weights(request.weights), log, request.key)
+    file = read_weights(request.weights)
+    if file.pickled:
+        picked = pick_pickled(file, log, request.key)
+        if request.generator is None and picked.family is not None:
+            network, told = told_network(picked, picked.family, request)
+            return LoadedModule(network, file.sha256, {}, f"pickled {picked.family.name}", told=told)
+        weights = picked.state_dict()
+    else:
+        weights = pick_state_dict(file, log, request.key)
     if request.generator is not None:
         module = module_from_class(request.generator, weights, request.kwargs or {}, log)
         return LoadedModule(module, weights.sha256, weights.values, "class and weights")
     if request.chain is None and (known := family_of(weights.averaged(), request)) is not None:
+        told = told_by(known, request)
         return LoadedModule(
-            known.network, weights.sha256, weights.values, f"weights of the family {known.family.name}", family=known
+            known.network, weights.sha256, weights.values, f"weights of the family {known.family.name}", told=told
         )
     return _chain(request, weights, log)
 
@@ -184,9 +196,10 @@ def _chain(request: ImportRequest, weights: StateDict, log: ImportLog) -> Loaded
 
 def _call(loaded: LoadedModule, request: ImportRequest, log: ImportLog) -> tuple[nn.Module, CallSignature]:
     """The module in the form in which it is called, and how."""
-    if loaded.family is not None:
-        record_family(loaded.family, request, log)
-        return loaded.module, loaded.family.reading.signature
+    if loaded.told is not None:
+        for fact in loaded.told.facts:
+            log.fact(fact.name, fact.value, fact.known, fact.how)
+        return loaded.module, loaded.told.signature
     in_file, in_class = named_image(loaded.values), named_image(*named_values(loaded.module, {}))
     hints = Hints(
         latent=request.latent_shape or loaded.values.get("latent_shape"),

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from export.importers.families import fastgan, kl_decoder, lightweight_gan, r3gan, taesd
 from export.importers.families.family import Family, Hints, Reading, Tensors
-from export.importers.import_log import ImportLog
 from export.importers.match import compare, shapes_of
 from export.importers.request import ImportRequest
 from export.importers.state_dict import StateDict
-from gansample.errors import ArtefactError, UsageError
+from export.importers.told import Told, check_options
+from gansample.bundle.basis import Fact
+from gansample.errors import ArtefactError
 
 FAMILIES: tuple[Family, ...] = (taesd.FAMILY, kl_decoder.FAMILY, r3gan.FAMILY, fastgan.FAMILY, lightweight_gan.FAMILY)
 
@@ -40,27 +41,28 @@ def family_of(weights: StateDict, request: ImportRequest) -> Member | None:
     for tensors in _candidates(weights):
         for family in FAMILIES:
             if (reading := family.read(tensors, hints)) is not None:
-                _check_options(family, reading, request)
+                check_options(family.name, reading.signature, request, any_planes=reading.any_planes)
                 return Member(family, _filled(family, reading, weights.file), reading)
     return None
 
 
-def record_family(found: Member, request: ImportRequest, log: ImportLog) -> None:
-    """The facts of a recognised network: what its tensors tell, and what rests on the family's definition."""
+def told_by(found: Member, request: ImportRequest) -> Told:
+    """What the tensors of a recognised network tell, and what rests on the family's definition."""
     family, reading, signature = found.family, found.reading, found.reading.signature
-    log.fact("layers", family.name, "told", f"the names and shapes of all {len(reading.tensors)} tensors")
-    for stated in reading.stated:
-        log.fact(stated.name, stated.value, "told", stated.by or found.definition)
-    shape = "×".join(map(str, signature.latent))
-    if request.latent_shape is not None:
-        log.fact("latent shape", shape, "told", "--latent-shape")
-    elif reading.any_planes:
-        log.fact("latent shape", shape, "told", "the network takes any height and width; --latent-shape CxHxW exports another")
-    else:
-        log.fact("latent shape", shape, "told", "the tensors' shapes")
-    log.fact("picture", "{}×{}×{}".format(*signature.image), "told", "the tensors' shapes and the latent's")
+    facts = [("layers", family.name, f"the names and shapes of all {len(reading.tensors)} tensors")]
+    facts += [(stated.name, stated.value, stated.by or found.definition) for stated in reading.stated]
+    planes = "the network takes any height and width; --latent-shape CxHxW exports another"
+    how = "--latent-shape" if request.latent_shape is not None else planes if reading.any_planes else "the tensors' shapes"
+    facts.append(("latent shape", "×".join(map(str, signature.latent)), how))
+    facts.append(("picture", "{}×{}×{}".format(*signature.image), "the tensors' shapes and the latent's"))
     if signature.classes is not None:
-        log.fact("classes", str(signature.classes), "told", "the tensors' shapes")
+        facts.append(("classes", str(signature.classes), "the tensors' shapes"))
+    return Told(
+        signature=signature,
+        value_range=reading.value_range,
+        by=found.definition,
+        facts=tuple(Fact(name=name, value=value, known="told", how=how) for name, value, how in facts),
+    )
 
 
 def _filled(family: Family, reading: Reading, file: str) -> nn.Module:
@@ -76,21 +78,6 @@ def _filled(family: Family, reading: Reading, file: str) -> nn.Module:
     uncounted = {name: torch.zeros(shape, dtype=torch.int64) for name, shape in want.items() if name not in reading.tensors}
     network.load_state_dict({**reading.tensors, **uncounted}, assign=True)
     return network.eval().requires_grad_(False)
-
-
-def _check_options(family: Family, reading: Reading, request: ImportRequest) -> None:
-    """Raise UsageError for an option that says otherwise than the tensors."""
-    signature = reading.signature
-    image, latent = request.image, request.latent_shape
-    if image is not None and image != signature.image:
-        said, drawn = "x".join(map(str, image)), "x".join(map(str, signature.image))
-        hint = "choose the size with --latent-shape CxHxW" if reading.any_planes else "leave it out"
-        raise UsageError(f"--image {said}: this {family.name} draws {drawn}", hint)
-    if latent is not None and not reading.any_planes and latent not in (signature.latent, (*signature.latent, 1, 1)):
-        said, taken = "x".join(map(str, latent)), "x".join(map(str, signature.latent))
-        raise UsageError(f"--latent-shape {said}: this {family.name} takes {taken}", "leave it out")
-    if request.classes is not None and signature.classes is not None and request.classes != signature.classes:
-        raise UsageError(f"--classes {request.classes}: this {family.name} has {signature.classes}", "leave it out")
 
 
 def _candidates(weights: StateDict) -> Iterator[Tensors]:
