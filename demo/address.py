@@ -1,4 +1,4 @@
-"""The page's address, which a visitor can copy: ?bundle=…&seed=…&n=…&class=…&truncation=…&precision=…"""
+"""The page's address, which a visitor can copy: ?bundle=…&seed=…&n=…&class=…&truncation=…&psi=…&precision=…"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from demo.bundle_store import BundleStore
 from demo.drawing import EVERY_CLASS, FIRST_COUNT, FIRST_SEED, MAX_PICTURES
 from demo.texts import ENGLISH
+from gansample.bundle.style_mapping import MAX_PSI
 from gansample.latents import SEED_END
 from gansample.sampling.options import PRECISIONS
 
 LONGEST = 40  # characters of a parameter that are repeated to the visitor
 
 # Writes the view into the browser's address and returns it; its arguments are the inputs of Generate.
-UPDATE_ADDRESS = """(bundle, label, seed, count, truncation, precision) => {
+UPDATE_ADDRESS = """(bundle, label, seed, count, truncation, precision, psi) => {
   const query = new URLSearchParams({bundle, seed, n: count});
   if (label !== "each in turn") query.set("class", label);
   if (truncation) query.set("truncation", truncation);
+  if (psi !== 1) query.set("psi", psi);
   if (precision !== "exact") query.set("precision", precision);
   history.replaceState(null, "", "?" + query);
   return location.href;
@@ -33,6 +35,7 @@ class View:
     count: int
     truncation: float
     precision: str
+    psi: float
 
 
 def parse_address(query: Mapping[str, str], bundle_store: BundleStore) -> tuple[View, list[str]]:
@@ -42,6 +45,7 @@ def parse_address(query: Mapping[str, str], bundle_store: BundleStore) -> tuple[
     """
     reader = _Reader(query)
     bundle = reader.name("bundle", bundle_store.names)
+    mapped = bundle_store.bundles[bundle].spec.mapping is not None
     count = int(reader.number("n", FIRST_COUNT, 1, MAX_PICTURES, whole=True))
     view = View(
         bundle=bundle,
@@ -50,6 +54,7 @@ def parse_address(query: Mapping[str, str], bundle_store: BundleStore) -> tuple[
         count=count,
         truncation=reader.number("truncation", 0, 0, 3),
         precision=reader.name("precision", PRECISIONS),
+        psi=reader.number("psi", 1, *((-MAX_PSI, MAX_PSI) if mapped else (1, 1))),
     )
     return view, reader.refused
 

@@ -56,15 +56,20 @@ def build_page(bundle_store: BundleStore, image_store: ImageStore) -> gr.Blocks:
 def _on_bundle_change(
     ui: Ui, generate: Generate, explore: Explore, contact: ContactSheet, fidelity: FidelityTab, about: About
 ) -> None:
-    def choose(bundle: str, seed: float | None, count: float, truncation: float, precision: str) -> tuple[Any, ...]:
-        """Change to another bundle: its classes, facts, pictures for the same seeds, and card."""
-        pictures = generate.generate(bundle, EVERY_CLASS, seed, count, truncation, precision)
-        return ui.class_dropdown(bundle), format_facts(ui.bundle_store.bundles[bundle]), *pictures, *about.read(bundle)
+    def choose(
+        bundle: str, seed: float | None, count: float, truncation: float, precision: str, psi: float = 1.0
+    ) -> tuple[Any, ...]:
+        """Change to another bundle: its classes, facts, pictures for the same seeds, card, and whether psi applies."""
+        psi = psi if ui.has_mapping(bundle) else 1.0
+        pictures = generate.generate(bundle, EVERY_CLASS, seed, count, truncation, precision, psi)
+        facts = format_facts(ui.bundle_store.bundles[bundle])
+        slider = gr.Slider(value=psi, visible=ui.has_mapping(bundle))
+        return ui.class_dropdown(bundle), facts, *pictures, *about.read(bundle), slider
 
     chosen = ui.bundle.input(
         choose,
-        [ui.bundle, generate.seed, generate.count, generate.truncation, generate.precision],
-        [generate.label, ui.facts, generate.gallery, generate.report, *about.outputs],
+        [ui.bundle, generate.seed, generate.count, generate.truncation, generate.precision, generate.psi],
+        [generate.label, ui.facts, generate.gallery, generate.report, *about.outputs, generate.psi],
         api_name="choose",
         **ui.one_at_a_time(generate.report),
     )
@@ -87,16 +92,17 @@ def _on_load(page: gr.Blocks, ui: Ui, generate: Generate, about: About) -> None:
         view, refused = parse_address(request.query_params if request is not None else {}, ui.bundle_store)
         if refused:
             gr.Warning(escape(f"The address asks for what there is not: {'; '.join(refused)}"), duration=None, title="Address")
-        pictures = generate.generate(view.bundle, view.label, view.seed, view.count, view.truncation, view.precision)
+        pictures = generate.generate(view.bundle, view.label, view.seed, view.count, view.truncation, view.precision, view.psi)
         facts = format_facts(ui.bundle_store.bundles[view.bundle])
         labels = ui.class_dropdown(view.bundle, view.label)
-        return view.bundle, facts, labels, view.seed, view.count, view.truncation, view.precision, *pictures
+        psi = gr.Slider(value=view.psi, visible=ui.has_mapping(view.bundle))
+        return view.bundle, facts, labels, view.seed, view.count, view.truncation, view.precision, *pictures, psi
 
     started = page.load(
         start,
         None,
         [ui.bundle, ui.facts, generate.label, generate.seed, generate.count, generate.truncation,
-         generate.precision, generate.gallery, generate.report],
+         generate.precision, generate.gallery, generate.report, generate.psi],
         api_name="start",
         **ui.one_at_a_time(generate.report),
     )  # fmt: skip
@@ -115,14 +121,14 @@ def _on_picture_click(ui: Ui, generate: Generate, explore: Explore, contact: Con
         show_progress="hidden",
     )  # fmt: skip
 
-    def use(event: gr.SelectData) -> tuple[int, str, int, int, Any]:
+    def use(event: gr.SelectData) -> tuple[int, str, int, int, int, Any]:
         """Take the seed from the contact sheet to Generate and Explore, with the settings it was drawn with there."""
         seed = int(event.index)
-        return seed, EVERY_CLASS, 0, seed, gr.Tabs(selected="generate")
+        return seed, EVERY_CLASS, 0, 1, seed, gr.Tabs(selected="generate")
 
     used = contact.gallery.select(
-        use, None, [generate.seed, generate.label, generate.truncation, explore.centre, tabs], api_visibility="private",
-        show_progress="hidden",
+        use, None, [generate.seed, generate.label, generate.truncation, generate.psi, explore.centre, tabs],
+        api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     drawn = used.then(
         generate.generate, generate.inputs, [generate.gallery, generate.report], api_visibility="private",

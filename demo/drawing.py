@@ -32,14 +32,17 @@ class DrawSettings:
     """A class name, or EVERY_CLASS: seed s then draws class s mod (number of classes)."""
     truncation: float = 0.0
     """0 is off."""
+    psi: float = 1.0
+    """1 is off; anything else is refused by a generator without a mapping."""
     precision: str = "exact"
 
     def options(self, selection: SelectionOptions, classes: Sequence[str]) -> DrawOptions:
         """These settings with a selection as gansample's options, for a generator with these classes."""
         label = format_class(classes.index(self.label), classes) if self.label in classes else self.label
         of_class = label if label != EVERY_CLASS else None
+        psi = self.psi if self.psi != 1 else None
         return DrawOptions(
-            selection=replace(selection, of_class=of_class, truncation=self.truncation or None),
+            selection=replace(selection, of_class=of_class, truncation=self.truncation or None, psi=psi),
             engine=EngineOptions(precision=self.precision),
         )
 

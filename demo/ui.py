@@ -57,6 +57,10 @@ class Ui:
         pictures = [(str(path), caption) for path, caption in result.pictures]
         return gr.Gallery(value=pictures, elem_classes=["prints", *enlarged])
 
+    def has_mapping(self, bundle: str) -> bool:
+        """Whether psi applies to the bundle's pictures."""
+        return self.bundle_store.bundles[bundle].spec.mapping is not None
+
     def one_at_a_time(self, shown_on: Any) -> dict[str, Any]:
         """Event options: all draws share one queue with one worker, because a single draw already uses every core.
 

@@ -1,4 +1,4 @@
-"""Explore: neighbours of a picture, interpolation, latent arithmetic; with the class and truncation of Generate."""
+"""Explore: neighbours of a picture, interpolation, latent arithmetic; with the class, truncation and psi of Generate."""
 
 from html import escape
 from pathlib import Path
@@ -56,7 +56,7 @@ class Explore:
             with gr.Column(elem_classes=["sheet"], min_width=300):
                 total = ui.gallery("total", few=True)
 
-        how = [generate.label, generate.truncation]
+        how = [generate.label, generate.truncation, generate.psi]
         self.near_inputs = [ui.bundle, self.centre, self.radius, *how]
         self.way_inputs = [ui.bundle, self.start, self.end, self.share, *how]
         one = ui.one_at_a_time(self.report)
@@ -86,38 +86,58 @@ class Explore:
         )  # fmt: skip
 
     def neighbours(
-        self, bundle: str, seed: float | None, radius: float, label: str = EVERY_CLASS, truncation: float = 0.0
+        self,
+        bundle: str,
+        seed: float | None,
+        radius: float,
+        label: str = EVERY_CLASS,
+        truncation: float = 0.0,
+        psi: float = 1.0,
     ) -> tuple[Any, str]:
         """Eleven variations of the picture of `seed`; radius 0.05 stays close, 1 is any picture."""
         with self._ui.errors_shown():
-            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation)
+            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation, psi=psi)
             result = draw_images(settings, neighbours(seed, radius), self._ui.bundle_store, self._ui.image_store)
         return self._ui.gallery_value(result, bundle), result.report
 
     def morph(
-        self, bundle: str, start: float | None, end: float | None, share: int, label: str = EVERY_CLASS, truncation: float = 0.0
+        self,
+        bundle: str,
+        start: float | None,
+        end: float | None,
+        share: int,
+        label: str = EVERY_CLASS,
+        truncation: float = 0.0,
+        psi: float = 1.0,
     ) -> Any:
         """The first picture, the one at `share` percent of the way to the last, and the last."""
         with self._ui.errors_shown():
-            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation)
+            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation, psi=psi)
             middle = min(max(int(share), 1), STEPS - 1)
             selection = interpolate(start, end, STEPS)
             result = draw_images(settings, selection, self._ui.bundle_store, self._ui.image_store, positions=(0, middle, STEPS))
         return self._ui.gallery_value(result, bundle)
 
     def make_video(
-        self, bundle: str, start: float | None, end: float | None, form: str, label: str = EVERY_CLASS, truncation: float = 0.0
+        self,
+        bundle: str,
+        start: float | None,
+        end: float | None,
+        form: str,
+        label: str = EVERY_CLASS,
+        truncation: float = 0.0,
+        psi: float = 1.0,
     ) -> tuple[str, str, Any]:
         """The interpolation in 49 frames, as "mp4" or "gif". Returns the file, and HTML that plays it."""
         with self._ui.errors_shown():
-            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation)
+            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation, psi=psi)
             path = render_video(settings, interpolate(start, end, FRAMES), form, self._ui.bundle_store, self._ui.image_store)
         return str(path), _player_html(path, f"{start} → {end}"), gr.Row(visible=True)
 
-    def mix(self, bundle: str, text: str, label: str = EVERY_CLASS, truncation: float = 0.0) -> Any:
+    def mix(self, bundle: str, text: str, label: str = EVERY_CLASS, truncation: float = 0.0, psi: float = 1.0) -> Any:
         """Sums of latents, such as 3+9-4; several, separated by commas, give several pictures."""
         with self._ui.errors_shown():
-            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation)
+            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation, psi=psi)
             result = draw_images(settings, latent_arithmetic(text), self._ui.bundle_store, self._ui.image_store)
         return self._ui.gallery_value(result, bundle)
 

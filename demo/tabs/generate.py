@@ -19,6 +19,7 @@ from demo.drawing import (
 )
 from demo.texts import localized
 from demo.ui import Ui, seed_input
+from gansample.bundle.style_mapping import MAX_PSI
 from gansample.errors import UsageError
 from gansample.sampling.options import PRECISIONS
 
@@ -51,6 +52,10 @@ class Generate:
                     buttons=[],
                     elem_id="truncation",
                 )
+                self.psi = gr.Slider(
+                    -MAX_PSI, MAX_PSI, 1, step=0.1, label=localized("psi"), info=localized("psi_info"), buttons=[],
+                    elem_id="psi", visible=ui.has_mapping(ui.first),
+                )  # fmt: skip
                 self.precision = gr.Radio(
                     [(localized(name), name) for name in PRECISIONS],
                     value="exact",
@@ -67,9 +72,9 @@ class Generate:
                     label=localized("link"), interactive=False, buttons=["copy"], elem_id="link", max_lines=1, lines=1
                 )
         self.used = gr.State([FIRST_SEED])
-        self.inputs = [ui.bundle, self.label, self.seed, self.count, self.truncation, self.precision]
+        self.inputs = [ui.bundle, self.label, self.seed, self.count, self.truncation, self.precision, self.psi]
 
-        events: Any = [button.click, self.seed.submit, self.count.release, self.truncation.release]
+        events: Any = [button.click, self.seed.submit, self.count.release, self.truncation.release, self.psi.release]
         drawn = gr.on(
             [*events, self.label.input, self.precision.input],
             self.generate,
@@ -96,31 +101,54 @@ class Generate:
         event.then(None, self.inputs, self.link, js=UPDATE_ADDRESS, api_visibility="private")
 
     def generate(
-        self, bundle: str, label: str, seed: float | None, count: float, truncation: float = 0.0, precision: str = "exact"
+        self,
+        bundle: str,
+        label: str,
+        seed: float | None,
+        count: float,
+        truncation: float = 0.0,
+        precision: str = "exact",
+        psi: float = 1.0,
     ) -> tuple[Any, str]:
         """Draw `count` pictures (1 to 64) of consecutive seeds, the first one `seed` (0 to 4294967295).
 
-        `label` is a class of the bundle, or "each in turn"; truncation 0 is off; precision is "exact" or "fast". Returns PNG
-        files with captions, and a line with count, time and engine.
+        `label` is a class of the bundle, or "each in turn"; truncation 0 is off; precision is "exact" or "fast"; psi 1 is
+        off, and of generators with a mapping only. Returns PNG files with captions, and a line with count, time and engine.
         """
         with self._ui.errors_shown():
-            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation, precision=precision)
+            settings = DrawSettings(bundle=bundle, label=label, truncation=truncation, precision=precision, psi=psi)
             result = draw_images(settings, consecutive_seeds(seed, count), self._ui.bundle_store, self._ui.image_store)
         return self._ui.gallery_value(result, bundle), result.report
 
     def surprise(
-        self, bundle: str, label: str, seed: float | None, count: float, truncation: float, precision: str, used: list[int]
+        self,
+        bundle: str,
+        label: str,
+        seed: float | None,
+        count: float,
+        truncation: float,
+        precision: str,
+        psi: float,
+        used: list[int],
     ) -> tuple[int, Any, str, list[int]]:
         """Draw from a random seed. Returns the seed, PNG files with captions, and how it was drawn."""
         fresh = random_seed()
         history = list(used or [])
         with suppress(UsageError):  # what was typed is no seed: there is nothing to go back to
             history.append(check_seed(seed))
-        return fresh, *self.generate(bundle, label, fresh, count, truncation, precision), history[-50:]
+        return fresh, *self.generate(bundle, label, fresh, count, truncation, precision, psi), history[-50:]
 
     def last_used(
-        self, bundle: str, label: str, seed: float | None, count: float, truncation: float, precision: str, used: list[int]
+        self,
+        bundle: str,
+        label: str,
+        seed: float | None,
+        count: float,
+        truncation: float,
+        precision: str,
+        psi: float,
+        used: list[int],
     ) -> tuple[int, Any, str, list[int]]:
         """Go back to the previous seed."""
         previous = used[-1] if used else FIRST_SEED
-        return previous, *self.generate(bundle, label, previous, count, truncation, precision), list(used or [])[:-1]
+        return previous, *self.generate(bundle, label, previous, count, truncation, precision, psi), list(used or [])[:-1]

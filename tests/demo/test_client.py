@@ -12,6 +12,7 @@ from PIL import Image
 
 from gansample import open_sampler
 from gansample.outputs.metadata import read_metadata
+from tests.support.make_style_bundle import make_style_bundle
 from tests.support.make_tiny_bundle import make_tiny_bundle
 from tests.support.processes import Command
 from tests.support.repository import ROOT
@@ -21,12 +22,19 @@ gradio_client = pytest.importorskip("gradio_client")
 
 
 @pytest.fixture(scope="module")
-def demo(tiny_bundle: Path, tiny_classes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def style_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_style_bundle(tmp_path_factory.mktemp("bundles") / "styles")
+
+
+@pytest.fixture(scope="module")
+def demo(
+    tiny_bundle: Path, tiny_classes_bundle: Path, style_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Demo]:
     damaged = tmp_path_factory.mktemp("damaged") / "damaged"
     shutil.copytree(tiny_bundle, damaged)
     model = damaged / "generator.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"?")
-    with serve_demo([tiny_bundle, tiny_classes_bundle, damaged, ROOT / "models" / "signs"]) as demo:
+    with serve_demo([tiny_bundle, tiny_classes_bundle, damaged, ROOT / "models" / "signs", style_bundle]) as demo:
         yield demo
 
 
@@ -102,13 +110,14 @@ def test_the_dice_draw_from_the_seed_they_show(client: Any) -> None:
 
 
 def test_another_bundle_brings_its_classes_facts_pictures_and_card(client: Any) -> None:
-    labels, facts, gallery, _, card, receipts, preview, _ = client.predict("pets", 5, 2, 0, "exact", api_name="/choose")
+    labels, facts, gallery, _, card, receipts, preview, _, psi = client.predict("pets", 5, 2, 0, "exact", api_name="/choose")
     assert [choice[1] for choice in labels["choices"]] == ["each in turn", "ant", "bee", "cat"]
     assert "colour, 6-number latent" in facts
     assert [item["caption"] for item in gallery["value"]] == ["seed 5 · cat", "seed 6 · ant"]
     assert "pets" in card
     assert receipts["variants"][0]["parity"]["verdict"] == "PASS"
     assert preview == [], "it was made for these tests, not trained"
+    assert not psi["visible"], "it has no mapping"
     assert "path" not in receipts, "folders of this machine are nobody's business"
 
 
@@ -118,6 +127,29 @@ def test_truncation_and_precision_are_obeyed(client: Any, tiny_bundle: Path) -> 
         expected = sampler.sample([3, 4], truncation=0.5)
     assert all(np.array_equal(pixels(file), image) for file, image in zip(files, expected, strict=True))
     assert read_metadata(files[0])["truncation"] == 0.5
+
+
+def test_psi_is_obeyed_and_refused_by_a_generator_without_a_mapping(client: Any, demo: Demo, style_bundle: Path) -> None:
+    files, _, _ = generate(client, bundle="styles", seed=3, count=2, psi=0.7)
+    with open_sampler(style_bundle) as sampler:
+        expected = sampler.sample([3, 4], psi=0.7)
+    assert all(np.array_equal(pixels(file), image) for file, image in zip(files, expected, strict=True))
+    assert read_metadata(files[0])["psi"] == 0.7
+    assert "psi" not in read_metadata(generate(client, bundle="styles", seed=3, count=1)[0][0])
+    another = gradio_client.Client(demo.url, verbose=False)  # a visitor of its own: the page remembers the bundle's classes
+    *_, kept = another.predict("styles", 5, 2, 0, "exact", 0.7, api_name="/choose")
+    assert (kept["visible"], kept["value"]) == (True, 0.7)
+    *_, reset = another.predict("tiny", 5, 2, 0, "exact", 0.7, api_name="/choose")
+    assert (reset["visible"], reset["value"]) == (False, 1)
+    with pytest.raises(Exception, match="mapping"):
+        generate(client, seed=3, count=2, psi=0.7)
+
+
+def test_the_way_between_styles_is_straight(client: Any, style_bundle: Path, gansample: Command, tmp_path: Path) -> None:
+    gallery = client.predict("styles", 3, 9, 50, "each in turn", 0, 0.5, api_name="/morph")
+    walk = ("--walk", "3,9", "--frames", 100, "--psi", 0.5)
+    assert gansample("--bundle", style_bundle, *walk, "walk.npz").returncode == 0
+    assert np.array_equal(pixels(Path(gallery["value"][1]["image"])), np.load(tmp_path / "walk.npz")["images"][50])
 
 
 def shown(gallery: Any) -> list[str]:

@@ -14,15 +14,15 @@ from collections.abc import Callable
 import numpy as np
 
 from gansample.http.errors import deadline_exceeded, queue_full, shutting_down
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels, Rows
 
-Run = Callable[[Latents, Labels | None], Images]
+Run = Callable[[Rows, Labels | None], Images]
 
 
 class PendingRequest:
     """One request's inputs, how many of its pictures were scheduled, and the future that its client awaits."""
 
-    def __init__(self, z: Latents, label: Labels | None, deadline: float) -> None:
+    def __init__(self, z: Rows, label: Labels | None, deadline: float) -> None:
         self.z, self.label, self.deadline = z, label, deadline
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Images] = self.loop.create_future()
@@ -68,7 +68,7 @@ class Batcher:
     def alive(self) -> bool:
         return self._thread.is_alive() and not self._closing
 
-    async def infer(self, z: Latents, label: Labels | None) -> Images:
+    async def infer(self, z: Rows, label: Labels | None) -> Images:
         request = PendingRequest(z, label, time.monotonic() + self._deadline)
         with self._changed:
             if self._closing:

@@ -4,15 +4,15 @@ import asyncio
 
 from starlette.requests import Request
 
-from gansample.bundle.spec import Spec
+from gansample.bundle.spec import Spec, require_mapping
 from gansample.http.errors import ApiError, invalid_parameter
 from gansample.http.memory import room_for
 from gansample.http.models import Model
 from gansample.http.settings import Settings
-from gansample.outputs.job import job_from_options
+from gansample.outputs.job import PictureInputs, job_from_options
 from gansample.outputs.options import DrawOptions
 from gansample.sampling.options import SelectionOptions, TooManyPictures
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels
 
 INLINE = 16  # pictures: the latents of so few are made sooner than a thread takes over
 
@@ -32,9 +32,12 @@ class DrawRequest:
         self.model, spec, self._deadline = model, model.spec, settings.deadline
         with invalid_parameter("truncation"):
             space = spec.latent_space(options.truncation)
+        if options.psi is not None:
+            with invalid_parameter("psi"):
+                require_mapping(spec)
         with invalid_parameter("seeds" if options.seeds is not None else "n"):
             try:
-                selection = options.selection(space)
+                selection = options.selection(space, spec.mapping.layers if spec.mapping is not None else None)
             except TooManyPictures:
                 raise ApiError(413, f"at most {settings.max_pictures:,} pictures in one request", param="n") from None
         count = len(selection)
@@ -42,7 +45,8 @@ class DrawRequest:
         with invalid_parameter("class"):
             self.job = job_from_options(DrawOptions(selection=options), model.bundle, model.engine, selection=selection)
         self.positions = range(count)
-        self._slow_latents = options.truncation is not None  # redraws components, hundreds of times for a small truncation
+        # Truncation redraws components, hundreds of times where it is small; a mapping is a network.
+        self._slow_inputs = options.truncation is not None or model.mapping is not None
         self.labels: Labels | None = self.job.labels(self.positions)
 
     @property
@@ -63,9 +67,9 @@ class DrawRequest:
     async def run(self, request: Request, memory: int) -> Images:
         """Pictures uint8 (N, H, W, C), once there is room for `memory` bytes. Raises ApiError as `room_for` and `infer` do."""
         async with room_for(request, memory, self._deadline):
-            in_thread = len(self.positions) > INLINE or self._slow_latents
-            z = await asyncio.to_thread(self._latents) if in_thread else self._latents()
-            return await self.model.inference_engine.infer(z, self.labels)
+            in_thread = len(self.positions) > INLINE or self._slow_inputs
+            inputs = await asyncio.to_thread(self._inputs) if in_thread else self._inputs()
+            return await self.model.inference_engine.infer(inputs.rows, inputs.label)
 
-    def _latents(self) -> Latents:
-        return self.job.selection.latents(self.positions)
+    def _inputs(self) -> PictureInputs:
+        return self.job.inputs(self.positions, self.model.mapping)

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels, Rows
 
 
 class InferenceEngine(Protocol):
@@ -17,8 +17,8 @@ class InferenceEngine(Protocol):
     def alive(self) -> bool:
         """Whether it accepts requests."""
 
-    async def infer(self, z: Latents, label: Labels | None) -> Images:
-        """Pictures uint8 (N, H, W, C) for checked latents float32 (N, latent size) and labels int64 (N,).
+    async def infer(self, z: Rows, label: Labels | None) -> Images:
+        """Pictures uint8 (N, H, W, C) for checked latents float32 (N, latent size) and labels int64 (N,), or for styles alone.
 
         Raises ApiError 429 (the queue is full), 503 (shutting down) or 504 (the deadline has passed).
         """

@@ -22,6 +22,7 @@ from gansample.http.settings import Settings
 from gansample.http.stamp import stamp_of
 from gansample.sampling.open_verified import open_verified
 from gansample.sampling.sampler import Engine
+from gansample.sampling.styles import ToStylesAtPsi
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class Model:
     bundle: Bundle
     engine: Engine
     inference_engine: InferenceEngine
+    mapping: ToStylesAtPsi | None = None
+    """Latents and labels to styles, of a generator with a mapping: engines then draw styles, whatever the psi."""
     close: Callable[[], None]
     """Finish all accepted requests, then free the engine."""
     created: int = field(default_factory=lambda: int(time.time()))
@@ -56,7 +59,14 @@ def load_in_process(name: str, path: Path, settings: Settings) -> Model:
     closing = contextlib.ExitStack()
     closing.callback(sampler.close)
     closing.callback(batcher.close)
-    return Model(name=name, bundle=sampler.bundle, engine=sampler.engine, inference_engine=batcher, close=closing.close)
+    return Model(
+        name=name,
+        bundle=sampler.bundle,
+        engine=sampler.engine,
+        inference_engine=batcher,
+        mapping=sampler.styles if sampler.spec.mapping is not None else None,
+        close=closing.close,
+    )
 
 
 class Models:

@@ -15,7 +15,7 @@ from ray.exceptions import RayActorError, TaskCancelledError, WorkerCrashedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from gansample.http.errors import deadline_exceeded, queue_full, shutting_down
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels, Rows
 
 REPLICA_LOST = (RayActorError, WorkerCrashedError, TaskCancelledError)
 RETRY_DELAY = 0.05  # seconds before a message is sent again
@@ -49,7 +49,7 @@ class RayInferenceEngine:
             except Exception:  # the cluster itself is gone
                 self._alive = False
 
-    async def infer(self, z: Latents, label: Labels | None) -> Images:
+    async def infer(self, z: Rows, label: Labels | None) -> Images:
         if self._closing.is_set():
             raise shutting_down()
         if self.waiting + len(z) > self._max_waiting:
@@ -75,7 +75,7 @@ class RayInferenceEngine:
         self._rate += 0.1 * (rate - self._rate)
         return images[0] if len(images) == 1 else np.concatenate(images)
 
-    async def _send(self, z: Latents, label: Labels | None) -> Images:
+    async def _send(self, z: Rows, label: Labels | None) -> Images:
         """One message, sent again while its replica is lost."""
         while True:
             try:

@@ -8,10 +8,13 @@ from ray import serve
 
 from gansample.ray.engine import open_on_worker
 from gansample.sampling.options import EngineOptions
-from gansample.types import Images, Labels, Latents
+from gansample.types import Images, Labels, Rows
 
-Inputs = tuple[Latents, Labels | None]
-"""Latents (N, nz) and labels (N,) or None: checked by the service before they are sent, never more than a batch."""
+Inputs = tuple[Rows, Labels | None]
+"""Latents (N, nz) and labels (N,) or None, or styles (N, layers, size) and None.
+
+The service checks them before they are sent, and sends never more than a batch.
+"""
 
 
 def count_pictures(messages: Sequence[Inputs]) -> int:
@@ -35,7 +38,8 @@ class Replica:
     def _infer(self, messages: list[Inputs]) -> list[Images | Exception]:
         try:
             labels = [label for _, label in messages if label is not None]
-            images = self._sampler.draw(np.concatenate([z for z, _ in messages]), np.concatenate(labels) if labels else None)
+            rows = np.concatenate([rows for rows, _ in messages])
+            images = self._sampler.draw_rows(rows, np.concatenate(labels) if labels else None)
         except Exception as error:
             if len(messages) == 1:
                 return [error]

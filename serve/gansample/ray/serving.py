@@ -20,6 +20,7 @@ from gansample.ray.connect import is_external_cluster
 from gansample.ray.engine import START_TIMEOUT, actor_resources, choose_engine, worker_options
 from gansample.ray.inference_engine import RayInferenceEngine
 from gansample.ray.replica import Replica
+from gansample.runtimes.styles import open_mapping
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Cluster:
         bundle = open_bundle(path)
         options = worker_options(settings.engine, bundle)
         engine = choose_engine(self._ray, bundle.sha256, options)
+        by_openvino = engine.backend == "openvino-cpu"
+        mapping = open_mapping(bundle, by_openvino=by_openvino).at_psi if bundle.spec.mapping is not None else None
         batch = min(batch_size(bundle.variant(engine.variant)), settings.max_waiting)
         deployment = self._serve.deployment(
             Replica,
@@ -84,7 +87,7 @@ class Cluster:
             healthy=lambda: self._healthy(application),
         )
         close = _Close(self._serve, application, inference_engine)
-        return Model(name=name, bundle=bundle, engine=engine, inference_engine=inference_engine, close=close)
+        return Model(name=name, bundle=bundle, engine=engine, inference_engine=inference_engine, mapping=mapping, close=close)
 
     def _wait_until_running(self, application: str) -> None:
         """Raises BackendUnavailable, and deletes the application, if it does not start."""

@@ -46,6 +46,10 @@ class Mapping:
                 rows[start : start + BLOCK] = self._compute(feed)[: len(z) - start]
         return rows
 
+    def at_psi(self, z: Latents, label: Labels | None, psi: float | Psi) -> Styles:
+        """As `styles`; psi may be one number for all."""
+        return self.styles(z, label, np.ascontiguousarray(np.broadcast_to(np.asarray(psi, np.float32), len(z))))
+
 
 class StyleRunner(ClosingRunner):
     """Draws from latents, at psi 1, or from styles (N, layers, size), without labels."""

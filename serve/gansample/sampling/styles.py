@@ -15,12 +15,12 @@ from gansample.errors import UsageError
 from gansample.latents import Float32, LatentSpace, check_seed
 from gansample.sampling.selection import MAX_NAME, Walk
 from gansample.system.numbers import whole_number
-from gansample.types import Labels, Styles
+from gansample.types import Labels, Psi, Styles
 
 ToStyles = Callable[[Float32, Labels | None], Styles]
 """Latents (M, nz) and labels (M,) to styles (M, layers, size)."""
-ToStylesAtPsi = Callable[[Float32, Labels | None, float], Styles]
-"""The same for any psi."""
+ToStylesAtPsi = Callable[[Float32, Labels | None, float | Psi], Styles]
+"""The same for any psi: one for all, or (M,)."""
 
 
 @runtime_checkable

@@ -22,11 +22,12 @@ async function load() {
 }
 
 function describe() {
-  const { image, classes, latent } = chosen();
+  const { image, classes, latent, mapping } = chosen();
   const colours = { 1: "Grey", 2: "Grey with transparency", 3: "Colour", 4: "Colour with transparency" }[image.channels];
   const among = classes ? `, ${classes.length} classes` : "";
   element("facts").textContent = `${colours}, ${image.width}×${image.height} pixels${among}, latents of ${latent.size} numbers.`;
   element("class-field").hidden = !classes;
+  element("psi-field").hidden = !mapping;
   // By number: a name may have a comma, which is what separates several.
   element("class").replaceChildren(option("", "each seed's own"), ...(classes ?? []).map((name, label) => option(label, name)));
 }
@@ -36,6 +37,7 @@ async function draw() {
   if (!models.length && !(await load())) return;
   const query = new URLSearchParams({ seeds: element("seeds").value, model: chosen().id });
   if (element("class").value) query.set("class", element("class").value);
+  if (chosen().mapping && element("psi").value !== "1") query.set("psi", element("psi").value);
   const address = `v1/images?${query}`;
   const response = await request(address);
   if (!response) return;
@@ -54,5 +56,5 @@ element("model").addEventListener("change", () => {
   describe();
   draw();
 });
-element("class").addEventListener("change", draw);
+for (const id of ["class", "psi"]) element(id).addEventListener("change", draw);
 draw();

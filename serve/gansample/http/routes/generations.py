@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse, Response
 
+from gansample.bundle.style_mapping import MAX_PSI
 from gansample.http import encode
 from gansample.http.draw_request import DrawRequest
 from gansample.http.errors import ApiError, invalid_parameter
@@ -46,6 +47,9 @@ class Generation(BaseModel):
         None, alias="class", description="By name or number, or several in turn: bag,coat. By default each seed's own."
     )
     truncation: float | None = Field(None, ge=MIN_TRUNCATION, description="Redraw latent components beyond ±T.")
+    psi: float | None = Field(
+        None, ge=-MAX_PSI, le=MAX_PSI, description="Of a generator with a mapping: 1 its own pictures, 0 the mean picture."
+    )
     format: Literal["png", "webp", "npz"] = "png"
     response_format: Literal["b64_json"] = "b64_json"
     size: str | None = Field(None, description="`auto`, or the size of the model's pictures.")
@@ -53,7 +57,7 @@ class Generation(BaseModel):
     user: str | None = Field(None, description=OPENAI)
     quality: str | None = Field(None, description=OPENAI)
 
-    @field_validator("n", "seed", "of_class", "truncation", mode="before")
+    @field_validator("n", "seed", "of_class", "truncation", "psi", mode="before")
     @classmethod
     def _no_truth_value(cls, value: object) -> object:
         """JSON's true would be read as 1."""
@@ -108,7 +112,7 @@ def _selection(body: Generation) -> SelectionOptions:
         seed = secrets.randbelow(max(1, SEED_END - body.n))
     of_class = str(body.of_class) if body.of_class is not None else None
     with invalid_parameter("seeds"):
-        return SelectionOptions(n=n, seed=seed, seeds=seeds, of_class=of_class, truncation=body.truncation)
+        return SelectionOptions(n=n, seed=seed, seeds=seeds, of_class=of_class, truncation=body.truncation, psi=body.psi)
 
 
 def _check_size(requested: str | None, drawn: str) -> None:

@@ -54,6 +54,7 @@ def describe_model(model: Model) -> dict[str, Any]:
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
         "classes": list(spec.classes) if spec.classes is not None else None,
         "latent": {"size": spec.latent_size, "distribution": spec.distribution},
+        **({"mapping": {"layers": spec.mapping.layers, "size": spec.mapping.size}} if spec.mapping is not None else {}),
         "sha256": model.bundle.sha256,
         "engine": {name: value for name, value in asdict(model.engine).items() if value is not None},
         "basis": spec.basis.to_dict() if spec.basis is not None else None,

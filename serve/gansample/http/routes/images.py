@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 import gansample
+from gansample.bundle.style_mapping import MAX_PSI
 from gansample.http import encode
 from gansample.http.draw_request import DrawRequest
 from gansample.http.errors import ApiError
@@ -27,6 +28,10 @@ ClassName = Annotated[
 Truncation = Annotated[
     float | None, Query(description="Redraw latent components beyond ±T.", ge=MIN_TRUNCATION, examples=[1.5])
 ]
+Psi = Annotated[
+    float | None,
+    Query(description="Of a generator with a mapping: 1 its own, 0 the mean picture.", ge=-MAX_PSI, le=MAX_PSI, examples=[0.7]),
+]
 PICTURE = {200: {"content": {kind: {} for kind in encode.TYPES.values()}}, 304: {"description": "The client has it already."}}
 
 
@@ -40,12 +45,13 @@ def router(models: Models, settings: Settings) -> APIRouter:
         model: ModelName = None,
         of_class: ClassName = None,
         truncation: Truncation = None,
+        psi: Psi = None,
     ) -> Response:
         """The picture of one seed: `curl host:8000/v1/images/42.png -o 42.png`."""
         stem, dot, kind = name.partition(".")
         if not dot or kind not in encode.TYPES or not (stem.isascii() and stem.isdigit()):
             raise ApiError(404, f"there is no picture {name!r}: request 42.png or 42.webp", param="seed")
-        drawing = _request_for(models, settings, model, stem, of_class, truncation)
+        drawing = _request_for(models, settings, model, stem, of_class, truncation, psi)
         if (cached := _not_modified(request, drawing, kind)) is not None:
             return cached
         height, width, channels = drawing.job.shape
@@ -60,10 +66,11 @@ def router(models: Models, settings: Settings) -> APIRouter:
         model: ModelName = None,
         of_class: ClassName = None,
         truncation: Truncation = None,
+        psi: Psi = None,
     ) -> Response:
         """A grid of seeds, as PNG, or as WebP if `Accept` names only that: `curl 'host:8000/v1/images?seeds=0-63'`."""
         kind = negotiate_format(request)
-        drawing = _request_for(models, settings, model, seeds, of_class, truncation)
+        drawing = _request_for(models, settings, model, seeds, of_class, truncation, psi)
         memory = encode.check_grid(drawing, grid, kind, settings)
         if (cached := _not_modified(request, drawing, kind, grid)) is not None:
             return cached
@@ -83,9 +90,15 @@ def negotiate_format(request: Request) -> str:
 
 
 def _request_for(
-    models: Models, settings: Settings, model: str | None, seeds: str, of_class: str | None, truncation: float | None
+    models: Models,
+    settings: Settings,
+    model: str | None,
+    seeds: str,
+    of_class: str | None,
+    truncation: float | None,
+    psi: float | None,
 ) -> DrawRequest:
-    options = SelectionOptions(seeds=seeds, of_class=of_class, truncation=truncation)
+    options = SelectionOptions(seeds=seeds, of_class=of_class, truncation=truncation, psi=psi)
     return DrawRequest(models.get(model), options, settings)
 
 
