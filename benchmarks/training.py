@@ -1,28 +1,25 @@
 """A training step of this project beside the plain loop that everybody starts from: python -m benchmarks.training
 
-The peer is the loop of the PyTorch DCGAN tutorial, written here anew: float32, feature maps as NCHW, D run on real and on
-generated pictures apart and a third time for G, one Adam for each. Both sides have a 64×64 generator of width 64 and its mirror
+The peer is the loop of the PyTorch DCGAN tutorial in float32. Both sides have a 64×64 generator of width 64 and its mirror
 image. Steps are taken in turn, so that a busy moment hits everybody.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
 import typer
-from torch import nn
 
 from benchmarks import documents, rates
-from benchmarks.dcgan64 import Generator
 from benchmarks.documents import Document
 from benchmarks.machine import machine
+from benchmarks.tutorial_loop import TutorialLoop
 from gansample.cli import console
 from gansample.system.processors import usable_processors
 from train.data.dataset import DataSet
-from train.machine import device_for, make_reproducible
+from train.machine import make_reproducible
 from train.presets import config_for
 from train.state import TrainingState
 from train.training_step import next_batch, step
@@ -71,9 +68,20 @@ def table(document: Document) -> str:
 
 def _contestants(batch: int) -> dict[str, Callable[[], object]]:
     """Each a function that takes one whole step on random pictures."""
-    stream = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (1024, 3, 64, 64), dtype=torch.uint8, generator=stream)
-    data = DataSet(
+    data = noise_data()
+    loop = TutorialLoop(data.images, batch)
+    ours = {
+        f"{preset}, {precision}": our_step(preset, precision, batch, data)
+        for preset in ("classic", "modern")
+        for precision in PRECISIONS
+    }
+    return {PEER: lambda: [loss.item() for loss in loop.step()], **ours}
+
+
+def noise_data() -> DataSet:
+    """1,024 pictures of 64×64 in colour."""
+    images = torch.randint(0, 256, (1024, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return DataSet(
         name="noise",
         images=images,
         labels=None,
@@ -82,17 +90,15 @@ def _contestants(batch: int) -> dict[str, Callable[[], object]]:
         class_names=None,
         fingerprint="",
     )
-    ours = {
-        f"{preset}, {precision}": _ours(preset, precision, batch, data)
-        for preset in ("classic", "modern")
-        for precision in PRECISIONS
-    }
-    return {PEER: _tutorial(images, batch), **ours}
 
 
-def _ours(preset: str, precision: Precision, batch: int, data: DataSet) -> Callable[[], object]:
+def our_step(
+    preset: str, precision: Precision, batch: int, data: DataSet, device: Literal["cpu", "cuda"] = "cpu"
+) -> Callable[[], object]:
+    """A step of this project's own."""
     config = replace(
         config_for(preset, source="photos", image_size=64),
+        device=device,
         precision=precision,
         batch=batch,
         g_width=64,
@@ -101,46 +107,9 @@ def _ours(preset: str, precision: Precision, batch: int, data: DataSet) -> Calla
         threads=usable_processors(),
         augment_target=0.0,
     )
-    config = replace(config, device=device_for(config))
     make_reproducible(config)
     state = TrainingState(config, data)
     return lambda: step(state, *next_batch(state, data))
-
-
-def _tutorial(images: torch.Tensor, batch: int) -> Callable[[], object]:
-    torch.manual_seed(0)
-    generator = Generator()
-    widths = [3, 64, 128, 256, 512]
-    layers: list[nn.Module] = []
-    for index, (inputs, outputs) in enumerate(pairwise(widths)):
-        layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False))
-        layers += [nn.BatchNorm2d(outputs)] if index else []
-        layers.append(nn.LeakyReLU(0.2))
-    discriminator = nn.Sequential(*layers, nn.Conv2d(512, 1, 4, bias=False), nn.Sigmoid())
-    for layer in [*generator.modules(), *discriminator.modules()]:
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(layer.weight, 0.0, 0.02)
-    judge = nn.BCELoss()
-    adam_d = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    adam_g = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    ones, zeros = torch.ones(batch), torch.zeros(batch)
-
-    def run() -> tuple[float, float]:
-        real = images[torch.randint(len(images), (batch,))].float() / 127.5 - 1
-        discriminator.zero_grad()
-        loss_real = judge(discriminator(real).view(-1), ones)
-        loss_real.backward()
-        fake = generator(torch.randn(batch, 100))
-        loss_fake = judge(discriminator(fake.detach()).view(-1), zeros)
-        loss_fake.backward()
-        adam_d.step()
-        generator.zero_grad()
-        loss_g = judge(discriminator(fake).view(-1), ones)
-        loss_g.backward()
-        adam_g.step()
-        return (loss_real + loss_fake).item(), loss_g.item()
-
-    return run
 
 
 if __name__ == "__main__":

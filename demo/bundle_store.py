@@ -11,6 +11,8 @@ from pathlib import Path
 from demo.previews import RUNS
 from gansample.bundle.open import MANIFEST, PLACES, Bundle, bundle_named, open_bundle
 from gansample.errors import ArtefactError, UsageError
+from gansample.sampling.engine_choice import pictures_of_a_service
+from gansample.sampling.options import EngineOptions
 from gansample.sampling.sampler import Sampler, open_sampler
 from gansample.system.newest import folders_newest_first
 
@@ -87,7 +89,8 @@ class BundleStore:
         bundle = self.bundle(name)
         with self._opening:
             if (name, precision) not in self._samplers:
-                self._samplers[name, precision] = open_sampler(bundle, precision=precision)
+                pictures = pictures_of_a_service(bundle, EngineOptions(precision=precision))
+                self._samplers[name, precision] = open_sampler(bundle, precision=precision, pictures=pictures)
             return self._samplers[name, precision]
 
     def close(self) -> None:

@@ -73,6 +73,11 @@ def asked(tmp_path: Path) -> Iterator[list[str]]:
 
 
 DRAW = "import gansample, sys\nwith gansample.open_sampler(sys.argv[1]) as sampler: sampler.sample(range(4))"
+DRAW_WITH_OPENVINO = f"""
+import gansample
+with gansample.open_sampler({str(ROOT / "models" / "signs")!r}, "openvino", precision="fast") as sampler:
+    sampler.sample(range(4))
+"""
 QUANTISE = """
 import export.variants.openvino_int8, nncf
 from nncf.telemetry import telemetry
@@ -125,7 +130,14 @@ def draw(bundle):
 ray.get(draw.remote(sys.argv[1]))
 ray.shutdown()
 """
-PROGRAMS = {"draw": DRAW, "quantise": QUANTISE, "demo": DEMO, "triton": TRITON, "benchmarks": BENCHMARKS}
+PROGRAMS = {
+    "draw": DRAW,
+    "openvino": DRAW_WITH_OPENVINO,
+    "quantise": QUANTISE,
+    "demo": DEMO,
+    "triton": TRITON,
+    "benchmarks": BENCHMARKS,
+}
 # Where Ray's dashboard asks which cloud the machine stands in, whether it reports or not: addresses that lead no further.
 OWN_CLOUD = {"169.254.169.254", "metadata.google.internal"}
 SLOW = {"export": EXPORT, "ray": RAY}

@@ -7,7 +7,7 @@ levels of an 8-bit channel.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,12 @@ class Fidelity:
             row[key] = None if math.isinf(row[key]) else round(row[key], 2)  # JSON has no infinity
         row["ssim"] = round(self.ssim, 6)
         return row
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave."""
+        infinite = {key: math.inf for key in ("psnr_db", "worst_psnr_db") if row[key] is None}
+        return cls(**{**row, **infinite})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from gansample.http.errors import ApiError
 from gansample.http.inference_engine import InferenceEngine
 from gansample.http.settings import Settings
 from gansample.http.stamp import stamp_of
+from gansample.sampling.engine_choice import pictures_of_a_service
 from gansample.sampling.open_verified import open_verified
 from gansample.sampling.sampler import Engine
 from gansample.sampling.styles import ToStylesAtPsi
@@ -52,7 +53,8 @@ ModelLoader = Callable[[str, Path, Settings], Model]
 
 def load_in_process(name: str, path: Path, settings: Settings) -> Model:
     """A ModelLoader: the engine runs in this process."""
-    sampler = open_verified(open_bundle(path), settings.engine)
+    bundle = open_bundle(path)
+    sampler = open_verified(bundle, settings.engine, pictures=pictures_of_a_service(bundle, settings.engine))
     batcher = Batcher(
         sampler.runner.run, batch=settings.engine.batch, max_waiting=settings.max_waiting, deadline=settings.deadline, name=name
     )

@@ -11,6 +11,7 @@ from gansample.bundle.openvino_check import check_openvino
 from gansample.bundle.spec import Precision, Spec
 from gansample.errors import BackendUnavailable
 from gansample.runtimes.base import ClosingRunner, Port, check_io, check_pictures, graph_feed, runtime_errors
+from gansample.system.telemetry import disable_telemetry
 from gansample.types import Images, Labels, Rows
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -52,6 +53,7 @@ class OpenVinoRunner(ClosingRunner):
         source: str = "the model",
     ) -> None:
         (check_onnx if weights is None else check_openvino)(model, source)
+        disable_telemetry()
         try:
             import openvino
         except ImportError:

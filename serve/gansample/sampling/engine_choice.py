@@ -5,23 +5,24 @@
 
 Opening a fast engine can cost more than it saves: ONNX Runtime opens in tens of milliseconds, OpenVINO in hundreds. So small
 jobs go to ONNX Runtime without looking further, middling ones by the speeds that the bundle recorded where it was exported, and
-large ones by speeds measured on this machine, once, and kept (`speed_cache.py`).
+large ones by speeds measured on this machine, once, and kept (`speed_cache.py`). The start counts: an engine that would need
+longer to start than another for the whole job is not even measured.
 """
 
 import importlib.util
 import logging
+import os
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from gansample.bundle.open import Bundle
 from gansample.bundle.spec import Variant
-from gansample.errors import BackendUnavailable, GansampleError, UsageError, suggest
+from gansample.errors import BackendUnavailable, GansampleError, ParityError, UsageError, suggest
 from gansample.runtimes.backends import BACKENDS, GPU_BACKENDS, NVIDIA_BACKENDS
 from gansample.runtimes.open import backends_of, open_runner
 from gansample.runtimes.tensorrt.library import FLAVOURS
-from gansample.sampling.options import PRECISIONS
+from gansample.sampling.options import PRECISIONS, EngineOptions
 from gansample.sampling.speed_cache import Speed, SpeedCache
 from gansample.types import Runner
 
@@ -29,12 +30,12 @@ logger = logging.getLogger(__name__)
 
 SMALL = 1.0  # seconds: a job that ONNX Runtime finishes in this has no use for another engine
 LARGE = 5.0  # seconds: from here on, measuring costs little beside what it can save
-MEASURE = 0.4  # seconds of drawing for one figure
-MEASURED_BATCH = 64
-# Before this machine has its own figure.
-OPEN_SECONDS = {"onnxruntime": 0.1, "openvino": 0.5, "cuda": 2.0, "tensorrt": 3.0, "tensorrt-rtx": 3.0, "webgpu": 1.0}
+# Before this machine has its own figure. TensorRT builds an engine the first time.
+OPEN_SECONDS = {"onnxruntime": 0.1, "openvino": 0.5, "cuda": 2.0, "tensorrt": 30.0, "tensorrt-rtx": 3.0, "webgpu": 1.0}
 MANY = 1_000_000
 FEW = "less than a second of work: it opens fastest"
+SOFTWARE = "ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER"
+"""The plugin's own variable: 1 allows an adapter that a processor plays."""
 _PACKAGES = {
     "onnxruntime": "onnxruntime",
     "openvino": "openvino",
@@ -73,10 +74,38 @@ def open_chosen(
     check_backend(backend)
     if variant is not None:
         named = bundle.variant(variant)
-        chosen, why = Candidate(named.runtime if backend == "auto" else backend, named), "it was asked for"
-    else:
-        chosen, why = _choose(bundle, _candidates(bundle, backend, precision), backend, precision, pictures, threads)
-    return open_runner(bundle, chosen.backend, chosen.variant, threads), why
+        return open_runner(bundle, named.runtime if backend == "auto" else backend, named, threads), "it was asked for"
+    candidates = _candidates(bundle, backend, precision)
+    gpu_is_here = backend == "auto" and _on_gpu(candidates)
+    while True:
+        chosen, why = _choose(bundle, candidates, backend, precision, pictures, threads)
+        try:
+            runner = open_runner(bundle, chosen.backend, chosen.variant, threads)
+        except (BackendUnavailable, ParityError) as reason:
+            if not gpu_is_here or chosen.backend not in GPU_BACKENDS or len(candidates) == 1:
+                raise
+            logger.info("%s on %s is left out (%s)", chosen.variant.name, chosen.backend, reason)  # it was measured before
+            candidates.remove(chosen)
+            continue
+        if gpu_is_here:
+            on = f" ({runner.device})" if runner.device is not None else ""
+            logger.info("%s on %s%s draws: %s", runner.variant, chosen.backend, on, why)
+        return runner, why
+
+
+def pictures_of_a_service(bundle: Bundle, options: EngineOptions) -> int | None:
+    """How many pictures a service counts on when it opens its engine, as `pictures` of `open_sampler`.
+
+    Very many where a GPU might draw them. Where only processors can, None: it then draws with what the command line takes for
+    a few, so that both draw the same bytes.
+    """
+    if options.backend == "auto" and _on_gpu(_candidates(bundle, options.backend, options.precision)):
+        return MANY
+    return None
+
+
+def _on_gpu(candidates: list[Candidate]) -> bool:
+    return any(each.backend in GPU_BACKENDS for each in candidates)
 
 
 def check_backend(backend: str) -> None:
@@ -97,6 +126,8 @@ def _candidates(bundle: Bundle, backend: str, precision: str) -> list[Candidate]
         return sorted(candidates, key=lambda each: each.variant.precision != "fp16")[:1]
     if backend == "auto":
         candidates = _installed(candidates)
+        if any(each.variant.name == "onnx-fp16" for each in candidates):  # of both, a GPU draws it faster
+            candidates = [each for each in candidates if each.backend not in GPU_BACKENDS or each.variant.precision == "fp16"]
     return sorted(candidates, key=lambda each: (OPEN_SECONDS[each.backend], each.variant.precision != "fp32"))
 
 
@@ -105,7 +136,7 @@ def _installed(candidates: list[Candidate]) -> list[Candidate]:
     from gansample.runtimes.cuda_device import missing_gpu
 
     def is_here(backend: str) -> bool:
-        if backend == "webgpu" and not _may_have_gpu():
+        if backend == "webgpu" and not (_may_have_gpu() or os.environ.get(SOFTWARE) == "1"):
             return False
         return importlib.util.find_spec(_PACKAGES[backend]) is not None and (backend not in NVIDIA_BACKENDS or has_gpu)
 
@@ -136,7 +167,7 @@ def _choose(
     if opens_fastest and speed is not None and speed.seconds(pictures) < SMALL:
         return first, FEW
     if speed is None or speed.seconds(pictures) > LARGE:
-        _measure_missing(bundle, candidates, cache, threads)
+        _measure_missing(bundle, candidates, cache, pictures, threads)
     return _fastest(candidates, cache, pictures)
 
 
@@ -148,44 +179,37 @@ def _recorded_speed(candidate: Candidate) -> Speed | None:
     return Speed(rate, OPEN_SECONDS[candidate.backend])
 
 
-def _measure_missing(bundle: Bundle, candidates: list[Candidate], cache: SpeedCache, threads: int | None) -> None:
-    """Measure those that the cache has no speed of, and drop from `candidates` what cannot run here.
+def _measure_missing(
+    bundle: Bundle, candidates: list[Candidate], cache: SpeedCache, pictures: int, threads: int | None
+) -> None:
+    """Measure those that the cache has no speed of, and drop from `candidates` what cannot run here or would not pay.
 
     Raises the last one's reason where none can.
     """
-    missing = [each for each in candidates if cache.get(each.variant.name, each.backend) is None]
-    if missing:
-        logger.info("measuring %s on this machine, once", ", ".join(each.variant.name for each in missing))
-    for candidate in missing:
+    from gansample.sampling.engine_speed import measure_speed
+
+    best, said = float("inf"), False
+    for candidate in sorted(candidates, key=lambda each: OPEN_SECONDS[each.backend]):
         name, backend = candidate.variant.name, candidate.backend
-        try:
-            speed = _measure(bundle, candidate, threads)
-        except GansampleError as reason:
-            logger.info("%s on %s is left out (%s)", name, backend, reason)
-            candidates.remove(candidate)
-            if not candidates:
-                raise
+        speed = cache.get(name, backend)
+        if speed is None and OPEN_SECONDS[backend] > best:
+            candidates.remove(candidate)  # the job would be done before it starts
             continue
-        logger.info("%s on %s draws %s pictures/s", name, backend, f"{speed.images_per_second:,.0f}")
-        cache.put(name, backend, speed)
-
-
-def _measure(bundle: Bundle, candidate: Candidate, threads: int | None) -> Speed:
-    import numpy as np
-
-    started = time.perf_counter()
-    with open_runner(bundle, candidate.backend, candidate.variant, threads) as runner:
-        z = bundle.spec.latents(range(MEASURED_BATCH))
-        label = np.zeros(MEASURED_BATCH, np.int64) if bundle.spec.classes is not None else None
-        runner.run(z, label)
-        opened = time.perf_counter()
-        seconds: list[float] = []
-        while not seconds or sum(seconds) < MEASURE:
-            before = time.perf_counter()
-            runner.run(z, label)
-            seconds.append(time.perf_counter() - before)
-        median = sorted(seconds)[len(seconds) // 2]
-        return Speed(MEASURED_BATCH / median, max(0.0, opened - started - median))
+        if speed is None:
+            if not said:
+                logger.info("measuring what draws %s on this machine, once", bundle.spec.name)
+                said = True
+            try:
+                speed = measure_speed(bundle, backend, candidate.variant, threads)
+            except GansampleError as reason:
+                logger.info("%s on %s is left out (%s)", name, backend, reason)
+                candidates.remove(candidate)
+                if not candidates:
+                    raise
+                continue
+            logger.info("%s on %s draws %s pictures/s", name, backend, f"{speed.images_per_second:,.0f}")
+            cache.put(name, backend, speed)
+        best = min(best, speed.seconds(pictures))
 
 
 def _fastest(candidates: list[Candidate], cache: SpeedCache, pictures: int) -> tuple[Candidate, str]:

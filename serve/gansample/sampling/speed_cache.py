@@ -2,13 +2,14 @@
 
     ~/.cache/gansample/speeds.json      {"<model>/<variant>/<threads>/<machine>": {"images_per_second": …, "open_seconds": …}}
 
-The key holds all that decides speed: model, variant, threads, processor with its features, versions of the runtimes. A cache
-that cannot be read counts as empty, and one that cannot be written stays as it is.
+The key holds all that decides speed: model, variant, threads, processor with its features, GPUs with their driver, versions of
+the runtimes. A cache that cannot be read counts as empty, and one that cannot be written stays as it is.
 """
 
 import contextlib
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,7 +22,18 @@ from gansample.system.cache_dir import user_cache_dir
 from gansample.system.processors import usable_processors
 
 MAX_ENTRIES = 500
-_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt-cu13")
+_RUNTIMES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "tensorrt-cu13",
+    "tensorrt-rtx-cu13-bindings",
+    "onnxruntime-ep-webgpu",
+)
+_GPUS = (
+    "proc/driver/nvidia/version", "proc/driver/nvidia/gpus/*/information",
+    "sys/class/drm/card*/device/vendor", "sys/class/drm/card*/device/device",
+)  # fmt: skip  # files in which Linux names GPUs and drivers
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +82,18 @@ class SpeedCache:
 
 @cache
 def machine_key() -> str:
-    """A short digest of the processor, its features, how many cores we may use, and the runtimes' versions."""
+    """A short digest of the processor, its features, how many cores we may use, GPUs, and the runtimes' versions."""
     from importlib.metadata import PackageNotFoundError, version  # 14 ms that a small job has no use for
 
     facts = [platform.machine(), str(usable_processors())]
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
         facts += [line for line in lines if line.startswith(("model name", "flags", "Features"))]
+    for pattern in _GPUS:
+        for path in sorted(Path("/").glob(pattern)):
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                facts.append(path.read_text(encoding="utf-8"))
+    facts.append(os.environ.get("ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER", ""))  # which then counts as a GPU
     for runtime in _RUNTIMES:
         with contextlib.suppress(PackageNotFoundError):
             facts.append(f"{runtime} {version(runtime)}")

@@ -5,7 +5,7 @@ through the same gate as at export, on the CPU and on every GPU backend. What ca
 a pass.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,7 +54,7 @@ class Check:
         }
 
 
-def worst_of(by_batch: dict[int, Fidelity]) -> Fidelity | None:
+def worst_of(by_batch: Mapping[int, Fidelity]) -> Fidelity | None:
     return min(by_batch.values(), key=lambda seen: seen.psnr_db) if by_batch else None
 
 
@@ -101,18 +101,24 @@ def _check(bundle: Bundle, backend: str, variant: Variant, goldens: Goldens, thr
 
 def check_runner(runner: Runner, goldens: Goldens, variant: Variant) -> Check:
     """Draw the goldens at every batch size and compare them by the gate of the variant's precision."""
-    by_batch = {}
-    rows, labels = goldens.inputs(runner)
-    for batch, n in BATCHES.items():
-        label = labels[:n] if labels is not None else None
-        by_batch[batch] = compare(run_batched(runner.run, rows[:n], label, batch), goldens.images[:n])
-    broken = gate_failures(by_batch, variant)
+    by_batch = draw_goldens(runner, goldens)
+    broken = gate_failures(by_batch, variant.precision)
     return Check(
         variant=variant, backend=runner.backend, verdict="FAIL" if broken else "PASS", reasons=broken, by_batch=by_batch
     )
 
 
-def gate_failures(by_batch: dict[int, Fidelity], variant: Variant) -> tuple[str, ...]:
-    """Every bound of the variant's gate that a batch size breaks."""
-    gate = GATES[variant.precision]
+def draw_goldens(runner: Runner, goldens: Goldens) -> dict[int, Fidelity]:
+    """Batch size -> how far what the runner draws then is from the goldens."""
+    by_batch = {}
+    rows, labels = goldens.inputs(runner)
+    for batch, n in BATCHES.items():
+        label = labels[:n] if labels is not None else None
+        by_batch[batch] = compare(run_batched(runner.run, rows[:n], label, batch), goldens.images[:n])
+    return by_batch
+
+
+def gate_failures(by_batch: Mapping[int, Fidelity], precision: str) -> tuple[str, ...]:
+    """Every bound of the precision's gate that a batch size breaks."""
+    gate = GATES[precision]
     return tuple(f"batch {batch}: {failure}" for batch, seen in by_batch.items() for failure in gate.failures(seen))

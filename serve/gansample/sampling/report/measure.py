@@ -5,24 +5,23 @@ Runtime on this machine's CPU, which the goldens have shown to be right.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.goldens import read_goldens
 from gansample.bundle.open import Bundle
-from gansample.bundle.spec import Spec, Variant
+from gansample.bundle.spec import Spec
 from gansample.errors import ArtefactError, BackendUnavailable, GansampleError
-from gansample.runtimes.backends import GPU_BACKENDS
 from gansample.runtimes.base import each_batch, per_second
 from gansample.runtimes.cuda_device import Cuda, require_gpu
 from gansample.runtimes.open import open_runner
-from gansample.sampling.verify import check_runner, gate_failures
+from gansample.sampling.report.row import Fact
+from gansample.sampling.verify import draw_goldens, gate_failures
 from gansample.types import Images, Labels, Latents, Runner
 
 FEWEST = 32
@@ -35,7 +34,14 @@ RUNS = 5  # that a figure takes at least
 COMPARING = 0.7  # of an engine's time, at most: some is left for its speed
 OUT_OF_TIME = "out of time"
 
-Fact = dict[str, Any]
+
+class Engine(NamedTuple):
+    """What is measured."""
+
+    open: Callable[[], Runner]
+    precision: str
+    """Whose gate its pictures must pass."""
+    on_gpu: bool
 
 
 class Expected(NamedTuple):
@@ -68,42 +74,47 @@ def draw_expected(bundle: Bundle, threads: int | None) -> Expected:
         return Expected(z, label, np.concatenate(list(each_batch(runner.run, z, label, 64))))
 
 
-def check_engine(bundle: Bundle, backend: str, variant: Variant, threads: int | None) -> Iterator[Fact]:
+def expected_from(bundle: Bundle, pictures: Path | str) -> Expected:
+    """With the pictures of a .npy file, which `draw_expected` drew."""
+    return Expected(*further_latents(bundle), np.load(pictures))
+
+
+def check_engine(bundle: Bundle, engine: Engine) -> Iterator[Fact]:
     """Open it, draw one picture, which is the fact `drawn`, and then the goldens."""
     goldens = read_goldens(bundle)
     try:
-        with open_runner(bundle, backend, variant, threads) as runner:
-            one = goldens.first(1)
-            runner.run(one.z, one.label)
+        with engine.open() as runner:
+            runner.run(*goldens.first(1).inputs(runner))
             yield {"drawn": True, "runner": runner.backend, "device": runner.device}
-            check = check_runner(runner, goldens, variant)
+            seen = draw_goldens(runner, goldens)
     except GansampleError as error:
-        yield _failure(error, backend)
+        yield _failure(error, engine)
         return
-    seen: Fact = {"goldens": {batch: asdict(fidelity) for batch, fidelity in check.by_batch.items()}}
-    if check.verdict == "PASS":
-        yield {**seen, "reasons": ["stopped before further latents were compared"]}
+    fact: Fact = {"goldens": {batch: fidelity.to_dict() for batch, fidelity in seen.items()}}
+    if broken := gate_failures(seen, engine.precision):
+        yield {**fact, "verdict": "FAIL", "reasons": list(broken)}
     else:
-        yield {**seen, "verdict": check.verdict, "reasons": list(check.reasons)}
+        yield {**fact, "reasons": ["stopped before further latents were compared"]}
 
 
-def measure_engine(
-    bundle: Bundle, backend: str, variant: Variant, threads: int | None, expected: Expected, seconds: float
-) -> Iterator[Fact]:
-    """Open it again, compare the further latents, and measure speed and memory, in about so many seconds."""
+def measure_engine(engine: Engine, expected: Expected, seconds: float, compared: Mapping[int, int] = BATCHES) -> Iterator[Fact]:
+    """Open it again, compare the further latents, and measure speed and memory, in about so many seconds.
+
+    compared  batch size -> latents compared at that size.
+    """
     started, host = time.perf_counter(), _resident_mib()
-    device = _device_memory(backend)
+    device = _device_memory(engine)
     try:
         before = device()
-        with open_runner(bundle, backend, variant, threads) as runner:
+        with engine.open() as runner:
             one = expected.first(1)
             runner.run(one.z, one.label)
-            yield {"drawn": True}
-            yield from _compare(runner, variant, backend, expected, started + COMPARING * seconds)
+            yield {"drawn": True, "runner": runner.backend, "device": runner.device}
+            yield from _compare(runner, engine, expected, started + COMPARING * seconds, compared)
             yield from _speeds(runner, expected, started + seconds)
             after = device()
     except GansampleError as error:
-        yield _failure(error, backend)
+        yield _failure(error, engine)
         return
     peak = _peak_mib()
     yield {
@@ -112,18 +123,31 @@ def measure_engine(
     }
 
 
-def _failure(error: GansampleError, backend: str) -> Fact:
+def time_engine(bundle: Bundle, engine: Engine) -> Iterator[Fact]:
+    """Open it, draw one picture, and then batches of 64: its speed, roughly and soon."""
+    z, label = further_latents(bundle)
+    some = Expected(z, label, np.empty(0, np.uint8)).first(64)
+    try:
+        with engine.open() as runner:
+            runner.run(z[:1], label[:1] if label is not None else None)
+            yield {"drawn": True}
+            yield {"rates": {64: per_second(partial(runner.run, some.z, some.label), len(some.z), 0.4)}}
+    except GansampleError as error:
+        yield _failure(error, engine)
+
+
+def _failure(error: GansampleError, engine: Engine) -> Fact:
     """What cannot run here is NOT RUN, and so is a graph that a GPU's compiler refuses; everything else is a FAIL."""
-    refused = isinstance(error, ArtefactError) and backend in GPU_BACKENDS
+    refused = isinstance(error, ArtefactError) and engine.on_gpu
     verdict = "NOT RUN" if isinstance(error, BackendUnavailable) or refused else "FAIL"
     return {"verdict": verdict, "reasons": [str(error)]}
 
 
-def _compare(runner: Runner, variant: Variant, backend: str, expected: Expected, until: float) -> Iterator[Fact]:
+def _compare(runner: Runner, engine: Engine, expected: Expected, until: float, compared: Mapping[int, int]) -> Iterator[Fact]:
     """The verdict over all further latents, which is no PASS where time ran out before."""
     by_batch: dict[int, Fidelity] = {}
-    for batch, n in BATCHES.items():
-        if batch > 64 and (backend not in GPU_BACKENDS or batch > len(expected.z)):
+    for batch, n in compared.items():
+        if batch > 64 and (not engine.on_gpu or batch > len(expected.z)):
             continue  # a CPU draws so many in parts
         some = expected.first(n)
         drawn: list[Images] = []
@@ -134,8 +158,11 @@ def _compare(runner: Runner, variant: Variant, backend: str, expected: Expected,
                 yield {"verdict": "NOT RUN", "reasons": [f"{OUT_OF_TIME} after {seen}"]}
                 return
         by_batch[batch] = compare(np.concatenate(drawn), some.images)
-        yield {"latents": {batch: asdict(by_batch[batch])}}
-    broken = gate_failures(by_batch, variant)
+        yield {"latents": {batch: by_batch[batch].to_dict()}}
+    if not by_batch:
+        yield {"verdict": "NOT RUN", "reasons": ["nothing was compared"]}
+        return
+    broken = gate_failures(by_batch, engine.precision)
     yield {"verdict": "FAIL" if broken else "PASS", "reasons": list(broken)}
 
 
@@ -180,9 +207,9 @@ def _rate(draw: Callable[[], object], batch: int, until: float) -> float | str:
         return str(reason)
 
 
-def _device_memory(backend: str) -> Callable[[], float | str]:
+def _device_memory(engine: Engine) -> Callable[[], float | str]:
     """What tells the memory in use on the GPU, MiB, by everyone; or why nothing does."""
-    if backend not in GPU_BACKENDS:
+    if not engine.on_gpu:
         return lambda: "a CPU has none"
     try:
         require_gpu()

@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from gansample.bundle.basis import format_basis
 from gansample.bundle.open import Bundle
 from gansample.errors import BackendUnavailable
-from gansample.runtimes.backends import GPU_BACKENDS
 from gansample.runtimes.cuda_device import Cuda, require_gpu
 from gansample.sampling.report.measure import MOST, compared_latents
 from gansample.sampling.report.row import BATCHES, STOPPED, Cell, EngineRow, describe
@@ -39,19 +38,22 @@ def markdown(bundle: Bundle, facts: Mapping[str, str], rows: Sequence[EngineRow]
         f"- model: {bundle.spec.name}, sha256 {bundle.sha256[:16]}…",
         *(f"- {line}" for line in format_basis(bundle.spec.basis)),
         "",
-        *sections(bundle, rows),
+        *sections(rows, bundle.reference, compared_latents(bundle.spec)),
     ]
     return "\n".join(lines) + "\n"
 
 
-def sections(bundle: Bundle, rows: Sequence[EngineRow]) -> list[str]:
-    """The tables: verdicts, speed, opening and memory."""
-    n = compared_latents(bundle.spec)
+def sections(rows: Sequence[EngineRow], reference: str, n: int) -> list[str]:
+    """The tables: verdicts, speed, opening and memory.
+
+    reference  what drew the goldens.
+    n          latents compared beyond them.
+    """
     ran = [row for row in rows if not isinstance(row.cold_seconds, str)]
     lines = [
         "## Verdicts",
         "",
-        *_table(
+        *table(
             ["backend", "variant", "verdict", "goldens", f"{n:,} latents"],
             (
                 [row.backend, row.variant, row.verdict, *map(describe, (worst_of(row.goldens), worst_of(row.latents)))]
@@ -59,27 +61,27 @@ def sections(bundle: Bundle, rows: Sequence[EngineRow]) -> list[str]:
             ),
         ),
         "",
-        f"Goldens are the pictures of {bundle.reference}; the {n:,} latents are compared with the fp32 variant in ONNX",
+        f"Goldens are the pictures of {reference}; the {n:,} latents are compared with the fp32 variant in ONNX",
         f"Runtime on this machine's CPU, at batches of 1, 2, 3, 17 and 64, on a GPU also of {MOST:,}. Of all batch sizes the",
         "worst is shown.",
         *_reasons(rows),
     ]
     if not ran:
         return lines
-    speeds = [line for row in ran for line in _speed_rows(row)]
+    speeds = [line for row in ran for line in speed_rows(row)]
     lines += [
         "",
         "## Pictures per second",
         "",
-        *_table(["backend", "variant", "copies", *(f"batch {batch:,}" for batch in BATCHES)], speeds),
+        *table(["backend", "variant", "copies", *(f"batch {batch:,}" for batch in BATCHES)], speeds),
         "",
         "With copies: latents come from the host's memory, and pictures end there. Without: both stay on the GPU. A CPU",
         "copies nothing.",
-        *_missing(ran, ("rates", "device_rates")),
+        *missing(ran, ("rates", "device_rates")),
         "",
         "## Opening and memory",
         "",
-        *_table(
+        *table(
             ["backend", "variant", "cold, s", "warm, s", "host, MiB", "device, MiB"],
             (
                 [
@@ -88,7 +90,7 @@ def sections(bundle: Bundle, rows: Sequence[EngineRow]) -> list[str]:
                     _format(row.cold_seconds, ".2f"),
                     _format(row.warm_seconds, ".2f"),
                     _format(row.host_mib, ",.0f"),
-                    _format(row.device_mib, ",.0f") if row.backend in GPU_BACKENDS else "–",
+                    _format(row.device_mib, ",.0f") if row.on_gpu else "–",
                 ]
                 for row in ran
             ),
@@ -97,22 +99,22 @@ def sections(bundle: Bundle, rows: Sequence[EngineRow]) -> list[str]:
         "Cold: from the start of a process to its first picture, with empty caches, ours and the driver's (the files that are",
         "read may be in the system's memory). Warm: the same again with what the first process left in the caches. Memory on",
         "the host is the process's at its largest, beyond what it held before the runtime was loaded.",
-        *_missing(ran, ("cold_seconds", "warm_seconds", "host_mib", "device_mib")),
+        *missing(ran, ("cold_seconds", "warm_seconds", "host_mib", "device_mib")),
     ]
     return lines
 
 
-def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    text = ("backend", "variant", "verdict", "copies")
+def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    text = ("backend", "variant", "verdict", "copies", "what", "fastest engine", "fastest of PyTorch")
     rule = ["---" if name in text else "---:" for name in names]
     return [f"| {' | '.join(cells)} |" for cells in (names, rule, *rows)]
 
 
-def _speed_rows(row: EngineRow) -> list[list[str]]:
+def speed_rows(row: EngineRow) -> list[list[str]]:
     def cells(rates: Mapping[int, Cell]) -> list[str]:
         return [_format(rates.get(batch, STOPPED), ",.0f") for batch in BATCHES]
 
-    if row.backend not in GPU_BACKENDS:
+    if not row.on_gpu:
         return [[row.backend, row.variant, "none", *cells(row.rates)]]
     return [
         [row.backend, row.variant, "with", *cells(row.rates)],
@@ -131,7 +133,7 @@ def _reasons(rows: Iterable[EngineRow]) -> list[str]:
     )
 
 
-def _missing(rows: Iterable[EngineRow], names: Sequence[str]) -> list[str]:
+def missing(rows: Iterable[EngineRow], names: Sequence[str]) -> list[str]:
     """Why figures are missing, each reason once for an engine."""
     lines = []
     for row in rows:
@@ -141,7 +143,7 @@ def _missing(rows: Iterable[EngineRow], names: Sequence[str]) -> list[str]:
 
 
 def _words(row: EngineRow, name: str) -> list[str]:
-    if name.startswith("device") and row.backend not in GPU_BACKENDS:
+    if name.startswith("device") and not row.on_gpu:
         return []
     value = getattr(row, name)
     cells = [value.get(batch, STOPPED) for batch in BATCHES] if isinstance(value, dict) else [value]

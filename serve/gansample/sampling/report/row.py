@@ -1,20 +1,21 @@
 """What a report knows of one engine, a variant on a backend. It grows with every fact that is measured."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import inf
-from typing import Any
+from typing import Any, Self
 
 from gansample.bundle.fidelity import Fidelity, Verdict
 from gansample.bundle.spec import Variant
-from gansample.runtimes.backends import GPU_BACKENDS
-from gansample.sampling.verify import Check, worst_of
+from gansample.sampling.verify import Check
 
 BATCHES = (1, 64, 256, 1024)
 """Pictures at once for which the speed is measured."""
 STOPPED = "stopped before it was measured"
 Cell = float | str
 """A figure, or why there is none."""
+Fact = Mapping[str, Any]
+"""Fields of `EngineRow` that became known; also `drawn`, once, when the first picture was there."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class EngineRow:
     """PASS once goldens and further latents, all of them, came out within the gate of the variant's precision."""
     reasons: list[str] = field(default_factory=lambda: [STOPPED])
     """Why it is not PASS."""
+    on_gpu: bool = False
+    """Whether there are copies to measure with and without, and memory of a device."""
     runner: str | None = None
     """What really ran, like onnxruntime-cpu."""
     device: str | None = None
@@ -55,11 +58,18 @@ class EngineRow:
         """Whether it drew anything."""
         return bool(self.goldens)
 
-    def learn(self, fact: Mapping[str, Any]) -> None:
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave."""
+        new = cls(variant=row["variant"], precision=row["precision"], backend=row["backend"])
+        new.learn(row)
+        return new
+
+    def learn(self, fact: Fact) -> None:
         """Take over what `measure` yields, which may have passed through JSON: keys of dictionaries become text there."""
         for name, value in fact.items():
             if name in ("goldens", "latents"):
-                getattr(self, name).update({int(batch): Fidelity(**seen) for batch, seen in value.items()})
+                getattr(self, name).update({int(batch): Fidelity.from_dict(seen) for batch, seen in value.items()})
             elif name in ("rates", "device_rates"):
                 getattr(self, name).update({int(batch): cell for batch, cell in value.items()})
             else:
@@ -72,7 +82,7 @@ class EngineRow:
                 setattr(self, name, reason)
         for batch in BATCHES:
             self.rates.setdefault(batch, reason)
-            if self.backend in GPU_BACKENDS:
+            if self.on_gpu:
                 self.device_rates.setdefault(batch, reason)
 
     def check(self, variant: Variant) -> Check:
@@ -87,24 +97,11 @@ class EngineRow:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For a file of JSON: of every comparison the batch size that came out worst."""
-        return {
-            "variant": self.variant,
-            "precision": self.precision,
-            "backend": self.backend,
-            "verdict": self.verdict,
-            "reasons": self.reasons,
-            "runner": self.runner,
-            "device": self.device,
-            "goldens": _worst(self.goldens),
-            "latents": _worst(self.latents),
-            "images_per_second": {str(batch): _round(cell) for batch, cell in sorted(self.rates.items())},
-            "images_per_second_without_copies": {str(n): _round(cell) for n, cell in sorted(self.device_rates.items())},
-            "cold_seconds": _round(self.cold_seconds),
-            "warm_seconds": _round(self.warm_seconds),
-            "host_mib": _round(self.host_mib),
-            "device_mib": _round(self.device_mib),
-        }
+        """For a file of JSON."""
+        seen = {name: {str(n): each.to_dict() for n, each in getattr(self, name).items()} for name in ("goldens", "latents")}
+        rates = {name: {str(n): _round(cell) for n, cell in getattr(self, name).items()} for name in ("rates", "device_rates")}
+        rest = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in {*seen, *rates}}
+        return {**{name: _round(value) for name, value in rest.items()}, **seen, **rates}
 
 
 def describe(seen: Fidelity | None) -> str:
@@ -114,10 +111,5 @@ def describe(seen: Fidelity | None) -> str:
     return "identical" if seen.psnr_db == inf else f"{seen.psnr_db:.1f} dB, max {seen.max_step:.0f}"
 
 
-def _worst(by_batch: dict[int, Fidelity]) -> dict[str, Any] | None:
-    seen = worst_of(by_batch)
-    return {**seen.to_dict(), "batches": sorted(by_batch), "summary": describe(seen)} if seen is not None else None
-
-
-def _round(cell: Cell) -> Cell:
-    return cell if isinstance(cell, str) else round(cell, 3)
+def _round(value: Any) -> Any:
+    return round(value, 3) if isinstance(value, float) else value

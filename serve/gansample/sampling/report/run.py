@@ -6,16 +6,16 @@ cannot run is known before time is shared; in the second those that drew them op
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gansample.bundle.goldens import read_goldens
 from gansample.bundle.open import Bundle
-from gansample.runtimes.backends import BACKENDS
+from gansample.runtimes.backends import BACKENDS, GPU_BACKENDS
 from gansample.sampling.report.budget import Budget, shares
 from gansample.sampling.report.measure import OUT_OF_TIME
 from gansample.sampling.report.process import Ended, Late, facts_of
-from gansample.sampling.report.row import EngineRow
+from gansample.sampling.report.row import EngineRow, Fact
 from gansample.sampling.report.worker import Job
 from gansample.sampling.verify import engines_to_check
 
@@ -42,7 +42,10 @@ def measure_bundle(
     read_goldens(bundle)
     budget = Budget(seconds * MARGIN)
     engines = sorted(engines_to_check(bundle), key=lambda engine: BACKENDS.index(engine[1]))
-    rows = [EngineRow(variant=variant.name, precision=variant.precision, backend=backend) for variant, backend in engines]
+    rows = [
+        EngineRow(variant=each.name, precision=each.precision, backend=backend, on_gpu=backend in GPU_BACKENDS)
+        for each, backend in engines
+    ]
     changed(rows)
     with tempfile.TemporaryDirectory(prefix="gansample-report-") as folder:
         work = Path(folder)
@@ -58,15 +61,17 @@ def measure_bundle(
 
         for row, share in shares(rows, budget, reserved=(1 - FIRST_ROUND) * budget.seconds):
             logger.info("opening %s on %s", row.variant, row.backend)
-            _follow(row, job("check", row), share, caches[id(row)], "cold_seconds", lambda: changed(rows))
+            facts = facts_of(job("check", row), share, caches[id(row)])
+            follow(row, facts, "cold_seconds", lambda: changed(rows), f"draw the goldens within {share:.0f} s")
         able = [row for row in rows if row.opened and row.verdict != "FAIL"]
-        if able and (reason := _draw_expected(job("expected"), COMPARED * budget.left, work)) is not None:
+        if able and (reason := draw_expected(job("expected"), COMPARED * budget.left, work)) is not None:
             for row in able:
                 row.learn({"reasons": [reason]})
             able = []
         for row, share in shares(able, budget):
             logger.info("measuring %s on %s", row.variant, row.backend)
-            _follow(row, job("measure", row, share), share + GRACE, caches[id(row)], "warm_seconds", lambda: changed(rows))
+            facts = facts_of(job("measure", row, share), share + GRACE, caches[id(row)])
+            follow(row, facts, "warm_seconds", lambda: changed(rows), f"finish the comparison within {share:.0f} s")
             row.settle(OUT_OF_TIME if row.verdict != "FAIL" else "it had failed before")
     for row in rows:
         row.settle("it did not run")
@@ -74,26 +79,29 @@ def measure_bundle(
     return rows
 
 
-def _follow(row: EngineRow, job: Job, seconds: float, caches: Path, opening: str, told: Callable[[], None]) -> None:
-    """Take over the facts of a job as they come. What is late or crashes says so in the row."""
+def follow(row: EngineRow, facts: Iterator[tuple[float, Fact]], opening: str, told: Callable[[], None], expected: str) -> None:
+    """Take over facts as they come. What is late or crashes says so in the row.
+
+    opening   the field that gets the seconds until the first picture.
+    expected  what should have been done in time, for people.
+    """
     decided = False
     try:
-        for at, fact in facts_of(job, seconds, caches):
-            if fact.pop("drawn", False):
-                fact[opening] = at
+        for at, fact in facts:
+            row.learn({name: value for name, value in fact.items() if name != "drawn"})
+            if fact.get("drawn"):
+                row.learn({opening: at})
             decided = decided or "verdict" in fact
-            row.learn(fact)
             told()
     except Late:
         if not decided:
-            what = "draw the goldens" if job.stage == "check" else "finish the comparison"
-            row.learn({"verdict": "NOT RUN", "reasons": [f"{OUT_OF_TIME}: it did not {what} within {seconds:.0f} s"]})
+            row.learn({"verdict": "NOT RUN", "reasons": [f"{OUT_OF_TIME}: it did not {expected}"]})
     except Ended as error:
         row.learn({"verdict": "FAIL", "reasons": [str(error)]})
     told()
 
 
-def _draw_expected(job: Job, seconds: float, caches: Path) -> str | None:
+def draw_expected(job: Job, seconds: float, caches: Path) -> str | None:
     """Have the pictures drawn that others are compared with; why there are none, or None."""
     try:
         for _ in facts_of(job, seconds, caches):
