@@ -21,7 +21,7 @@ ENGLISH: Mapping[str, str] = {
     "psi": "Psi",
     "psi_info": "1 is off; 0.7 more usual pictures, 0 the mean one",
     "precision": "Precision",
-    "precision_info": "exact: within one 8-bit step of the reference; fast: the quickest that passed its check at export",
+    "precision_info": "exact: within one 8-bit step of the reference; fast: the quickest that passed its check",
     "draw": "Draw",
     "generate": "Generate",
     "explore": "Explore",

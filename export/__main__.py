@@ -106,10 +106,15 @@ def export(
     The bundle is written only if the exported model draws the pictures of PyTorch; exit code 6 says that it does not.
     """
     from export.importers.weights_folder import is_weights_folder
+    from gansample.bundle.open import ARTIFACTS, MANIFEST
 
     console.share_processor()
     log_steps(quiet)
     run = source if source is not None and source.is_dir() and not is_weights_folder(source) else None
+    if run is not None and (run / MANIFEST).is_file():
+        raise UsageError(
+            f"{run} is a bundle already", f"draw from it: gansample --bundle {shlex.quote(str(run))} --n 64 out.png"
+        )
     if source is not None and run is None and weights is not None:
         raise UsageError(f"two weights files, {source} and {weights}", "pass one")
     if run is None and source is not None:
@@ -162,7 +167,6 @@ def export(
 
     from export.bundle_writer.write import check_bundle_replaceable
     from export.importers.expected_file import read_expected
-    from gansample.bundle.open import ARTIFACTS
 
     if request is not None:
         request.check_files()

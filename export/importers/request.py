@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from unicodedata import normalize
 
+from export.importers.file_kind import read_identified
 from gansample.bundle.spec import Distribution, ValueRange
 from gansample.errors import ArtefactError, UsageError
 
@@ -18,6 +19,7 @@ PLAIN = re.compile(
     r"(pytorch_|diffusion_pytorch_)?(model|weights|generator|gen|netg|g|g_ema|ema|checkpoint|last|best)(-\d+-of-\d+)?"
 )
 LATENTS = ("auto", "normal", "uniform")
+QUICKLY_READ = 1 << 26  # bytes: a file that is looked at before PyTorch is loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +85,13 @@ class ImportRequest:
             )
 
     def check_files(self) -> None:
-        """Raise ArtefactError for a file that is not there: a typing error costs no time."""
+        """Raise ArtefactError for a file that is not there, or a small one that is none of a model: that costs no time."""
         code = Path(self.generator.rpartition(":")[0] or self.generator) if self.generator is not None else None
         for path in (self.source, code):
             if path is not None and not path.exists():
                 raise ArtefactError(f"there is no file {path}", _near(path))
+        if self.source.is_file() and self.source.suffix != ".json" and self.source.stat().st_size <= QUICKLY_READ:
+            read_identified(self.source)
 
     @property
     def source(self) -> Path:

@@ -71,6 +71,19 @@ def test_a_file_that_is_not_there_is_said_before_pytorch_is_loaded(command: str,
     assert "loading PyTorch" not in caplog.text
 
 
+def test_what_is_no_model_is_said_before_pytorch_is_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "notes.md").write_text("# notes", encoding="utf-8")
+    make_tiny_bundle(tmp_path / "tiny")
+    for words, message in (
+        (["notes.md"], "notes.md is no torch, safetensors, TorchScript or ONNX file"),
+        (["--onnx", "notes.md"], "notes.md is no torch, safetensors, TorchScript or ONNX file"),
+        (["tiny"], "tiny is a bundle already: draw from it: gansample --bundle "),
+    ):
+        result = CliRunner().invoke(app, [*words[:-1], str(tmp_path / words[-1])])
+        assert message in str(result.exception)
+    assert "loading PyTorch" not in caplog.text
+
+
 def test_a_path_that_is_nearly_right_is_answered_with_the_right_one() -> None:
     for command, hint in (
         ("GEN.pth", "did you mean gen.pth?"),
