@@ -16,7 +16,7 @@ import typer
 from export.effort import Effort
 from export.terminal import log_steps, print_verdict
 from gansample.cli import console
-from gansample.errors import ParityError, UsageError
+from gansample.errors import ArtefactError, ParityError, UsageError
 
 if TYPE_CHECKING:
     from export.export_model import ExportModel
@@ -106,7 +106,7 @@ def export(
     The bundle is written only if the exported model draws the pictures of PyTorch; exit code 6 says that it does not.
     """
     from export.importers.weights_folder import is_weights_folder
-    from gansample.bundle.open import ARTIFACTS, MANIFEST
+    from gansample.bundle.open import ARTIFACTS, MANIFEST, open_bundle
 
     console.share_processor()
     log_steps(quiet)
@@ -170,11 +170,15 @@ def export(
 
     if request is not None:
         request.check_files()
+    author = read_expected(expect) if expect is not None else None
+    if like is not None:
+        open_bundle(like)
+    if features is not None and not features.is_file():
+        raise ArtefactError(f"--features {features} is no file", "pass a feature network as .onnx, or leave it out")
     if out is None and request is not None:
         out = ARTIFACTS / request.bundle_name
-    if out is not None:
+    if out is not None:  # last of what is cheap: --force would only lead to the next mistake
         check_bundle_replaceable(out, force=force)
-    author = read_expected(expect) if expect is not None else None
     if author is not None and request is not None:
         request = replace(request, author_latents=author.distribution, author_range=author.value_range)
     logger.info("loading PyTorch")
@@ -185,6 +189,8 @@ def export(
     from export.variants import builders
     from export.variants.timing_decisions import decisions_like
 
+    if variants is not None:
+        builders(variants=variants)  # a name that is wrong is said before anything is imported
     model = _import(request, out) if request is not None else _import_run(run, name)
     out = out if out is not None else ARTIFACTS / model.spec.name
     check_bundle_replaceable(out, force=force)

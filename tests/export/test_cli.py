@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from export.__main__ import app
@@ -82,6 +83,21 @@ def test_what_is_no_model_is_said_before_pytorch_is_loaded(tmp_path: Path, caplo
         result = CliRunner().invoke(app, [*words[:-1], str(tmp_path / words[-1])])
         assert message in str(result.exception)
     assert "loading PyTorch" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--expect no.npz", "no.npz"),
+        ("--like fashoin", "did you mean fashion?"),
+        ("--features no.onnx", "--features no.onnx is no file"),
+        ("", "holds a bundle already: pass --force"),
+    ],
+)
+def test_a_bundle_that_exists_hides_no_other_mistake(options: str, message: str, tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "net.pth")
+    make_tiny_bundle(tmp_path / "artifacts" / "net")
+    assert message in str(CliRunner().invoke(app, ["net.pth", *options.split()]).exception)
 
 
 def test_a_path_that_is_nearly_right_is_answered_with_the_right_one() -> None:
