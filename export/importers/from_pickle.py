@@ -7,12 +7,14 @@ which draws. Every module comes with the arguments and attributes that it was ma
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from export.importers.call_signature import CallSignature
 from export.importers.dictionary_names import rank
 from export.importers.families.module_record import ModuleRecord, record_of, tensors_in
 from export.importers.families.nvidia_stylegan2 import stylegan2_of
+from export.importers.families.nvidia_stylegan3 import stylegan3_of
 from export.importers.families.stylegan2 import NoiseInput
 from export.importers.import_log import ImportLog
 from export.importers.request import ImportRequest
@@ -35,7 +37,10 @@ class PickleFamily:
     """Whether its layers add noise."""
 
 
-FAMILIES = (PickleFamily("StyleGAN2", "b4", stylegan2_of, noise=True),)
+FAMILIES = (
+    PickleFamily("StyleGAN2", "b4", stylegan2_of, noise=True),
+    PickleFamily("StyleGAN3", "L0_", lambda record, _: stylegan3_of(record), noise=False),
+)
 ARGUMENTS = "the file's own arguments"
 
 
@@ -116,6 +121,7 @@ def told_network(picked: PickledGenerator, family: PickleFamily, request: Import
         latent=(size,), label="index" if classes else "none", classes=classes or None, image=(channels, side, side)
     )
     check_options(family.name, signature, request)
+    _check_picture(network, signature, picked.file.name)
     facts = [
         Fact(name="layers", value=f"{family.name} of {side}×{side}", known="told", how=ARGUMENTS),
         Fact(name="latent shape", value=str(size), known="told", how="z_dim"),
@@ -133,3 +139,17 @@ def told_network(picked: PickledGenerator, family: PickleFamily, request: Import
         facts=tuple(facts),
         noise_settled=noise != "random",
     )
+
+
+@torch.no_grad()
+def _check_picture(network: nn.Module, signature: CallSignature, file: str) -> None:
+    """Raise ArtefactError where the network, called for one picture, draws none of the shape that its file says."""
+    label = torch.zeros(1, dtype=torch.int64) if signature.classes is not None else None
+    try:
+        drawn = tuple(network(torch.ones(1, signature.latent_size), label).shape[1:])
+    except (RuntimeError, IndexError) as error:  # layers whose sizes do not fit together
+        reason = str(error).strip().partition("\n")[0][:120]
+        raise ArtefactError(f"the layers in {file} do not fit together ({reason})", "copy or download it again") from error
+    if drawn != signature.image:
+        told, got = "×".join(map(str, signature.image)), "×".join(map(str, drawn))
+        raise ArtefactError(f"{file} says that it draws {told}, its layers draw {got}", "copy or download it again")

@@ -20,24 +20,8 @@ from export.importers.load_generator import load_generator
 from export.importers.request import ImportRequest
 from export.importers.weights import read_weights
 from gansample.errors import ArtefactError, UsageError
+from tests.support.naive_stylegan import connected, latents, style_of
 from tests.support.nvidia_pickle import Module, network_file, pickled, stylegan2
-
-
-def connected(layer: Module, x: Tensor) -> Tensor:
-    y = layer["weight"].double() * layer["weight_gain"] @ x + layer["bias"].double() * layer["bias_gain"]
-    return torch.where(y > 0, y, 0.2 * y) * sqrt(2) if layer["activation"] == "lrelu" else y
-
-
-def style_of(network: Module, z: Tensor, label: int | None, psi: float) -> Tensor:
-    """w (D,): normalise, embed, connect (Karras et al. 2019, 2020), and the truncation trick."""
-    x = z / (z.square().mean() + 1e-8).sqrt()
-    if label is not None:
-        hot = functional.one_hot(torch.tensor(label), network["c_dim"]).double()
-        y = connected(network["embed"], hot)
-        x = torch.cat([x, y / (y.square().mean() + 1e-8).sqrt()])
-    for index in range(network["num_layers"]):
-        x = connected(network[f"fc{index}"], x)
-    return network["w_avg"].double() * (1 - psi) + psi * x
 
 
 def filtered(x: Tensor, taps: Tensor, before: int, after: int, up: int = 1) -> Tensor:
@@ -127,10 +111,6 @@ def network_in(path: Path, generator: Module, noise: Any = None) -> StyleGAN2:
     network, _ = told_network(picked, picked.family, ImportRequest(weights=path, noise=noise))
     assert isinstance(network, StyleGAN2)
     return network.double()
-
-
-def latents(n: int, size: int = 8) -> Tensor:
-    return torch.randn(n, size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
 FORMS: dict[str, dict[str, Any]] = {

@@ -87,13 +87,26 @@ class ModuleRecord:
             raise ArtefactError(f"{self.path}.{name} in {self.file} is {value:g}, outside {low}..{high}")
         return int(value)
 
-    def integers(self, name: str) -> list[int]:
-        """A list or array of whole numbers."""
+    def integers(self, name: str, count: int | None = None) -> list[int]:
+        """A list or array of whole numbers; `count` is how many there must be, None for any number."""
         value = self.state.get(name)
         values = value.tolist() if isinstance(value, np.ndarray) else value
         if not isinstance(values, (list, tuple)) or not all(type(each) is int and abs(each) < 1 << 20 for each in values):
             raise self.lacks(name)
+        if count not in (None, len(values)):
+            raise self.lacks(f"{name} of {count} numbers")
         return list(values)
+
+    def names(self, name: str) -> list[str]:
+        """A list of names."""
+        value = self.state.get(name)
+        if (
+            not isinstance(value, (list, tuple))
+            or len(value) > MOST_MODULES
+            or not all(isinstance(each, str) for each in value)
+        ):
+            raise self.lacks(name)
+        return list(value)
 
     def flag(self, name: str) -> bool:
         value = self.state.get(name)
