@@ -139,9 +139,9 @@ test-webgpu: $(call ready,dev)  ## draw on WebGPU, on a software adapter (SwiftS
 	@$(PY) -m pytest tests/webgpu $(ARGS)
 
 # Exit status 4 (make shows it as an error) says that something did not run: that is no pass.
-test-gpu: $(call ready,export)  ## check and time every backend on this machine's GPU, write docs/gpu-report.md
+test-gpu: $(call ready,export)  ## check and time every backend on this machine's GPU, PyTorch beside it: docs/gpu-report.md
 	@$(if $(and $(strip $(VENV)),$(filter gpu,$(EXTRA))),$(LOCKED) 'gansample[trt,rtx]')
-	@$(PY) -m gansample.cli.gan verify $(BUNDLE) --report docs/gpu-report.md $(ARGS)
+	@$(if $(strip $(VENV)),,PYTHONPATH=.:serve) $(PY) -m benchmarks.gpu $(ARGS)
 
 lint: $(call ready,dev)  ## check style and the import rules
 	@$(PY) -m ruff format --check .

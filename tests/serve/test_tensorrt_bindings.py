@@ -34,11 +34,12 @@ def test_the_contract_holds_in_a_process_of_its_own(major: int, bundles: Path) -
         "-p",
         "no:hypothesispytest",
         "tests/support/contract_tensorrt.py",
-        *(["-k", "not timings"] if major == 1 else []),  # its builder times nothing
+        # Its builder times nothing, and refuses graphs in test_tensorrt_rtx.py, itself.
+        *(["-k", "not timings and not refused_graph"] if major == 1 else []),
     ]
     environment = {**os.environ, "TENSORRT_MAJOR": str(major), "CONTRACT_BUNDLES": str(bundles)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = done.stdout.strip().splitlines()[-1]
-    assert (passed := re.match(r"(\d+) passed(?:, 1 deselected)? in", summary)), summary  # no skip, no warning
+    assert (passed := re.match(r"(\d+) passed(?:, 2 deselected)? in", summary)), summary  # no skip, no warning
     assert int(passed[1]) >= 33

@@ -49,7 +49,7 @@ def sections(rows: Sequence[EngineRow], reference: str, n: int) -> list[str]:
     reference  what drew the goldens.
     n          latents compared beyond them.
     """
-    ran = [row for row in rows if not isinstance(row.cold_seconds, str)]
+    ran = [row for row in rows if row.opened]
     lines = [
         "## Verdicts",
         "",
