@@ -22,6 +22,7 @@ from gansample.bundle.open import open_bundle
 from gansample.bundle.seal import digest
 from gansample.errors import ArtefactError, OutputError
 from gansample.triton.repository import export_triton
+from tests.support.make_style_bundle import make_style_bundle
 from tests.support.make_tiny_bundle import reseal_bundle
 from tests.support.repository import ROOT
 from tests.support.run_service import free_port, running_service
@@ -235,6 +236,72 @@ def test_what_cannot_be_checked_is_not_exported(tiny_bundle: Path, tmp_path: Pat
     with pytest.raises(ArtefactError, match=r"golden\.npz"):
         export_triton(open_bundle(damaged), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def styled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A bundle with a mapping, and what is exported of it."""
+    folder = tmp_path_factory.mktemp("triton-styles")
+    bundle = make_style_bundle(folder / "styles", classes=("ant", "bee", "cat"))
+    assert export_triton(open_bundle(bundle), folder / "out", max_batch=8) == ["styles_onnx", "styles_tensorrt", "styles"]
+    return bundle, folder / "out"
+
+
+def test_a_mapping_is_a_model_of_its_own(styled: tuple[Path, Path]) -> None:
+    from google.protobuf import text_format
+    from tritonclient.grpc import model_config_pb2
+
+    bundle, out = styled
+    inputs = {}
+    for name, repository in (
+        ("styles_mapping", "onnx"),
+        ("styles_onnx", "onnx"),
+        ("styles_tensorrt", "tensorrt"),
+        ("styles", "seeds"),
+    ):
+        config = text_format.Parse((out / repository / name / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
+        inputs[name] = [port.name for port in config.input]
+        for port in config.input:
+            assert (out / repository / name / "warmup" / port.name).exists()
+    assert inputs == {
+        "styles_mapping": ["z", "psi", "label"],
+        "styles_onnx": ["w"],
+        "styles_tensorrt": ["w"],
+        "styles": ["seed", "label", "psi"],
+    }
+    assert (out / "onnx" / "styles_mapping" / "1" / "model.onnx").read_bytes() == (bundle / "mapping.onnx").read_bytes()
+    assert "--minShapes=w:1x4x5 " in (out / "build_plan.sh").read_text()
+    goldens = np.load(out / "golden.npz")
+    session = onnxruntime.InferenceSession((out / "onnx" / "styles_onnx" / "1" / "model.onnx").read_bytes())
+    assert np.abs(session.run(None, {"w": goldens["w"]})[0].astype(int) - goldens["images"]).max() <= 1
+
+
+def test_the_script_checks_psi_at_gan_serve(styled: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle, out = styled
+    with running_service(tmp_path, bundle) as service:
+        code, verdicts, _ = replay(out, "--http", f"127.0.0.1:{service.port}", "--grpc", "", "--model", "styles")
+    assert (code, verdicts["styles http"]) == (0, "PASS")
+
+
+@pytest.mark.slow
+def test_the_real_server_takes_psi(styled: tuple[Path, Path], tmp_path: Path) -> None:
+    need_triton()
+    bundle, out = styled
+    with running_triton(tmp_path, free_port(), free_port(), out / "seeds") as running:
+        code, verdicts, _ = replay(out, "--http", running.http, "--grpc", running.grpc, "--model", "styles")
+        assert (code, set(verdicts.values())) == (0, {"PASS"})
+        client = grpc.InferenceServerClient(running.grpc)
+        seed = grpc.InferInput("seed", [2, 1], "INT64")
+        seed.set_data_from_numpy(np.array([[3], [4]], np.int64))
+        psi = grpc.InferInput("psi", [2, 1], "FP32")
+        with open_sampler(bundle) as sampler:
+            assert np.array_equal(client.infer("styles", [seed]).as_numpy("images"), sampler.sample([3, 4]))
+            psi.set_data_from_numpy(np.full((2, 1), 0.5, np.float32))
+            assert np.array_equal(client.infer("styles", [seed, psi]).as_numpy("images"), sampler.sample([3, 4], psi=0.5))
+        psi.set_data_from_numpy(np.full((2, 1), 5, np.float32))
+        with pytest.raises(grpc.InferenceServerException, match=r"psi is in -2\.\.2"):
+            client.infer("styles", [seed, psi])
+        client.close()
 
 
 def test_a_generator_without_classes_has_no_label(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -33,20 +33,33 @@ class Tensor:
 
 def graph_inputs(spec: Spec) -> list[Tensor]:
     """The inputs of generator.onnx."""
+    name, shape = spec.graph_input
+    label = [Tensor("label", "INT64", (1,), scalar=True)] if spec.graph_takes_label else []
+    return [Tensor(name, "FP32", shape), *label]
+
+
+def mapping_inputs(spec: Spec) -> list[Tensor]:
+    """The inputs of mapping.onnx."""
     label = [Tensor("label", "INT64", (1,), scalar=True)] if spec.classes is not None else []
-    return [Tensor("z", "FP32", (spec.latent_size,)), *label]
+    return [Tensor("z", "FP32", (spec.latent_size,)), Tensor("psi", "FP32", (1,), scalar=True), *label]
 
 
 def seed_inputs(spec: Spec) -> list[Tensor]:
-    """What `gan serve` takes at /v2: without a label each seed draws its own class."""
+    """What `gan serve` takes at /v2: without a label each seed draws its own class, without psi at psi 1."""
     label = [Tensor("label", "INT64", (1,), optional=True)] if spec.classes is not None else []
-    return [Tensor("seed", "INT64", (1,)), *label]
+    psi = [Tensor("psi", "FP32", (1,), optional=True)] if spec.mapping is not None else []
+    return [Tensor("seed", "INT64", (1,)), *label, *psi]
+
+
+def graph_output(spec: Spec) -> Tensor:
+    """The pictures."""
+    return Tensor("images", "UINT8", (spec.height, spec.width, spec.channels))
 
 
 def config_pbtxt(
     name: str,
-    spec: Spec,
     inputs: Sequence[Tensor],
+    output: Tensor,
     *,
     backend: str,
     kind: str,
@@ -57,13 +70,12 @@ def config_pbtxt(
     backend  onnxruntime, tensorrt or python.
     kind     where instances run: AUTO (a GPU where Triton sees one), GPU or CPU.
     """
-    images = Tensor("images", "UINT8", (spec.height, spec.width, spec.channels))
     # Triton's documentation names TensorRT by `platform`, and every other backend by `backend`.
     engine = 'platform: "tensorrt_plan"' if backend == "tensorrt" else f'backend: "{backend}"'
     parts = [
         f'name: "{name}"\n{engine}\nmax_batch_size: {max_batch}',
         "input [\n" + ",\n".join(tensor.to_pbtxt() for tensor in inputs) + "\n]",
-        f"output [\n{images.to_pbtxt()}\n]",
+        f"output [\n{output.to_pbtxt()}\n]",
         f"instance_group [ {{ count: 1 kind: KIND_{kind} }} ]",
         f"""dynamic_batching {{
   max_queue_delay_microseconds: {QUEUE_DELAY_US}

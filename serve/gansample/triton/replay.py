@@ -106,13 +106,14 @@ def responses(protocol: str, url: str, model: str, goldens: Any, most: int, toke
 
 
 def _wanted(takes: set[str]) -> list[str]:
-    """z if the model takes it, as the graph does, else seeds; and the labels if there are classes."""
-    return ["z" if "z" in takes else "seed", *(["label"] if "label" in takes else [])]
+    """z if the model takes it, as the graph does, else seeds, or styles; and labels and psi where they apply."""
+    first = next(name for name in ("z", "seed", "w") if name in takes)
+    return [first, *(name for name in ("label", "psi") if name in takes)]
 
 
 def _tensor(library: Any, name: str, values: Any) -> Any:
-    values = values if values.ndim == 2 else values.reshape(-1, 1)
-    tensor = library.InferInput(name, list(values.shape), "FP32" if name == "z" else "INT64")
+    values = values if values.ndim > 1 else values.reshape(-1, 1)
+    tensor = library.InferInput(name, list(values.shape), "INT64" if values.dtype.kind == "i" else "FP32")
     tensor.set_data_from_numpy(np.ascontiguousarray(values))
     return tensor
 

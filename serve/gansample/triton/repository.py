@@ -2,6 +2,7 @@
 
     OUT/
     ├── onnx/<name>_onnx/           a model repository for the onnxruntime backend: config.pbtxt, warmup/, 1/model.onnx
+    ├── onnx/<name>_mapping/        the same of mapping.onnx, where there is one: the others then take its styles
     ├── tensorrt/<name>_tensorrt/   one for TensorRT: config.pbtxt, warmup/; build_plan.sh puts 1/model.plan there
     ├── seeds/<name>/               one for the Python backend, where gansample draws seeds: 1/model.py, 1/bundle/
     ├── build_plan.sh               a plan is executable code for one GPU and one TensorRT: it is built where it runs
@@ -24,11 +25,14 @@ from gansample.bundle.fidelity import GATES
 from gansample.bundle.goldens import Goldens, read_goldens
 from gansample.bundle.onnx_check import check_onnx
 from gansample.bundle.open import GOLDENS, MANIFEST, REFERENCE, Bundle
+from gansample.bundle.spec import Spec
+from gansample.bundle.style_mapping import MAPPING
 from gansample.errors import ArtefactError
+from gansample.runtimes.styles import open_mapping
 from gansample.sampling.verify import check_digests
 from gansample.system.atomic import folder_atomic
 from gansample.system.replaceable import check_replaceable
-from gansample.triton.config import WARMUP, Tensor, config_pbtxt, graph_inputs, seed_inputs
+from gansample.triton.config import WARMUP, Tensor, config_pbtxt, graph_inputs, graph_output, mapping_inputs, seed_inputs
 
 MARKER = "replay.json"  # a folder that has one may be replaced
 MAX_BATCH = 64  # the batch that bundles' speeds are measured at; larger ones make DCGANs no faster
@@ -42,8 +46,6 @@ def export_triton(bundle: Bundle, out: Path, *, force: bool = False, max_batch: 
     check_replaceable(out, kind="folder of model repositories", marker=MARKER, force=force)
     if not bundle.path.is_dir():
         raise ArtefactError(f"{bundle.path} is one file, and its goldens are missing", "pass the whole bundle folder")
-    if bundle.spec.mapping is not None:
-        raise ArtefactError(f"{bundle.path} draws through a mapping, and Triton's models have one graph", "use `gan serve`")
     check_digests(bundle)
     check_onnx(bundle.read(REFERENCE), str(bundle.path))
     goldens = read_goldens(bundle)
@@ -51,22 +53,28 @@ def export_triton(bundle: Bundle, out: Path, *, force: bool = False, max_batch: 
     names = [f"{name}_onnx", f"{name}_tensorrt", name]
     for_graph, for_seeds = graph_inputs(spec), seed_inputs(spec)
 
-    def write_model(model: Path, inputs: list[Tensor], backend: str, kind: str) -> None:
+    arrays, images = _arrays(bundle, goldens), graph_output(spec)
+
+    def write_model(model: Path, inputs: list[Tensor], backend: str, kind: str, output: Tensor) -> None:
         """A model's folder with its version, its configuration and its warm-up inputs: the first golden, as raw bytes."""
         (model / "1").mkdir(parents=True)
         (model / WARMUP).mkdir()
-        values = _arrays(goldens)
         for tensor in inputs:
-            (model / WARMUP / tensor.name).write_bytes(values[tensor.name][:1].tobytes())
-        text = config_pbtxt(model.name, spec, inputs, backend=backend, kind=kind, max_batch=max_batch)
+            (model / WARMUP / tensor.name).write_bytes(arrays[tensor.name][:1].tobytes())
+        text = config_pbtxt(model.name, inputs, output, backend=backend, kind=kind, max_batch=max_batch)
         (model / "config.pbtxt").write_text(text, encoding="utf-8")
 
     with folder_atomic(out) as folder:
         onnx, tensorrt, seeds = folder / "onnx" / names[0], folder / "tensorrt" / names[1], folder / "seeds" / names[2]
-        write_model(onnx, for_graph, "onnxruntime", "AUTO")
+        write_model(onnx, for_graph, "onnxruntime", "AUTO", images)
         (onnx / "1" / "model.onnx").write_bytes(bundle.read(REFERENCE))
-        write_model(tensorrt, for_graph, "tensorrt", "GPU")
-        write_model(seeds, for_seeds, "python", "CPU")
+        if spec.mapping is not None:
+            mapping = folder / "onnx" / f"{name}_mapping"
+            styles = Tensor("w", "FP32", spec.graph_input[1])
+            write_model(mapping, mapping_inputs(spec), "onnxruntime", "CPU", styles)
+            (mapping / "1" / "model.onnx").write_bytes(bundle.read(MAPPING))
+        write_model(tensorrt, for_graph, "tensorrt", "GPU", images)
+        write_model(seeds, for_seeds, "python", "CPU", images)
         (seeds / "1" / "model.py").write_text(_source("model.py"), encoding="utf-8")
         for file in (MANIFEST, *bundle.files):
             target = seeds / "1" / "bundle" / file
@@ -74,21 +82,25 @@ def export_triton(bundle: Bundle, out: Path, *, force: bool = False, max_batch: 
             target.write_bytes((bundle.path / file).read_bytes() if file == MANIFEST else bundle.read(file))
 
         (folder / "replay.py").write_text(_source("replay.py"), encoding="utf-8")
-        (folder / GOLDENS).write_bytes(_npz(_arrays(goldens)))
+        (folder / GOLDENS).write_bytes(_npz(arrays))
         gate = GATES["fp32"]
         judged = {"max_step": gate.max_step, "identical": gate.identical}
         about = {"models": names, "model_sha256": bundle.sha256, "max_batch": max_batch, **judged}
         (folder / MARKER).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         (folder / "build_plan.sh").write_text(_build_plan(names, for_graph, max_batch), encoding="utf-8", newline="\n")
         (folder / "build_plan.sh").chmod(0o755)
-        (folder / "README.md").write_text(_readme(names), encoding="utf-8")
+        (folder / "README.md").write_text(_readme(names, spec), encoding="utf-8")
     return names
 
 
-def _arrays(goldens: Goldens) -> dict[str, npt.NDArray[Any]]:
+def _arrays(bundle: Bundle, goldens: Goldens) -> dict[str, npt.NDArray[Any]]:
     """The goldens by the names of a request's tensors."""
     arrays: dict[str, npt.NDArray[Any]] = {"z": goldens.z, "seed": goldens.seeds, "images": goldens.images}
-    return arrays if goldens.label is None else {**arrays, "label": goldens.label}
+    if goldens.label is not None:
+        arrays["label"] = goldens.label
+    if goldens.psi is not None:
+        arrays |= {"psi": goldens.psi, "w": open_mapping(bundle).styles(goldens.z, goldens.label, goldens.psi)}
+    return arrays
 
 
 def _npz(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
@@ -118,15 +130,19 @@ trtexec=$(command -v trtexec || echo /usr/src/tensorrt/bin/trtexec)
 """
 
 
-def _readme(names: list[str]) -> str:
+def _readme(names: list[str], spec: Spec) -> str:
     onnx, tensorrt, seeds = names
+    mapping, takes, asked = "", "`z` (and `label`)", "`seed`, as `gan serve`"
+    if spec.mapping is not None:
+        mapping = f"| `onnx/` | `{seeds}_mapping` | onnxruntime | `z`, `psi` (and `label`); gives `w` | the CPU |\n"
+        takes, asked = f"`w`, the styles that `{seeds}_mapping` gives", "`seed`, `psi`, as `gan serve`"
     return f"""# {seeds} for Triton
 
 | repository | model | backend | takes | runs on |
 |---|---|---|---|---|
-| `onnx/` | `{onnx}` | onnxruntime | `z` (and `label`) | a GPU where Triton sees one, else the CPU |
-| `tensorrt/` | `{tensorrt}` | TensorRT, after `./build_plan.sh` | `z` (and `label`) | a GPU |
-| `seeds/` | `{seeds}` | python, with `pip install 'gansample[cpu]'` | `seed`, as `gan serve` | the CPU |
+{mapping}| `onnx/` | `{onnx}` | onnxruntime | {takes} | a GPU where Triton sees one, else the CPU |
+| `tensorrt/` | `{tensorrt}` | TensorRT, after `./build_plan.sh` | {takes} | a GPU |
+| `seeds/` | `{seeds}` | python, with `pip install 'gansample[cpu]'` | {asked} | the CPU |
 
 ```sh
 NVIDIA_TF32_OVERRIDE=0 tritonserver --model-repository onnx --model-repository seeds \\
