@@ -22,8 +22,9 @@ from demo.output_folder import describe_folder, output_folder
 from gansample.bundle import seal
 from gansample.bundle.goldens import read_goldens
 from gansample.bundle.open import REFERENCE, Bundle, open_bundle
+from gansample.bundle.style_mapping import MAPPING
 from gansample.cli import console
-from gansample.errors import BackendUnavailable, UsageError
+from gansample.errors import BackendUnavailable
 from gansample.runtimes.webgpu.without_round import without_round
 
 SOURCES = Path(__file__).with_name("web")
@@ -60,11 +61,6 @@ def web_demo(
 def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -> None:
     """Raises what `output_folder` and `open_folders` raise, and BackendUnavailable without npm or a network."""
     opened = open_folders(bundles)
-    for name, bundle in opened.items():
-        if bundle.spec.mapping is not None:
-            raise UsageError(
-                f"the static page does not draw through a mapping, and {name} has one", "leave it out: make demo shows it"
-            )
     with tempfile.TemporaryDirectory() as packages, output_folder(out, kind="static page", force=force) as folder:
         runtime = install_node_modules(Path(packages)) / "onnxruntime-web" / "dist"
         (folder / "ort").mkdir()
@@ -77,6 +73,8 @@ def write_web_demo(out: Path, bundles: Sequence[Path], *, force: bool = False) -
             model = model_for_browsers(bundle.read(REFERENCE))
             about = {**_about(bundle, name), "file_sha256": seal.digest(model), seal.KEY: seal.BLANK}
             (folder / "bundles" / name / REFERENCE).write_bytes(model)
+            if bundle.spec.mapping is not None:
+                (folder / "bundles" / name / MAPPING).write_bytes(bundle.read(MAPPING))
             (folder / "bundles" / name / "about.json").write_bytes(seal.sealed(json.dumps(about).encode()))
         (folder / "bundles.json").write_text(json.dumps(list(opened)), encoding="utf-8")
 
@@ -117,7 +115,9 @@ def _about(bundle: Bundle, folder: str) -> dict[str, Any]:
         "reference": bundle.reference,
         "classes": list(spec.classes) if spec.classes is not None else None,
         "image": {"height": spec.height, "width": spec.width, "channels": spec.channels},
+        **({"mapping": bundle.spec.mapping.to_dict()} if bundle.spec.mapping is not None else {}),
         "goldens": {
+            **({"psi": goldens.psi[:GOLDENS].tolist()} if goldens.psi is not None else {}),
             "z": goldens.z[:GOLDENS].ravel().tolist(),
             "labels": goldens.label[:GOLDENS].tolist() if goldens.label is not None else [0] * GOLDENS,
             "images": base64.b64encode(goldens.images[:GOLDENS].tobytes()).decode(),

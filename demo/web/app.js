@@ -7,7 +7,7 @@ import * as runtime from "./runtime.js";
 import { localized, switchLanguage, translatePage, whyNotWebGpu } from "./texts.js";
 
 const MAX_PICTURES = 64;
-const DEFAULTS = { seed: 0, count: 24, truncation: 0 };
+const DEFAULTS = { seed: 0, count: 24, truncation: 0, psi: 1 };
 const $ = (id) => document.getElementById(id);
 let about = null;
 let picked = [];
@@ -27,10 +27,10 @@ const complain = (...lines) => ($("problem").textContent = lines.join(" "));
 // A number as it was typed, or null where it is none that `id` takes.
 function parse(id, text) {
   const value = Number(text);
-  const [low, high] = id === "count" ? [1, MAX_PICTURES] : id === "seed" ? [0, SEED_END - 1] : [0, 3];
+  const [low, high] = { count: [1, MAX_PICTURES], seed: [0, SEED_END - 1], truncation: [0, 3], psi: [-2, 2] }[id];
   if (text.trim() === "" || !(value >= low && value <= high)) return null;
   if (id === "truncation") return value === 0 || value >= MIN_TRUNCATION ? value : null;
-  return Number.isInteger(value) ? value : null;
+  return id === "psi" || Number.isInteger(value) ? value : null;
 }
 
 // The values of the controls, or null after the page has said which of them cannot be drawn.
@@ -56,10 +56,10 @@ function labelOf(seed, label) {
 }
 
 // The GPU may give up at any time: WebAssembly draws these pixels then, and has to prove itself.
-async function pixelsOf(name, z, labels) {
+async function pixelsOf(name, z, labels, how) {
   const before = runtime.placeOf(name);
   try {
-    return await runtime.draw(name, z, labels);
+    return await runtime.draw(name, z, labels, how);
   } finally {
     if (runtime.placeOf(name) !== before && name === $("bundle").value) sayVerdict(openings);
   }
@@ -69,7 +69,7 @@ async function draw() {
   if ($("draw").disabled) return; // another generator is being opened, and will be drawn
   const asked = readControls();
   if (asked === null) return;
-  const { bundle, seed, count, label, truncation } = asked;
+  const { bundle, seed, count, label, truncation, psi } = asked;
   const seeds = Array.from({ length: count }, (_, i) => seed + i);
   const { size, distribution } = about.latent;
   const z = new Float32Array(count * size);
@@ -77,21 +77,22 @@ async function draw() {
   const labels = seeds.map((each) => labelOf(each, label) ?? 0);
   let pixels;
   try {
-    pixels = await pixelsOf(bundle, z, labels);
+    pixels = await pixelsOf(bundle, z, labels, { psi });
   } catch (error) {
     complain(localized("failed"), error.message);
     return;
   }
   const adapter = runtime.placeOf(bundle)?.adapter;
-  $("pictures").replaceChildren(...seeds.map((each, i) => picture(pixels, i, each, labels[i], truncation, adapter)));
+  $("pictures").replaceChildren(...seeds.map((each, i) => picture(pixels, i, each, labels[i], { truncation, psi }, adapter)));
   const query = new URLSearchParams({ bundle, seed, n: count });
   if (label !== "") query.set("class", about.classes[label]);
   if (truncation) query.set("truncation", truncation);
+  if (psi !== 1) query.set("psi", psi);
   if (runtime.softwareAllowed) query.set("adapter", "software");
   history.replaceState(null, "", `?${query}`);
 }
 
-function picture(pixels, index, seed, label, truncation, adapter) {
+function picture(pixels, index, seed, label, how, adapter) {
   const canvas = toCanvas(pixels, index, about.image);
   const caption = about.classes ? `${localized("seed")} ${seed} · ${about.classes[label]}` : `${localized("seed")} ${seed}`;
   const button = document.createElement("button");
@@ -102,15 +103,16 @@ function picture(pixels, index, seed, label, truncation, adapter) {
   const text = document.createElement("span");
   text.textContent = caption;
   button.append(canvas, text);
-  button.addEventListener("click", (event) => (event.shiftKey ? pick(button, seed) : save(canvas, seed, label, truncation, adapter)));
+  button.addEventListener("click", (event) => (event.shiftKey ? pick(button, seed) : save(canvas, seed, label, how, adapter)));
   return button;
 }
 
-async function save(canvas, seed, label, truncation, adapter) {
+async function save(canvas, seed, label, { truncation, psi }, adapter) {
   const metadata = { seeds: String(seed), model: about.name, model_sha256: about.sha256, backend: "onnxruntime-web" };
   if (adapter) Object.assign(metadata, { backend: "onnxruntime-webgpu", device: adapter });
   if (about.classes) metadata.class = about.classes[label];
   if (truncation) metadata.truncation = truncation;
+  if (psi !== 1) metadata.psi = psi;
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await toPng(canvas, { ...metadata, variant: "onnx-fp32", version: about.version }));
   link.download = `seed${String(seed).padStart(7, "0")}.png`;
@@ -132,15 +134,22 @@ async function morph() {
   const [bundle, label] = [$("bundle").value, $("class").value];
   const { size, distribution } = about.latent;
   const [a, b] = picked.map((seed) => latent(seed, size, distribution));
-  const z = interpolate(a, b, $("way").value / 100, distribution);
+  const way = $("way").value / 100;
   const [first, second] = picked.map((seed) => labelOf(seed, label) ?? 0);
-  const pixels = await pixelsOf(bundle, z, [first]);
+  // As gansample's walks: straight from style to style where there are some, else along the sphere of the latents.
+  const pixels = about.mapping
+    ? await pixelsOf(bundle, Float32Array.of(...a, ...b), [first, first], { psi: Number($("psi").value), way })
+    : await pixelsOf(bundle, interpolate(a, b, way, distribution), [first]);
   const canvas = toCanvas(pixels, 0, about.image);
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${picked[0]} → ${picked[1]} · ${$("way").value} %`);
   const note = document.createElement("p");
   if (first !== second) note.textContent = localized("oneClass").replace("#", () => about.classes[first]);
   $("between").replaceChildren(canvas, note);
+}
+
+function sayPsi() {
+  $("psi-shown").value = $("psi").value;
 }
 
 function enable(on) {
@@ -167,6 +176,9 @@ async function open(query = new URLSearchParams()) {
   every.dataset.text = "each";
   $("class").replaceChildren(every, ...(about.classes ?? []).map((name, label) => new Option(name, label)));
   $("class-row").hidden = !about.classes;
+  $("psi-row").hidden = !about.mapping;
+  if (!about.mapping) $("psi").value = 1;
+  sayPsi();
   const wanted = (about.classes ?? []).indexOf(query.get("class"));
   if (wanted >= 0) $("class").value = String(wanted);
   enable(true);
@@ -231,7 +243,7 @@ function facts() {
 
 // An address may be typed, or come from a page with other bundles.
 function sayWhatCannotBeShown(query, label) {
-  const asked = { bundle: $("bundle").value, n: $("count").value, seed: $("seed").value, truncation: $("truncation").value };
+  const asked = { bundle: $("bundle").value, n: $("count").value, seed: $("seed").value, truncation: $("truncation").value, psi: $("psi").value };
   const same = (key) => query.get(key) === asked[key] || Number(query.get(key) || NaN) === Number(asked[key]);
   const wrong = Object.keys(asked).filter((key) => query.has(key) && !same(key));
   if (query.has("class") && label < 0) wrong.push("class");
@@ -264,7 +276,7 @@ async function start() {
   }
   $("bundle").replaceChildren(...names.map((name) => new Option(name, name)));
   if (names.includes(query.get("bundle"))) $("bundle").value = query.get("bundle");
-  for (const [id, key] of [["count", "n"], ["seed", "seed"], ["truncation", "truncation"]]) {
+  for (const [id, key] of [["count", "n"], ["seed", "seed"], ["truncation", "truncation"], ["psi", "psi"]]) {
     $(id).value = parse(id, query.get(key) ?? "") ?? DEFAULTS[id];
   }
   $("bundle").addEventListener("change", () => open());
@@ -272,11 +284,13 @@ async function start() {
     event.preventDefault();
     draw();
   });
-  for (const id of ["class", "count", "truncation"]) $(id).addEventListener("change", draw);
+  for (const id of ["class", "count", "truncation", "psi"]) $(id).addEventListener("change", draw);
   $("roll").addEventListener("click", () => {
     $("seed").value = crypto.getRandomValues(new Uint32Array(1))[0] % (SEED_END - MAX_PICTURES);
     draw();
   });
+  $("psi").addEventListener("input", sayPsi);
+  $("psi").addEventListener("change", () => $("morph").hidden || morph());
   $("way").addEventListener("input", morph);
   await open(query);
 }

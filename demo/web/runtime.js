@@ -57,17 +57,17 @@ export async function verify(name) {
   return place.verdict;
 }
 
-// Pixels of each latent. If the GPU gives up meanwhile, WebAssembly draws them, and `placeOf` says why.
-export async function draw(name, z, labels) {
+// Pixels of each latent; `how` is what a generator with a mapping also takes: { psi, way }. If the GPU gives up meanwhile, WebAssembly draws them, and `placeOf` says why.
+export async function draw(name, z, labels, how) {
   const place = places.get(name);
   try {
-    return await worker(place.runtime).ask("draw", { name, z, labels });
+    return await worker(place.runtime).ask("draw", { name, z, labels, how });
   } catch (error) {
     if (place.runtime === "wasm") throw error;
     if (places.get(name) === place) {
       stopWebGpu(error);
       places.set(name, { runtime: "wasm", reason: error.message });
     }
-    return draw(name, z, labels);
+    return draw(name, z, labels, how);
   }
 }

@@ -1,6 +1,7 @@
 """The static page draws in the browser what gansample draws, says whether it does, and loads nothing from elsewhere."""
 
 import base64
+import io
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from demo.web_demo import SOURCES, install_node_modules, web_demo, write_web_demo
 from gansample import open_sampler
@@ -21,6 +23,7 @@ from gansample.errors import BackendUnavailable, OutputError
 from gansample.latents import latents, slerp
 from gansample.outputs.metadata import read_metadata
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
+from tests.support.make_style_bundle import make_style_bundle
 from tests.support.make_tiny_bundle import make_tiny_bundle
 from tests.support.repository import ROOT
 from tests.support.web_page import change_about, serve_folder, shown
@@ -35,10 +38,15 @@ def not_run(reason: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tiny_classes_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def style_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_style_bundle(tmp_path_factory.mktemp("bundles") / "styles", classes=("ant", "bee", "cat"))
+
+
+@pytest.fixture(scope="module")
+def site(tiny_classes_bundle: Path, style_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("static") / "web-demo"
     try:
-        write_web_demo(folder, [tiny_classes_bundle, FASHION])
+        write_web_demo(folder, [tiny_classes_bundle, FASHION, style_bundle])
     except BackendUnavailable as reason:
         not_run(str(reason))
     return folder
@@ -100,8 +108,10 @@ def test_latents_are_numpys_bit_for_bit(tmp_path: Path) -> None:
     assert np.allclose(answer["way"], slerp(a, b, 0.3), atol=1e-6)
 
 
-def test_the_folder_is_complete_and_the_same_every_time(site: Path, tiny_classes_bundle: Path, tmp_path: Path) -> None:
-    write_web_demo(tmp_path / "again", [tiny_classes_bundle, FASHION])
+def test_the_folder_is_complete_and_the_same_every_time(
+    site: Path, tiny_classes_bundle: Path, style_bundle: Path, tmp_path: Path
+) -> None:
+    write_web_demo(tmp_path / "again", [tiny_classes_bundle, FASHION, style_bundle])
     first, second = ({path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
                      for root in (site, tmp_path / "again"))  # fmt: skip
     assert first == second
@@ -153,6 +163,55 @@ def test_pictures_are_those_of_the_library(name: str, visit: Any, tiny_classes_b
     for index, image in enumerate(expected):
         drawn = shown(page, index)[..., : image.shape[-1]]
         assert np.abs(drawn.astype(int) - image).max() <= 1
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("psi", ["", "1", "0.7", "0", "-0.5"])
+def test_psi_draws_as_the_library(psi: str, visit: Any, style_bundle: Path) -> None:
+    page = visit(f"?bundle=styles&seed=40&n=19{'&psi=' if psi else ''}{psi}")
+    with open_sampler(style_bundle) as sampler:
+        expected = sampler.sample(range(40, 59), psi=float(psi or 1))
+    for index, image in enumerate(expected):
+        assert np.abs(shown(page, index)[..., :3].astype(int) - image).max() <= 1
+    assert page.locator("#psi-row").is_visible()
+    assert page.locator("#problem").inner_text() == ""
+    with page.expect_download() as download:
+        page.locator(".print").first.click()
+    assert read_metadata(download.value.path().read_bytes()).get("psi", 1) == float(psi or 1)
+
+
+@pytest.mark.browser
+def test_the_way_between_styles_is_straight(visit: Any, style_bundle: Path) -> None:
+    page = visit("?bundle=styles&seed=3&n=2&psi=0.5")
+    for index in range(2):
+        page.locator(".print").nth(index).click(modifiers=["Shift"])
+    page.locator("#between canvas").wait_for()
+    data = page.eval_on_selector("#between canvas", "canvas => canvas.toDataURL('image/png')")
+    with Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))) as image:
+        drawn = np.asarray(image)[..., :3]
+    with open_sampler(style_bundle) as sampler:  # of the first one's class
+        w = sampler.styles(latents([3, 4], sampler.spec.latent_size), np.array([0, 0]), 0.5)
+        wanted = sampler.draw_styles(w.mean(0, keepdims=True))[0]
+    assert np.abs(drawn.astype(int) - wanted).max() <= 1
+
+
+@pytest.mark.browser
+def test_psi_of_a_generator_without_a_mapping_is_said(visit: Any) -> None:
+    page = visit("?bundle=pets&seed=3&n=2&psi=0.7")
+    assert not page.locator("#psi-row").is_visible()
+    assert "psi=0.7" in page.locator("#problem").inner_text()
+
+
+@pytest.mark.browser
+def test_a_damaged_mapping_draws_nothing(site: Path, visit: Any) -> None:
+    file = site / "bundles" / "styles" / "mapping.onnx"
+    sound = file.read_bytes()
+    file.write_bytes(sound[:-1] + b"?")
+    try:
+        page = visit("?bundle=styles", expect="damaged")
+        assert page.locator(".print").count() == 0
+    finally:
+        file.write_bytes(sound)
 
 
 @pytest.mark.browser
