@@ -139,7 +139,7 @@ def check_variant(
         runner = styled or opened
         report = check_parity(
             runner.run,
-            truncated.through_mapping(built.unrounded) if truncated is not None else built.unrounded,
+            truncated.through_mapping(built.open_unrounded) if truncated is not None else built.open_unrounded,
             reference,
             variant=built.name,
             precision=built.precision,

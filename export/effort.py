@@ -37,6 +37,13 @@ def at_once(spec: Spec) -> int:
     return fewer(spec, LARGEST_BATCH)
 
 
+def at_once_in_pytorch(spec: Spec) -> int:
+    """As `at_once` for PyTorch's layers in float64, a quarter beyond 128×128: each holds its input, its output and a workspace
+    at twice the width, beside the activations of the engine that is compared, and large pictures gain nothing from company."""
+    n = at_once(spec)
+    return n if n == LARGEST_BATCH else max(1, n // 4)
+
+
 def batch_sizes(spec: Spec, n: int) -> dict[int, int]:
     """Batch size -> how many of `n` plain seeds are compared at it; the largest has all of them.
 

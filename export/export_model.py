@@ -15,7 +15,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from export.effort import at_once
+from export.effort import at_once_in_pytorch
 from export.in_float64 import in_float64
 from gansample.bundle.spec import Spec, ValueRange
 
@@ -142,7 +142,7 @@ def render_batches(
 ) -> Iterator[Rendered]:
     """As `render`, a few pictures at a time: memory stays flat however many there are."""
     dtype = next((p.dtype for p in generator.parameters()), torch.float32)
-    batch = at_once(generator.spec)
+    batch = at_once_in_pytorch(generator.spec)
     for start in range(0, len(z), batch):
         part = slice(start, start + batch)
         labels = torch.from_numpy(label[part]) if label is not None else None

@@ -4,7 +4,7 @@ What the synthesis draws is compared at psi 1 as every generator's pictures are.
 others, and a form of it might fail there alone; at psi 0 all are the mean picture.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from gansample.bundle.fidelity import GATES, compare
 from gansample.runtimes.base import Run, run_batched
 from gansample.runtimes.styles import Mapping as StyleMapper
 from gansample.runtimes.styles import StyleRunner
-from gansample.types import Images, Labels, Rows
+from gansample.types import Images
 
 COMPARED = {0.7: 256, 0.0: 8}  # psi -> latents; 0.7 is what nearly everybody draws StyleGAN's pictures at
 
@@ -52,15 +52,16 @@ class TruncatedPictures:
         failures = [f"{row.latents}: {failure}" for row in rows for failure in row.failures]
         return replace(report, rows=(*report.rows, *rows), failures=(*report.failures, *failures))
 
-    def through_mapping(self, unrounded: Run[Any] | None) -> Run[Any] | None:
+    def through_mapping(self, open_unrounded: Callable[[], Run[Any]] | None) -> Callable[[], Run[Any]] | None:
         """The same from latents and labels, at psi 1."""
-        if unrounded is None:
+        if open_unrounded is None:
             return None
 
-        def from_latents(z: Rows, label: Labels | None) -> npt.NDArray[Any]:
-            return unrounded(self.mapping.styles(z, label, np.ones(len(z), np.float32)), None)
+        def open_from_latents() -> Run[Any]:
+            unrounded = open_unrounded()
+            return lambda z, label: unrounded(self.mapping.styles(z, label, np.ones(len(z), np.float32)), None)
 
-        return from_latents
+        return open_from_latents
 
     def goldens(self, reference: Reference, n: int) -> dict[str, npt.NDArray[np.generic]]:
         """Arrays of golden.npz: `n` pictures, every seed at psi 1 and at psi 0.7."""

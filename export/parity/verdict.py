@@ -5,7 +5,7 @@ asked to be closer than that, and a floor that is unusually high announces a gen
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from export.parity.reference import Reference, mean_squares
 from export.parity.worst_latent import WorstDrawn, WorstLatent, search_worst_latent
 from gansample.bundle.fidelity import GATES, Fidelity, Gate, RunningFidelity, Verdict, compare, psnr_db
 from gansample.runtimes.base import Run, each_batch, run_batched
+from gansample.system.memory import return_freed_memory
 from gansample.types import Images
 
 BETWEEN_LEVELS = 0.05  # steps from the middle of two levels, within which the last bit of float32 decides which one it is
@@ -94,7 +95,7 @@ class ParityReport:
 
 def check_parity(
     run: Run[Any],
-    unrounded: Run[Any] | None,
+    open_unrounded: Callable[[], Run[Any]] | None,
     reference: Reference,
     *,
     variant: str,
@@ -104,10 +105,10 @@ def check_parity(
 ) -> ParityReport:
     """Compare a variant with the reference.
 
-    run        uint8 pictures (N, H, W, C) from latents and labels, by the very file and runtime that ship
-    unrounded  the same pictures before rounding, where the runtime gives them
-    tensors    everything the graph computes for some latents; called only to find the layer where a failure begins
-    batches    batch size -> number of plain seeds compared at that size; None: all of the reference's, as their size allows
+    run             uint8 pictures (N, H, W, C) from latents and labels, by the very file and runtime that ship
+    open_unrounded  opens what gives the same pictures before rounding, where the runtime does; closed before `run` draws
+    tensors         everything the graph computes for some latents; called only to find the layer where a failure begins
+    batches         batch size -> number of plain seeds compared at that size; None: all that the reference has
     """
     spec, gate = reference.generator.spec, GATES[precision]
     batches = batch_sizes(spec, len(reference.seeds)) if batches is None else batches
@@ -116,6 +117,8 @@ def check_parity(
     widest = max(batches, key=batches.__getitem__)
     shown = fewer(spec, SHOWN, least=4)
     kept = max([shown, *(n for batch, n in batches.items() if batch != widest)])
+    unrounded_db = _unrounded_psnr_db(open_unrounded(), reference, batches[widest]) if open_unrounded is not None else None
+    return_freed_memory()  # large pictures: the activations of two engines would not be wanted at once
     plain = _draw_plain(run, reference, batches[widest], widest, kept)
     agree, mixed, rows = RunningFidelity(), False, []
     for batch, n in batches.items():  # a picture may not depend on its batch: every size against the one with the most
@@ -149,7 +152,7 @@ def check_parity(
         effort=reference.effort,
         rows=tuple(rows),
         batches_agree=agree.result(),
-        unrounded_psnr_db=_unrounded_psnr_db(unrounded, reference, batches[widest]) if unrounded is not None else None,
+        unrounded_psnr_db=unrounded_db,
         float32_psnr_db=reference.float32_psnr_db,
         shift=shift,
         floor=reference.distribution.floor,

@@ -41,8 +41,8 @@ class BuiltVariant:
     """Path inside the bundle -> bytes, the one to open first first."""
     open: Callable[[], Runner]
     """Opens exactly these bytes the way gansample will."""
-    unrounded: Run[Any] | None = None
-    """(z, label) -> the pictures before rounding, (N, H, W, C) in 8-bit steps; None where the runtime cannot give them."""
+    open_unrounded: Callable[[], Run[Any]] | None = None
+    """Opens what draws the pictures before rounding, (N, H, W, C) in 8-bit steps; None where the runtime cannot give them."""
     measured_here: bool = True
     """Whether the opened runner is as fast as the variant is. An emulation is not, and then no speed is recorded."""
     notes: Mapping[str, Any] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from gansample.bundle.fidelity import Fidelity, compare
 from gansample.bundle.spec import Spec
 from gansample.runtimes.base import run_batched
 from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
+from gansample.system.memory import return_freed_memory
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
     names = {peak.node for peak in wide}
     file = finish(without_unrounded(cast_to_half(debug_graph, names)), spec)
     emulation = cast_to_half(debug_graph, names, emulate=True)
-    emulated = without_unrounded(emulation).SerializeToString()
+    emulated, with_unrounded = without_unrounded(emulation).SerializeToString(), emulation.SerializeToString()
+    return_freed_memory()
 
     def emulator() -> HalfEmulator:
         return HalfEmulator(emulated, spec, source="the emulation of the fp16 graph", variant=NAME)
@@ -64,7 +66,7 @@ def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
         precision="fp16",
         files={FILE: file},
         open=emulator,
-        unrounded=open_unrounded(emulation.SerializeToString()),
+        open_unrounded=lambda: open_unrounded(with_unrounded, spec),
         measured_here=False,
         notes=_notes(peaks, agreement),
     )

@@ -9,8 +9,9 @@ from export.export_model import ExportModel
 from export.graph.to_onnx import ExportedGraph
 from export.variants.base import BuiltVariant
 from gansample.bundle.open import REFERENCE
+from gansample.bundle.spec import Spec
 from gansample.runtimes.base import Run
-from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner
+from gansample.runtimes.onnxruntime_cpu import OnnxRuntimeRunner, session_options
 from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.types import Labels, Rows
 
@@ -24,13 +25,13 @@ def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
         precision="fp32",
         files={REFERENCE: graph.model},
         open=lambda: OnnxRuntimeRunner(graph.model, generator.spec, source=REFERENCE),
-        unrounded=open_unrounded(graph.debug_graph),
+        open_unrounded=lambda: open_unrounded(graph.debug_graph, generator.spec),
     )
 
 
-def open_unrounded(debug_graph: bytes) -> Run[Any]:
+def open_unrounded(debug_graph: bytes, spec: Spec) -> Run[Any]:
     """A function that gives the pictures before rounding, float (N, H, W, C), at the optimisation level that ships."""
-    session = import_onnxruntime().InferenceSession(debug_graph, providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(debug_graph, session_options(spec), providers=["CPUExecutionProvider"])
 
     names = [port.name for port in session.get_inputs()]
 

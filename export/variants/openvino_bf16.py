@@ -51,7 +51,7 @@ def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
         precision="bf16",
         files={FILE: phased.model},
         open=opened,
-        unrounded=openvino_model.open_unrounded(openvino_model.read(phased.debug_graph), "bf16"),
+        open_unrounded=lambda: openvino_model.open_unrounded(openvino_model.read(phased.debug_graph), "bf16"),
         notes={
             "passes": [{"pass": "phase convolution", "places": len(rewrites), "float64_difference": error, "kept": True}],
             "speedup_over_openvino_fp32": round(gain, 3),

@@ -17,5 +17,5 @@ def build(generator: ExportModel, graph: ExportedGraph) -> BuiltVariant:
         precision="fp32",
         files={REFERENCE: graph.model},
         open=lambda: OpenVinoRunner(graph.model, None, generator.spec, precision="fp32", variant=NAME, source=REFERENCE),
-        unrounded=openvino_model.open_unrounded(openvino_model.read(graph.debug_graph)),
+        open_unrounded=lambda: openvino_model.open_unrounded(openvino_model.read(graph.debug_graph)),
     )

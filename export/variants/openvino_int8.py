@@ -37,7 +37,7 @@ def build(generator: ExportModel, graph: ExportedGraph, float_layers: Sequence[s
         precision="int8",
         files=dict(zip(FILES, (xml, weights), strict=True)),
         open=lambda: OpenVinoRunner(xml, weights, generator.spec, precision="int8", variant=NAME, source=FILES[0]),
-        unrounded=openvino_model.open_unrounded(model, HINTS["int8"]),
+        open_unrounded=lambda: openvino_model.open_unrounded(model, HINTS["int8"]),
         notes={
             "quantised_by": f"nncf {nncf.__version__}",
             "calibrated_on": calibrated_on(generator.spec),

@@ -25,7 +25,12 @@ def verdict(imported: Imported) -> str:
     graph, reference = export_graph(generator), render_reference(generator, range(64))
     with OnnxRuntimeRunner(graph.model, generator.spec) as runner:
         report = check_parity(
-            runner.run, open_unrounded(graph.debug_graph), reference, variant="onnx-fp32", precision="fp32", batches=BATCHES
+            runner.run,
+            lambda: open_unrounded(graph.debug_graph, generator.spec),
+            reference,
+            variant="onnx-fp32",
+            precision="fp32",
+            batches=BATCHES,
         )
     return report.verdict if not report.failures else "; ".join(report.failures)
 

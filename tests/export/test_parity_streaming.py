@@ -41,7 +41,7 @@ def test_the_figures_are_those_of_all_pictures_at_once(reference: Reference, bat
     drawn, truth = render(rough, z, label[:150]), expected.images[:150]
     report = check_parity(
         lambda z, label: render(rough, z, label).images,
-        lambda z, label: render(rough, z, label).unrounded,
+        lambda: lambda z, label: render(rough, z, label).unrounded,
         reference,
         variant="v",
         precision="int8",

@@ -29,9 +29,7 @@ class OnnxRuntimeRunner(ClosingRunner):
         check_onnx(model, source)
         onnxruntime = import_onnxruntime()
         self.variant, self._spec, self._block = variant, spec, max(1, PIXELS // (spec.height * spec.width))
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what fails is raised as well, and only once, in plain text
-        options.enable_cpu_mem_arena = spec.height * spec.width <= LARGE
+        options = session_options(spec)
         if threads is not None:
             options.intra_op_num_threads = threads
         with runtime_errors("ONNX Runtime", source):
@@ -48,6 +46,14 @@ class OnnxRuntimeRunner(ClosingRunner):
 
     def close(self) -> None:
         self._session = None
+
+
+def session_options(spec: Spec) -> Any:
+    """Options of a session that draws pictures of this size: quiet, and without the arena for large ones."""
+    options = import_onnxruntime().SessionOptions()
+    options.log_severity_level = 4  # what fails is raised as well, and only once, in plain text
+    options.enable_cpu_mem_arena = spec.height * spec.width <= LARGE
+    return options
 
 
 def ports_of(session: Any) -> dict[str, Port]:
