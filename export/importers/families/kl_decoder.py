@@ -135,7 +135,7 @@ def read(tensors: Tensors, hints: Hints) -> Reading | None:
     own = {
         _new_name(name): _as_linear(name, tensor)
         for name, tensor in tensors.items()
-        if name.startswith(("decoder.", "post_quant_conv."))
+        if not name.startswith(("encoder.", "quant_conv."))
     }
     stages = len({name.split(".")[2] for name in own if name.startswith("decoder.up_blocks.")})
     factor = 2 ** sum(name.endswith("upsamplers.0.conv.weight") for name in own)

@@ -13,6 +13,7 @@ from export.importers.call_signature import CallSignature
 from export.importers.families.family import Family, Hints, Reading, Stated, Tensors
 
 SLOPE = 0.2
+SIDE = 4  # of the basis
 FIRST = "MainLayers.0.Layers.0."
 
 
@@ -57,9 +58,9 @@ class Block(nn.Module):
 class Basis(nn.Module):
     """z (N, nz) -> (N, C, 4, 4): channel c of the basis, scaled by a linear function of z."""
 
-    def __init__(self, basis: Tensor, linear: Tensor) -> None:
+    def __init__(self, linear: Tensor) -> None:
         super().__init__()
-        self.Basis = nn.Parameter(torch.empty(*basis.shape))
+        self.Basis = nn.Parameter(torch.empty(linear.shape[0], SIDE, SIDE))
         self.LinearLayer = nn.Linear(linear.shape[1], linear.shape[0], bias=False)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -72,7 +73,10 @@ class Resampler(nn.Module):
 
     def __init__(self, kernel: Tensor) -> None:
         super().__init__()
-        self.register_buffer("Kernel", torch.empty(*kernel.shape))
+        taps = kernel.shape[0]
+        if taps % 2:
+            raise ValueError(f"its resampling filter has {taps} taps, an odd number")
+        self.register_buffer("Kernel", torch.empty(taps, taps))
 
     def forward(self, x: Tensor) -> Tensor:
         kernel: Tensor = self.get_buffer("Kernel")
@@ -98,7 +102,7 @@ class Stage(nn.Module):
         first = f"{at}.Layers.0"
         transition: nn.Module
         if f"{first}.Basis" in tensors:
-            transition = Basis(tensors[f"{first}.Basis"], tensors[f"{first}.LinearLayer.weight"])
+            transition = Basis(tensors[f"{first}.LinearLayer.weight"])
         else:
             transition = Upsampled(tensors[f"{first}.Resampler.Kernel"], tensors.get(f"{first}.LinearLayer.Layer.weight"))
         n = len({name.split(".")[3] for name in tensors if name.startswith(f"{at}.Layers.")})
@@ -135,8 +139,7 @@ def read(tensors: Tensors, hints: Hints) -> Reading | None:
     stages = len({name.split(".")[1] for name in tensors if name.startswith("MainLayers.")})
     embedding = tensors.get("EmbeddingLayer.weight")
     embedded, classes = embedding.shape if embedding is not None else (0, None)
-    basis = tensors[f"{FIRST}Basis"]
-    side = basis.shape[-1] * 2 ** (stages - 1)
+    side = SIDE * 2 ** (stages - 1)
     return Reading(
         build=lambda: Generator(tensors, stages),
         tensors=tensors,

@@ -6,16 +6,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from export.importers.families import fastgan, kl_decoder, lightweight_gan, r3gan, taesd
+from export.importers.call_signature import CallSignature
+from export.importers.families import biggan_names, fastgan, kl_decoder, lightweight_gan, r3gan, taesd
 from export.importers.families.family import Family, Hints, Reading, Tensors
 from export.importers.match import compare, shapes_of
 from export.importers.request import ImportRequest
 from export.importers.state_dict import StateDict
 from export.importers.told import Told, check_options
 from gansample.bundle.basis import Fact
-from gansample.errors import ArtefactError
+from gansample.errors import ArtefactError, GansampleError
 
-FAMILIES: tuple[Family, ...] = (taesd.FAMILY, kl_decoder.FAMILY, r3gan.FAMILY, fastgan.FAMILY, lightweight_gan.FAMILY)
+FAMILIES: tuple[Family, ...] = (
+    taesd.FAMILY,
+    kl_decoder.FAMILY,
+    r3gan.FAMILY,
+    fastgan.FAMILY,
+    lightweight_gan.FAMILY,
+    biggan_names.FAMILY,
+    biggan_names.CONVERTED_FAMILY,
+)
+
+BATCH = 3
+# What building a network from shapes that no network of the family has raises.
+UNFIT = (KeyError, IndexError, ValueError, TypeError, RuntimeError, ZeroDivisionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +53,14 @@ def family_of(weights: StateDict, request: ImportRequest) -> Member | None:
     hints = Hints(values=weights.values, latent=request.latent_shape)
     for tensors in _candidates(weights):
         for family in FAMILIES:
-            if (reading := family.read(tensors, hints)) is not None:
-                check_options(family.name, reading.signature, request, any_planes=reading.any_planes)
-                return Member(family, _filled(family, reading, weights.file), reading)
+            try:
+                if (reading := family.read(tensors, hints)) is not None:
+                    check_options(family.name, reading.signature, request, any_planes=reading.any_planes)
+                    return Member(family, _filled(family, reading, weights.file), reading)
+            except UNFIT as error:
+                if isinstance(error, GansampleError):
+                    raise
+                raise _refusal(family, weights.file, _described(error)) from error
     return None
 
 
@@ -66,18 +84,40 @@ def told_by(found: Member, request: ImportRequest) -> Told:
 
 
 def _filled(family: Family, reading: Reading, file: str) -> nn.Module:
-    with torch.device("meta"):
-        network = reading.build()
+    if empty := [name for name, tensor in reading.tensors.items() if tensor.numel() == 0]:
+        raise _refusal(family, file, f"{empty[0]} is empty")
+    with torch.device("meta"), torch.no_grad():
+        network = reading.build().eval()
+        drawn = tuple(network(*_arguments(reading.signature)).shape)
+    if drawn != (BATCH, *reading.signature.image):
+        raise _refusal(family, file, f"its layers give {drawn[1:]}, not a picture of {reading.signature.image}")
     want = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     differ = compare(shapes_of(reading.tensors), want)
     if differ.count:
-        raise ArtefactError(
-            f"{file} is named like the family {family.name!r} and does not fit it: {differ.describe()}",
-            "pass its class: --generator model.py:Class",
-        )
+        raise _refusal(family, file, differ.describe())
     uncounted = {name: torch.zeros(shape, dtype=torch.int64) for name, shape in want.items() if name not in reading.tensors}
     network.load_state_dict({**reading.tensors, **uncounted}, assign=True)
-    return network.eval().requires_grad_(False)
+    return network.requires_grad_(False)
+
+
+def _arguments(signature: CallSignature) -> tuple[Tensor, ...]:
+    """Latents, and labels where it takes some, without values."""
+    z = torch.empty(BATCH, *signature.latent)
+    if signature.classes is None:
+        return (z,)
+    label = torch.empty(BATCH, signature.classes) if signature.label == "onehot" else torch.empty(BATCH, dtype=torch.int64)
+    return z, label
+
+
+def _refusal(family: Family, file: str, why: str) -> ArtefactError:
+    return ArtefactError(
+        f"{file} is named like the family {family.name!r} and does not fit it: {why}",
+        "pass its class: --generator model.py:Class",
+    )
+
+
+def _described(error: Exception) -> str:
+    return f"it has no {error.args[0]}" if isinstance(error, KeyError) else " ".join(str(error).split())
 
 
 def _candidates(weights: StateDict) -> Iterator[Tensors]:

@@ -87,7 +87,8 @@ def read(tensors: Tensors, hints: Hints) -> Reading | None:
     if prefix is None:
         return None
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    if not all(NAMES.fullmatch(name) for name in own):
+    others = (name for name in tensors if not name.startswith((prefix, "encoder.")))
+    if not all(NAMES.fullmatch(name) for name in own) or any(others):
         return None
     numbers = sorted({int(name.split(".")[0]) for name in own})
     enlargements = sum(f"{i}.weight" in own and f"{i}.bias" not in own for i in numbers)  # such convolutions have no bias
