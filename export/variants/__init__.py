@@ -24,7 +24,7 @@ def builders(decisions: TimingDecisions = MEASURE_ALL, variants: str | None = No
 
     Raises UsageError for a variant that there is not.
     """
-    int8 = partial(openvino_int8.build, float_layers=decisions.float_layers)
+    int8 = partial(openvino_int8.build, float_layers=decisions.float_layers, phases=decisions.int8_phases)
     every: Mapping[str, Builder] = {**BUILDERS, openvino_int8.NAME: int8}
     available = {name: build for name, build in every.items() if decisions.variants is None or name in decisions.variants}
     if variants is None:

@@ -21,8 +21,10 @@ def openvino() -> Any:
 
 
 def read(debug_graph: bytes) -> Any:
-    """The graph with both outputs, `images` and `levels`."""
-    return openvino().Core().read_model(debug_graph)
+    """The graph with both outputs, `images` and `levels`; the same graph has the same names in every process."""
+    model = openvino().Core().read_model(debug_graph)
+    _name_by_place(model)
+    return model
 
 
 def without_unrounded(model: Any) -> Any:

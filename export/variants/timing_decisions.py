@@ -1,7 +1,7 @@
 """What an export decided by timing, so that another one can repeat it: `python -m export --like BUNDLE`.
 
-Three things depend on this machine: which variants it can run at all, which graph passes
-pay, and which layers of the int8 variant stay in float. A bundle's manifest records all three.
+Four things depend on this machine: which variants it can run at all, which graph passes pay, which layers of the int8 variant
+stay in float, and whether its transposed convolutions are computed as their phases. A bundle's manifest records all four.
 """
 
 from collections.abc import Mapping
@@ -25,15 +25,19 @@ class TimingDecisions:
     """Pass of the reference graph -> whether it was kept."""
     float_layers: tuple[str, ...] | None = None
     """Layers of the int8 variant that are not quantised."""
+    int8_phases: bool | None = None
+    """Whether the int8 variant has convolutions of phases for its transposed ones."""
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Self:
         """The decisions of the export that made `bundle`."""
+        int8 = [variant for variant in bundle.variants if variant.precision == "int8"]  # an older one has no such pass
         layers = [step.get("layers", []) for variant in bundle.variants for step in _steps(variant)]  # [] if dropped
         return cls(
             variants=tuple(variant.name for variant in bundle.variants),
             passes={note["pass"]: bool(note["kept"]) for note in bundle.variants[0].notes.get("passes", [])},
             float_layers=tuple(layers[0]) if layers else None,
+            int8_phases=any(note["kept"] for note in int8[0].notes.get("passes", [])) if int8 else None,
         )
 
 

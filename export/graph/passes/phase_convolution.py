@@ -81,12 +81,9 @@ def _moved(
     output = f"{reader.output[0]}.phases"
     values, names = {}, {before: after, "": ""}
     for place, name in enumerate(others):
-        value = known[name]
-        if value.size > 1:
-            axis = value.ndim - 3
-            if axis < 0 or value.shape[axis] != channels or value.size != channels:
-                return None
-            value = phases.per_channel(value, axis)
+        value = phases.repeated(known[name], channels)
+        if value is None:
+            return None
         names[name] = f"{output}.{place}"
         values[names[name]] = value.astype(np.float64) if value.dtype == np.float32 else value
     node = NodeProto()

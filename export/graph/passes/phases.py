@@ -39,6 +39,16 @@ class Phases:
         """One value of each output channel along `axis`, repeated for every phase."""
         return np.concatenate([values] * self.stride**2, axis)
 
+    def repeated(self, value: npt.NDArray[Any], channels: int) -> npt.NDArray[Any] | None:
+        """A constant that is combined with the layer's (N, C, H, W), as the phases need it; None where it is another from
+        place to place."""
+        if value.size == 1:
+            return value
+        axis = value.ndim - 3
+        if axis < 0 or value.shape[axis] != channels or value.size != channels:
+            return None
+        return self.per_channel(value, axis)
+
 
 def phases_of(weight: npt.NDArray[Any], stride: int, pad: int, output_padding: int = 0) -> Phases:
     """weight  of the transposed convolution, (Cin, Cout, k, k)."""

@@ -18,6 +18,7 @@ from export.variants.openvino_model import feed_of
 from gansample.types import Labels, Latents
 
 LAYERS = ("Convolution", "ConvolutionBackpropData", "MatMul")
+MOVES = ("Reshape", "Unsqueeze", "Squeeze", "Transpose", "DepthToSpace", "Slice")
 TOGETHER = (
     72  # latents drawn in one run, for pictures of 128×128: all that a 64×64 generator is calibrated on, and 4 of 512×512
 )
@@ -117,7 +118,7 @@ def _source(node: Node, port: int) -> Node:
 def origins(node: Node) -> Iterator[Node]:
     """What computes the values that arrive at `node`: behind everything that only moves or repeats them."""
     nearest = node.get_type_name() == "Interpolate" and node.get_attributes().get("mode") == "nearest"
-    if nearest or node.get_type_name() in ("Reshape", "Unsqueeze", "Squeeze", "Transpose"):
+    if nearest or node.get_type_name() in MOVES:
         yield from origins(_source(node, 0))
     elif node.get_type_name() == "Concat":
         for port in range(node.get_input_size()):

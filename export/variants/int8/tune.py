@@ -23,6 +23,7 @@ from export.variants import openvino_model
 from export.variants.base import CALIBRATION_SEEDS, VariantUnavailable
 from export.variants.int8.keep_float import infer_unrounded, keep_float, mean_squares, restore_layers
 from export.variants.int8.layers import channel_ranges, quantised_layers
+from export.variants.int8.phases import ChosenForm, choose_form
 from export.variants.int8.ranges import fit_ranges
 from export.variants.int8.round_weights import refit_all
 from export.variants.int8.with_nncf import quantise, without_idle_quantisers
@@ -65,10 +66,20 @@ class Step:
         return figures | {name: value for name, value in details.items() if value is not None}
 
 
-class StepSelection:
-    """Decides about one step after the other."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """The model as it ships, but with both outputs."""
 
-    def __init__(self, spec: Spec, float_model: Model) -> None:
+    model: Model
+    form: ChosenForm
+    steps: list[Step]
+
+
+class StepSelection:
+    """Decides about one step after the other, by what its model draws in the form that ships."""
+
+    def __init__(self, spec: Spec, float_model: Model, form: ChosenForm) -> None:
+        self.form = form
         self.steps: list[Step] = []
         n = fewer(spec, TESTED_ON, least=4)
         self._z, self._label = spec.latents(CALIBRATION_SEEDS[-n:]), cycled_labels(spec, n)
@@ -80,6 +91,7 @@ class StepSelection:
 
     def keeps(self, name: str, model: Model, layers: tuple[str, ...] | None = None, speed: float | None = None) -> bool:
         """Whether `model` draws nearer to float32 than the last model that was kept, and no tail near its gate."""
+        model = self.form(model)
         decibels = psnr_db(float(mean_squares(model, self._z, self._label, self._expected).mean()))
         worst = psnr_db(float(mean_squares(model, self._tails, self._tails_label, self._expected_tails).max()))
         last = self.steps[-1] if self.steps else None
@@ -94,10 +106,11 @@ class StepSelection:
         return kept
 
 
-def tune(spec: Spec, graph: ExportedGraph, float_layers: Sequence[str] | None = None) -> tuple[Model, list[Step]]:
-    """The int8 model with both outputs, and what each step brought.
+def tune(spec: Spec, graph: ExportedGraph, float_layers: Sequence[str] | None = None, phases: bool | None = None) -> Tuned:
+    """The int8 model, and what each step brought.
 
     float_layers  the layers that are not quantised, as another export of this generator chose them; None measures.
+    phases        whether transposed convolutions are computed as their phases, likewise.
 
     Raises VariantUnavailable where nothing can be quantised; UsageError for float layers of another generator.
     """
@@ -108,10 +121,11 @@ def tune(spec: Spec, graph: ExportedGraph, float_layers: Sequence[str] | None = 
     # As a matrix product the first layer costs so little that it can stay float32, and the latents are never rounded.
     debug_graph = apply(debug_graph, latent_matmul(debug_graph))
     float_model: Model = openvino_model.read(debug_graph.SerializeToString())
-    selection = StepSelection(spec, float_model)
     model = _quantise(float_model, z, label)
     if not list(quantised_layers(model)):
         raise VariantUnavailable("NNCF quantises none of this generator's layers")
+    form = choose_form(model, z, label, phases)
+    selection = StepSelection(spec, float_model, form)
     selection.keeps("nncf", model)
     if selection.keeps("no idle quantisers", tried := without_idle_quantisers(model, float_model)):
         model = tried
@@ -120,7 +134,7 @@ def tune(spec: Spec, graph: ExportedGraph, float_layers: Sequence[str] | None = 
     if selection.keeps("equalise", tried := without_idle_quantisers(_quantise(float_equal, z, label), float_equal)):
         model, float_model = tried, float_equal
     if float_layers is None:
-        tried, chosen, speed = keep_float(model, float_model, z[:64], label[:64] if label is not None else None)
+        tried, chosen, speed = keep_float(model, float_model, form, z[:64], label[:64] if label is not None else None)
         kept = selection.keeps(KEEP_FLOAT, tried, layers=chosen.layers, speed=round(speed, 3))
     else:
         names = {layer.node.get_friendly_name() for layer in quantised_layers(model)}
@@ -133,7 +147,7 @@ def tune(spec: Spec, graph: ExportedGraph, float_layers: Sequence[str] | None = 
         model = tried
     if selection.keeps("round weights", tried := refit_all(model, float_model, z, label)):
         model = tried
-    return model, selection.steps
+    return Tuned(model=form(model), form=form, steps=selection.steps)
 
 
 def calibrated_on(spec: Spec) -> int:
