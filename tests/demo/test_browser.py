@@ -327,9 +327,14 @@ def test_axe_finds_nothing_serious(browser: Any, demo: Demo, tmp_path: Path) -> 
         page.wait_for_selector(THUMBNAIL)
         for name in ("Generate", "Explore", "Contact sheet", "Fidelity", "About"):
             page.get_by_role("tab", name=name).click()
-            page.wait_for_timeout(500)
             page.evaluate(axe)
-            found = page.evaluate("axe.run()")["violations"]
-            serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+            for _ in range(40):  # what is being drawn is faded, and Gradio shows so until it is there
+                page.wait_for_timeout(500)
+                found = page.evaluate("axe.run()")["violations"]
+                serious = [
+                    (each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")
+                ]
+                if not serious:
+                    break
             assert serious == [], (scheme, name)
         context.close()
