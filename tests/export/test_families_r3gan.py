@@ -1,17 +1,21 @@
 """R3GAN's generator is read from its weights alone, and draws what its equations say."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from export.importers.load_generator import load_generator
+from export.importers.request import ImportRequest
 from gansample.bundle.basis import grade
 from gansample.errors import ArtefactError, UsageError
 from tests.support.families import drawn, imported_weights, random_weights, stated
+from tests.support.nvidia_pickle import Module, pickled
 
 FILTER = np.convolve([1, 2, 1], [1, 1])
 KERNEL = torch.tensor(np.outer(FILTER, FILTER) / np.outer(FILTER, FILTER).sum(), dtype=torch.float32)
@@ -97,3 +101,40 @@ def test_classes_are_embedded_beside_the_latent(tmp_path: Path) -> None:
 def test_a_later_version_with_more_tensors_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"the family 'R3GAN generator'.*1 unexpected \(Gain\)"):
         imported_weights({**made(), "Gain": torch.ones(1)}, tmp_path)
+
+
+class Generator(nn.Module):
+    """Stands for R3GAN's classes: a file names it and nobody who reads the file has it."""
+
+
+def as_module(weights: Mapping[str, Tensor]) -> Generator:
+    root = Generator()
+    for name, tensor in weights.items():
+        at: nn.Module = root
+        *path, last = name.split(".")
+        for part in path:
+            if part not in dict(at.named_children()):
+                at.add_module(part, Generator())
+            at = at.get_submodule(part)
+        if last == "Kernel":
+            at.register_buffer(last, tensor)
+        else:
+            at.register_parameter(last, nn.Parameter(tensor))
+    return root
+
+
+def test_its_own_pickle_goes_in_by_the_average_and_its_classes_are_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = made(classes=7)
+    averaged, raw = (
+        Module("Generator", modules={"Model": as_module(w)}) for w in (weights, {n: 2 * t for n, t in weights.items()})
+    )
+    (tmp_path / "network-snapshot.pkl").write_bytes(
+        pickled({"G": raw, "D": raw, "G_ema": averaged, "G_opt_state": {"step": 3}})
+    )
+    monkeypatch.delattr(sys.modules[__name__], "Generator")
+    imported = load_generator(ImportRequest(weights=tmp_path / "network-snapshot.pkl"))
+    z, label = torch.randn(4, 12, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 3, 6, 3])
+    assert torch.allclose(drawn(imported, z, label), generator(weights, z, label), atol=1e-5)
+    assert grade("PASS", imported.log.basis) == "PASS"

@@ -27,7 +27,7 @@ class Module:
     kind: str
     parameters: Mapping[str, Tensor | None] = field(default_factory=dict)
     buffers: Mapping[str, Tensor | None] = field(default_factory=dict)
-    modules: Mapping[str, "Module"] = field(default_factory=dict)
+    modules: Mapping[str, Any] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:

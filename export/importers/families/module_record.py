@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.importers.foreign_objects import ForeignObject
+from export.importers.foreign_objects import ForeignObject, is_module
 from export.importers.state_dict import check_tensors
 from gansample.errors import ArtefactError
 
@@ -35,14 +35,14 @@ class ModuleRecord:
 
     def child(self, name: str) -> "ModuleRecord":
         """The module inside it. Raises ArtefactError where there is none."""
-        made = record_of(self._part("_modules").get(name), f"{self.path}.{name}", self.file)
+        made = _inner_record(self._part("_modules").get(name), f"{self.path}.{name}", self.file)
         if made is None:
             raise self.lacks(name)
         return made
 
     def children(self) -> Iterator[tuple[str, "ModuleRecord"]]:
         for name in self._part("_modules"):
-            if record_of(self._part("_modules")[name], "", self.file) is not None:
+            if _inner_record(self._part("_modules")[name], "", self.file) is not None:
                 yield str(name), self.child(str(name))
 
     def tensor(self, name: str, *shape: int | None) -> Tensor:
@@ -146,6 +146,13 @@ def record_of(content: Any, path: str, file: str) -> ModuleRecord | None:
     if not isinstance(meta, Mapping) or not isinstance(state, Mapping) or not isinstance(meta.get("class_name"), str):
         return None
     return ModuleRecord(path, file, meta["class_name"], state, bool(meta.get("module_src")))
+
+
+def _inner_record(content: Any, path: str, file: str) -> ModuleRecord | None:
+    """As `record_of`; inside a module of the format others may be pickled plainly, as R3GAN's and torch's own are."""
+    if is_module(content) and path.count(".") <= DEEPEST:
+        return ModuleRecord(path, file, content.kind.rpartition(".")[2], content, False)
+    return record_of(content, path, file)
 
 
 def tensors_in(record: ModuleRecord) -> dict[str, Tensor]:
