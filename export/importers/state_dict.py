@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -39,6 +39,8 @@ class StateDict:
     """An average of these weights that has no names, to be taken in their place."""
     whole: Mapping[str, Tensor] | None = None
     """The dictionary of several networks from which these were taken, for a class that holds them all."""
+    beside: Mapping[str, Tensor] = field(default_factory=dict)
+    """Single tensors beside the generator's dictionary, as a mean style."""
     order_told: bool = True
     """Whether the order of the layers is the file's, or told by numbers in their names."""
 
@@ -101,8 +103,15 @@ def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -
         sha256=file.sha256,
         average=average,
         whole=_as_float32(around, ImportLog()) if around is not None else None,
+        beside=_beside(file.content) if chosen else {},
         order_told=order_told,
     )
+
+
+def _beside(content: Any) -> dict[str, Tensor]:
+    """Single tensors at the top of a file whose weights lie deeper."""
+    found = content.items() if isinstance(content, Mapping) else ()
+    return _as_float32({str(key): value for key, value in found if isinstance(value, Tensor)}, ImportLog())
 
 
 def _average(averages: Mapping[str, tuple[Tensor, ...]], chosen: str, key: str | None, file: str) -> Average | None:

@@ -1,6 +1,5 @@
 """StyleGAN2 from its file draws what its paper's equations say, computed here in the plainest way, one picture at a time."""
 
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from export.export_model import render
@@ -20,82 +19,8 @@ from export.importers.load_generator import load_generator
 from export.importers.request import ImportRequest
 from export.importers.weights import read_weights
 from gansample.errors import ArtefactError, UsageError
-from tests.support.naive_stylegan import connected, latents, style_of
+from tests.support.naive_stylegan import latents, stylegan2_drawn
 from tests.support.nvidia_pickle import Module, network_file, pickled, stylegan2
-
-
-def filtered(x: Tensor, taps: Tensor, before: int, after: int, up: int = 1) -> Tensor:
-    """x (C, H, W): zeros between pixels and around, then out[y, x] = sum over a, b of taps[a, b] · in[y + T−1−a, x + T−1−b]."""
-    taps = taps.double() if taps.dim() == 2 else torch.outer(taps.double(), taps.double())
-    spread = torch.zeros(x.shape[0], x.shape[1] * up, x.shape[2] * up, dtype=x.dtype)
-    spread[:, ::up, ::up] = x
-    wide = functional.pad(spread, (before, after, before, after))
-    size = len(taps)
-    height, width = wide.shape[1] - size + 1, wide.shape[2] - size + 1
-    out = torch.zeros(x.shape[0], height, width, dtype=x.dtype)
-    for a in range(size):
-        for b in range(size):
-            out += taps[a, b] * wide[:, size - 1 - a : size - 1 - a + height, size - 1 - b : size - 1 - b + width]
-    return out * up**2
-
-
-def convolved(layer: Module, x: Tensor, w: Tensor, demodulate: bool = True, up: int = 1) -> Tensor:
-    """x (I, H, W) with a kernel of its own: styled, and with unit norm."""
-    kernel = layer["weight"].double() * connected(layer["affine"], w)[None, :, None, None]
-    if demodulate:
-        kernel = kernel / (kernel.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
-    if up == 1:
-        return functional.conv2d(x[None], kernel, padding=kernel.shape[2] // 2)[0]
-    height, width = x.shape[1:]
-    spread = torch.zeros(len(kernel), 2 * height + 1, 2 * width + 1, dtype=x.dtype)
-    for a in range(3):  # every pixel paints the kernel, two pixels apart
-        for b in range(3):
-            painted = torch.einsum("oi,ihw->ohw", kernel[:, :, a, b], x)
-            spread[:, a : a + 2 * height : 2, b : b + 2 * width : 2] += painted
-    size = layer["resample_filter"].shape[-1]
-    return filtered(spread, layer["resample_filter"], (size - 1) // 2, size // 2 - 1) * 4
-
-
-def clipped(x: Tensor, clamp: float | None, gain: float = 1.0) -> Tensor:
-    return x if clamp is None else x.clamp(-clamp * gain, clamp * gain)
-
-
-def layered(layer: Module, x: Tensor, w: Tensor, noise: bool, gain: float = 1.0) -> Tensor:
-    y = convolved(layer, x, w, up=layer["up"])
-    if noise:
-        y = y + layer["noise_const"].double() * layer["noise_strength"].double()
-    y = y + layer["bias"].double()[:, None, None]
-    return clipped(torch.where(y > 0, y, 0.2 * y) * layer["act_gain"] * gain, layer["conv_clamp"], gain)
-
-
-def drawn(network: Module, z: Tensor, label: int | None = None, psi: float = 1.0, noise: bool = True) -> Tensor:
-    """One picture (C, H, W) of z (D,)."""
-    w = style_of(network["mapping"], z, label, psi)
-    synthesis, picture, x = network["synthesis"], None, torch.zeros(0)
-    for resolution in synthesis["block_resolutions"]:
-        block = synthesis[f"b{resolution}"]
-        residual = block["architecture"] == "resnet" and block["in_channels"] > 0
-        if block["in_channels"] == 0:
-            x = layered(block["conv1"], block["const"].double(), w, noise)
-        else:
-            y = layered(block["conv1"], layered(block["conv0"], x, w, noise), w, noise, sqrt(0.5) if residual else 1.0)
-            if residual:
-                skip = block["skip"]
-                size = skip["resample_filter"].shape[-1]
-                kernel = skip["weight"].double() * skip["weight_gain"]
-                narrow = functional.conv2d(x[None], kernel)[0]
-                y = y + sqrt(0.5) * filtered(narrow, skip["resample_filter"], (size + 1) // 2, size // 2 - 1, up=2)
-            x = y
-        if picture is not None:
-            size = block["resample_filter"].shape[-1]
-            picture = filtered(picture, block["resample_filter"], (size + 1) // 2, size // 2 - 1, up=2)
-        if "torgb" in block.modules:
-            part = block["torgb"]
-            y = convolved(part, x, w, demodulate=False) * part["weight_gain"] + part["bias"].double()[:, None, None]
-            y = clipped(y, part["conv_clamp"])
-            picture = y if picture is None else picture + y
-    assert picture is not None
-    return picture
 
 
 def imported(path: Path, data: bytes, **options: Any) -> Any:
@@ -141,7 +66,7 @@ def test_it_draws_what_the_paper_says(form: str, noise: str, tmp_path: Path) -> 
     with torch.no_grad():
         got = network(z, label)
     for index in range(3):
-        wanted = drawn(generator, z[index], index if classes else None, noise=noise == "const")
+        wanted = stylegan2_drawn(generator, z[index], index if classes else None, noise=noise == "const")
         assert got[index].shape == wanted.shape
         assert (got[index] - wanted).abs().max() < 1e-5 * wanted.abs().max()
 
@@ -154,7 +79,7 @@ def test_its_parts_give_truncated_pictures(psi: float, tmp_path: Path) -> None:
     with torch.no_grad():
         got = network.synthesis(network.mapping.w_avg * (1 - psi) + psi * network.mapping(z))
     for index in range(2):
-        wanted = drawn(generator, z[index], psi=psi)
+        wanted = stylegan2_drawn(generator, z[index], psi=psi)
         assert (got[index] - wanted).abs().max() < 1e-5 * wanted.abs().max()
 
 
@@ -174,7 +99,9 @@ def test_its_graph_draws_the_same_for_any_number(classes: int, tmp_path: Path) -
         feed = {"z": z[:n]} | ({"label": label[:n]} if label is not None else {})
         images = session.run(["images"], feed)[0].astype(int)
         for index in range(n):
-            unbounded = drawn(generator, torch.from_numpy(z[index]).double(), int(label[index]) if label is not None else None)
+            unbounded = stylegan2_drawn(
+                generator, torch.from_numpy(z[index]).double(), int(label[index]) if label is not None else None
+            )
             wanted = (unbounded.clamp(-1, 1) * 127.5 + 127.5).round().permute(1, 2, 0).numpy()
             assert np.abs(images[index] - wanted).max() <= 1
             assert (images[index] == wanted).mean() > 0.995
@@ -220,7 +147,7 @@ def test_weights_in_half_precision_are_read(tmp_path: Path) -> None:
     network = network_in(tmp_path / "net.pkl", generator)
     z = latents(1)
     with torch.no_grad():
-        assert (network(z)[0] - drawn(generator, z[0])).abs().max() < 1e-4
+        assert (network(z)[0] - stylegan2_drawn(generator, z[0])).abs().max() < 1e-4
 
 
 def test_its_weights_fill_a_class_of_the_user(tmp_path: Path) -> None:

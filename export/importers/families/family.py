@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from export.importers.call_signature import CallSignature
+from export.importers.noise import Noise
+from gansample.bundle.basis import Known
 from gansample.bundle.spec import Distribution, ValueRange
 from gansample.errors import UsageError
 
@@ -21,6 +23,7 @@ class Stated:
     value: str
     by: str = ""
     """What tells it, as `config.json`; empty for the family's published definition."""
+    known: Known = "told"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +34,16 @@ class Reading:
     """The network without weights. It is built on no device, so it keeps no tensors but parameters and buffers of the file."""
     tensors: Tensors
     """The file's, under the network's names."""
+    expected: Mapping[str, tuple[int, ...]] | None = None
+    """Names and shapes of the file's tensors, where the network has others; `build` then gives it with its weights."""
     signature: CallSignature
     value_range: ValueRange
     stated: tuple[Stated, ...] = ()
     any_planes: bool = False
     """Whether it takes latents of any height and width."""
     distribution: Distribution = "normal"
+    noise_settled: bool = False
+    """Whether the network draws no noise, as --noise or its file says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +52,10 @@ class Hints:
 
     values: Mapping[str, Any] = field(default_factory=dict)
     latent: tuple[int, ...] | None = None
+    noise: Noise | None = None
+    """What --noise says."""
+    beside: Tensors = field(default_factory=dict)
+    """Tensors that lie beside the weights."""
 
     def planes(self, channels: int, side: int) -> tuple[int, int, int]:
         """The shape of an image-shaped latent, (channels, height, width): as --latent-shape says, else `side` squared.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from export.importers.call_signature import CallSignature
-from export.importers.families import biggan_names, fastgan, kl_decoder, lightweight_gan, r3gan, taesd
+from export.importers.families import biggan_names, fastgan, kl_decoder, lightweight_gan, r3gan, rosinality, taesd
 from export.importers.families.family import Family, Hints, Reading, Tensors
 from export.importers.match import compare, shapes_of
 from export.importers.request import ImportRequest
@@ -24,6 +24,7 @@ FAMILIES: tuple[Family, ...] = (
     lightweight_gan.FAMILY,
     biggan_names.FAMILY,
     biggan_names.CONVERTED_FAMILY,
+    rosinality.FAMILY,
 )
 
 BATCH = 3
@@ -50,7 +51,7 @@ def family_of(weights: StateDict, request: ImportRequest) -> Member | None:
 
     Raises ArtefactError with a diff where a family's names have other shapes; UsageError for options that this network denies.
     """
-    hints = Hints(values=weights.values, latent=request.latent_shape)
+    hints = Hints(values=weights.values, latent=request.latent_shape, noise=request.noise, beside=weights.beside)
     for tensors in _candidates(weights):
         for family in FAMILIES:
             try:
@@ -68,7 +69,6 @@ def told_by(found: Member, request: ImportRequest) -> Told:
     """What the tensors of a recognised network tell, and what rests on the family's definition."""
     family, reading, signature = found.family, found.reading, found.reading.signature
     facts = [("layers", family.name, f"the names and shapes of all {len(reading.tensors)} tensors")]
-    facts += [(stated.name, stated.value, stated.by or found.definition) for stated in reading.stated]
     planes = "the network takes any height and width; --latent-shape CxHxW exports another"
     how = "--latent-shape" if request.latent_shape is not None else planes if reading.any_planes else "the tensors' shapes"
     facts.append(("latent shape", "×".join(map(str, signature.latent)), how))
@@ -79,25 +79,40 @@ def told_by(found: Member, request: ImportRequest) -> Told:
         signature=signature,
         value_range=reading.value_range,
         by=found.definition,
-        facts=tuple(Fact(name=name, value=value, known="told", how=how) for name, value, how in facts),
+        facts=(
+            *(Fact(name=name, value=value, known="told", how=how) for name, value, how in facts),
+            *(
+                Fact(name=each.name, value=each.value, known=each.known, how=each.by or found.definition)
+                for each in reading.stated
+            ),
+        ),
+        noise_settled=reading.noise_settled,
     )
 
 
 def _filled(family: Family, reading: Reading, file: str) -> nn.Module:
     if empty := [name for name, tensor in reading.tensors.items() if tensor.numel() == 0]:
         raise _refusal(family, file, f"{empty[0]} is empty")
+    if reading.expected is not None:
+        _check_fit(family, reading, reading.expected, file)
+        return reading.build().eval().requires_grad_(False)
     with torch.device("meta"), torch.no_grad():
         network = reading.build().eval()
         drawn = tuple(network(*_arguments(reading.signature)).shape)
     if drawn != (BATCH, *reading.signature.image):
         raise _refusal(family, file, f"its layers give {drawn[1:]}, not a picture of {reading.signature.image}")
     want = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    differ = compare(shapes_of(reading.tensors), want)
-    if differ.count:
-        raise _refusal(family, file, differ.describe())
+    _check_fit(family, reading, want, file)
     uncounted = {name: torch.zeros(shape, dtype=torch.int64) for name, shape in want.items() if name not in reading.tensors}
     network.load_state_dict({**reading.tensors, **uncounted}, assign=True)
     return network.requires_grad_(False)
+
+
+def _check_fit(family: Family, reading: Reading, want: Mapping[str, tuple[int, ...]], file: str) -> None:
+    """Raise ArtefactError where the file's tensors have other names or shapes."""
+    differ = compare(shapes_of(reading.tensors), dict(want))
+    if differ.count:
+        raise _refusal(family, file, differ.describe())
 
 
 def _arguments(signature: CallSignature) -> tuple[Tensor, ...]:
