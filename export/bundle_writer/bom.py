@@ -46,6 +46,7 @@ def bom_bytes(spec: Spec, variants: Sequence[Variant], files: Mapping[str, bytes
 def _model(spec: Spec, variants: Sequence[Variant], reference: bytes) -> dict[str, Any]:
     training = spec.provenance.get("config", {})
     labels = [{"format": f"label: int64 (N,), {len(spec.classes)} classes"}] if spec.classes is not None else []
+    psi = [{"format": "psi: float32 (N,), of mapping.onnx"}] if spec.mapping is not None else []
     facts = {
         "gansample:latent.distribution": spec.distribution,
         "gansample:image.range": spec.value_range,
@@ -63,7 +64,7 @@ def _model(spec: Spec, variants: Sequence[Variant], reference: bytes) -> dict[st
                 "task": "image generation",
                 "architectureFamily": "generative adversarial network",
                 **({"datasets": [{"ref": DATA}]} if _data(spec) else {}),
-                "inputs": [{"format": f"z: float32 (N, {spec.latent_size})"}, *labels],
+                "inputs": [{"format": f"z: float32 (N, {spec.latent_size})"}, *labels, *psi],
                 "outputs": [{"format": f"images: uint8 (N, {spec.height}, {spec.width}, {spec.channels})"}],
             },
             "quantitativeAnalysis": {"performanceMetrics": [*_scores(spec), *_parity(variants)]},

@@ -21,7 +21,8 @@ from gansample.runtimes import cuda_device
 from gansample.runtimes.cuda_graphs import max_batch, sizes
 from gansample.runtimes.onnxruntime_cuda import PROVIDER_OPTIONS
 from gansample.runtimes.open import open_runner
-from gansample.types import Runner
+from gansample.types import MapsStyles, Runner
+from tests.support.make_style_bundle import make_style_bundle
 from tests.support.make_tiny_bundle import LATENT, make_tiny_bundle
 
 # Spelled as in libonnxruntime_providers_cuda.so of onnxruntime-gpu 1.31.1, read with `strings`.
@@ -49,6 +50,9 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     class Session(RealSession):
         def __init__(self, model: bytes, sess_options: Any, providers: Any, **keywords: Any) -> None:
+            if providers == ["CPUExecutionProvider"]:  # a mapping, which is computed there
+                super().__init__(model, sess_options, providers=providers)
+                return
             assert keywords == {"enable_fallback": 0}
             assert providers == [("CUDAExecutionProvider", PROVIDER_OPTIONS)]
             assert sess_options.get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
@@ -111,6 +115,21 @@ def test_a_conditional_generator_takes_its_labels(cuda: SimpleNamespace, tmp_pat
     z, label = latents(range(5), LATENT), np.arange(5) % 3
     with opened(folder, "cuda") as runner:
         assert np.array_equal(runner.run(z, label), _reference(folder, z, label))
+
+
+def test_a_generator_with_a_mapping_takes_psi(cuda: SimpleNamespace, tmp_path: Path) -> None:
+    folder = make_style_bundle(tmp_path / "styles", classes=("a", "b", "c"))
+    z, label = latents(range(5), LATENT), np.arange(5) % 3
+    with opened(folder, "cuda") as runner:
+        assert isinstance(runner, MapsStyles)
+        session = RealSession((folder / "generator.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+        drawn = {}
+        for psi in (1, 0.7, 0):
+            w = runner.styles(z, label, np.full(5, psi, np.float32))
+            drawn[psi] = runner.run(w, None)
+            assert np.array_equal(drawn[psi], session.run(["images"], {"w": w})[0])
+        assert np.array_equal(drawn[1], runner.run(z, label))
+        assert (drawn[0] == drawn[0][0]).all()
 
 
 def test_every_batch_size_has_its_own_graph_and_its_tensors_stay(cuda: SimpleNamespace, tiny: Path) -> None:

@@ -207,6 +207,11 @@ def test_styles_that_are_none_are_refused(bundle: Path) -> None:
             sampler.draw(latents(range(2), LATENT), None, np.ones(3, np.float32))
 
 
+def test_info_says_that_there_are_styles(bundle: Path) -> None:
+    shown = CliRunner().invoke(gan, ["info", str(bundle)]).stdout
+    assert "from 6 normally distributed numbers, through 4 styles of 5 (--psi, --mix-styles)" in shown
+
+
 def test_schema_one_is_written_where_there_is_no_mapping(tiny_bundle: Path, bundle: Path) -> None:
     assert json.loads((tiny_bundle / "bundle.json").read_text())["schema"] == 1
     document = json.loads((bundle / "bundle.json").read_text())

@@ -28,7 +28,6 @@ from gansample.runtimes.open import open_runner
 from gansample.runtimes.tensorrt.engine_cache import EngineCache
 from gansample.runtimes.tensorrt.library import FLAVOURS
 from gansample.sampling.engine_choice import open_chosen
-from gansample.types import Runner
 from tests.support.fake_gpu import FakeCudaRuntime, FakeGpu, FakeTensorRT
 from tests.support.real_bindings import Double, load_cuda_runtime, load_tensorrt
 from tests.support.report_here import report_here
@@ -89,7 +88,7 @@ def machine(
     return SimpleNamespace(gpu=gpu, trt=trt, said=said, cache=tmp_path / "engines", bundle=open_bundle(bundles / "tiny"))
 
 
-def reference_of(bundle: Bundle) -> Runner:
+def reference_of(bundle: Bundle) -> Any:
     return open_runner(bundle, "onnxruntime", bundle.variant("onnx-fp32"))
 
 
@@ -120,6 +119,19 @@ def test_a_conditional_generator_takes_its_labels(machine: SimpleNamespace, bund
     with opened(machine, bundle) as runner, reference_of(bundle) as reference:
         assert np.array_equal(runner.run(z, label), reference.run(z, label))
     assert machine.trt.config["shapes"]["label"] == ((1,), (64,), (1024,))
+
+
+def test_a_generator_with_a_mapping_takes_psi(machine: SimpleNamespace, bundles: Path) -> None:
+    bundle = open_bundle(bundles / "styles")
+    z, label = latents(range(7), LATENT), np.arange(7) % 3
+    with opened(machine, bundle) as runner, reference_of(bundle) as reference:
+        assert np.array_equal(runner.run(z, label), reference.run(z, label))
+        for psi in (1, 0.7, 0):
+            w = runner.styles(z, label, np.full(7, psi, np.float32))
+            assert np.array_equal(w, reference.styles(z, label, np.full(7, psi, np.float32)))
+            assert np.array_equal(runner.run(w, None), reference.run(w, None))
+        assert (runner.run(w, None) == runner.run(w[:1], None)).all(), "psi 0 is one picture"
+    assert machine.trt.config["shapes"] == {"w": ((1, 4, 5), (64, 4, 5), (1024, 4, 5))}
 
 
 def test_the_network_is_strongly_typed_without_tf32_and_tuned_for_64(machine: SimpleNamespace, real: Any) -> None:

@@ -115,10 +115,10 @@ def _synthesis(weights: StyleWeights, spec: Spec) -> bytes:
         helper.make_node("Tanh", ["hidden"], ["x"]),
         helper.make_node("Mul", ["x", "scale"], ["scaled"]),
         helper.make_node("Add", ["scaled", "scale"], ["levels"]),
-        helper.make_node("Round", ["levels"], ["rounded"]),
-        helper.make_node("Reshape", ["rounded", "shape"], ["planes"]),
+        helper.make_node("Reshape", ["levels", "shape"], ["planes"]),
         helper.make_node("Transpose", ["planes"], ["pixels"], perm=[0, 2, 3, 1]),
-        helper.make_node("Cast", ["pixels"], ["images"], to=TensorProto.UINT8),
+        helper.make_node("Round", ["pixels"], ["rounded"]),
+        helper.make_node("Cast", ["rounded"], ["images"], to=TensorProto.UINT8),
     ]
     ports = [("w", TensorProto.FLOAT, ["N", LAYERS, SIZE])]
     return _file(nodes, ports, ("images", TensorProto.UINT8, ["N", SIDE, SIDE, 3]), constants, spec)

@@ -22,6 +22,8 @@ from gansample.runtimes.onnxruntime_module import import_onnxruntime
 from gansample.runtimes.open import open_runner
 from gansample.runtimes.webgpu.runner import WebGpuRunner
 from gansample.runtimes.webgpu.without_round import without_round
+from gansample.sampling.sampler import open_sampler
+from tests.support.make_style_bundle import make_style_bundle
 from tests.support.repository import ROOT
 
 # bundle -> batch sizes: a software adapter draws clothing's 64×64 in a third of a second each
@@ -51,6 +53,18 @@ def test_without_copies_it_draws_what_lies_on_the_device() -> None:
         assert draw is not None
         with_copies, without = (per_second(each, 17, 0.0) for each in (lambda: runner.run(z, label), draw))
     assert without < 5 * with_copies, "it returns before anything is drawn"
+
+
+def test_a_generator_with_a_mapping_takes_psi(tmp_path: Path) -> None:
+    bundle = open_bundle(make_style_bundle(tmp_path / "styles", classes=("ant", "bee", "cat")))
+    with open_sampler(bundle, "webgpu") as sampler, open_sampler(bundle, "onnxruntime") as reference:
+        assert sampler.runner.backend == "onnxruntime-webgpu"
+        plain = sampler.sample(range(20))
+        assert np.array_equal(sampler.sample(range(20), psi=1), plain)
+        for psi in (1, 0.7, 0):
+            drawn = sampler.sample(range(20), psi=psi)
+            assert not GATES["fp32"].failures(compare(drawn, reference.sample(range(20), psi=psi))), psi
+        assert (drawn == drawn[0]).all(), "psi 0 is one picture"
 
 
 def generator_with(*nodes: onnx.NodeProto, **weights: np.ndarray[Any, Any]) -> tuple[bytes, Spec]:

@@ -61,7 +61,9 @@ def format_picture_facts(about: Mapping[str, Any]) -> str:
     colour = {1: "grey", 2: "grey with transparency", 3: "in colour", 4: "in colour with transparency"}
     kind = colour.get(image["channels"], f"of {image['channels']} channels")
     numbers = {"normal": "normally distributed", "uniform": "uniformly distributed"}.get(latent["distribution"], "")
-    return f"{image['height']}×{image['width']} {kind}, from {latent['size']} {numbers or latent['distribution']} numbers"
+    facts = f"{image['height']}×{image['width']} {kind}, from {latent['size']} {numbers or latent['distribution']} numbers"
+    mapping = about.get("mapping")
+    return f"{facts}, through {mapping['layers']} styles of {mapping['size']} (--psi, --mix-styles)" if mapping else facts
 
 
 def short_reason(reasons: Sequence[str]) -> str:
