@@ -1,6 +1,6 @@
 """The file of `make test-gpu` as a page: docs/gpu-report.md is what this writes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.documents import Document
@@ -76,20 +76,25 @@ def _seen(row: EngineRow) -> str:
 def _undrawn(ways: Sequence[EngineRow]) -> list[str]:
     """Why a way did not draw, or a figure is missing; nobody expects more than copies of the copies."""
     failed = [row for row in ways if row.verdict != "PASS" and row.variant != COPIES]
-    lines = [f"- PyTorch {row.variant}, {row.verdict}: {'; '.join(row.reasons)}" for row in failed]
+    lines = _grouped((f"{row.verdict}: {'; '.join(row.reasons)}", f"PyTorch {row.variant}") for row in failed)
     rest = missing([row for row in ways if row not in failed and row.variant != COPIES], ("rates", "device_rates"))
-    return [*([""] if lines else []), *lines, *(rest[1:] if lines else rest)]
+    return [*lines, *(rest[1:] if lines else rest)]
 
 
 def _rate(row: dict[str, Any]) -> str:
     return f"{row['images_per_second']:,.0f}" if "images_per_second" in row else "NOT RUN"
 
 
-def _reasons(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    missing_ones = [row for row in rows if "images_per_second" not in row]
-    if missing_ones:
-        yield ""
-    yield from (f"- {row['name']}, NOT RUN: {row['reason']}" for row in missing_ones)
+def _reasons(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return _grouped((f"NOT RUN: {row['reason']}", row["name"]) for row in rows if "images_per_second" not in row)
+
+
+def _grouped(found: Iterable[tuple[str, str]]) -> list[str]:
+    """(reason, what) as a list in which each reason stands once."""
+    by_reason: dict[str, list[str]] = {}
+    for reason, what in found:
+        by_reason.setdefault(reason, []).append(what)
+    return ["", *(f"- {'; '.join(names)} – {reason}" for reason, names in by_reason.items())] if by_reason else []
 
 
 def _not_run(reason: str) -> list[str]:
