@@ -90,7 +90,8 @@ def _end(process: "subprocess.Popen[str]") -> None:
             os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # a driver may hold it beyond its end
+        process.wait(5)
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()
