@@ -220,6 +220,7 @@ def test_schema_one_is_written_where_there_is_no_mapping(tiny_bundle: Path, bund
         ({"schema": 3}, "reads 1 and 2"),
         ({"mapping": None}, "has no mapping"),
         ({"mapping": {"layers": 0}}, "mapping"),
+        ({"mapping": {**document["mapping"], "layers": 1024, "size": 2048}}, "more than 1,048,576 numbers"),
     ):
         with pytest.raises(ArtefactError, match=words):
             Spec.from_dict({**document, **change}, "bundle.json")

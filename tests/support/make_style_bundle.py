@@ -38,7 +38,7 @@ class StyleWeights:
 
     def images(self, w: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         levels = np.tanh(w.reshape(-1, LAYERS * SIZE).astype(np.float64) @ self.b) * 127.5 + 127.5
-        return np.round(levels).astype(np.uint8).reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+        return np.round(levels).astype(np.uint8).reshape(-1, SIDE, SIDE, 3)
 
 
 def make_style_bundle(folder: Path, *, classes: tuple[str, ...] | None = None) -> Path:
@@ -107,7 +107,7 @@ def _synthesis(weights: StyleWeights, spec: Spec) -> bytes:
         "b": weights.b,
         "scale": np.float32(127.5),
         "flat": np.array([-1, LAYERS * SIZE]),
-        "shape": np.array([-1, 3, SIDE, SIDE]),
+        "shape": np.array([-1, SIDE, SIDE, 3]),
     }
     nodes = [
         helper.make_node("Reshape", ["w", "flat"], ["row"]),
@@ -115,8 +115,7 @@ def _synthesis(weights: StyleWeights, spec: Spec) -> bytes:
         helper.make_node("Tanh", ["hidden"], ["x"]),
         helper.make_node("Mul", ["x", "scale"], ["scaled"]),
         helper.make_node("Add", ["scaled", "scale"], ["levels"]),
-        helper.make_node("Reshape", ["levels", "shape"], ["planes"]),
-        helper.make_node("Transpose", ["planes"], ["pixels"], perm=[0, 2, 3, 1]),
+        helper.make_node("Reshape", ["levels", "shape"], ["pixels"]),
         helper.make_node("Round", ["pixels"], ["rounded"]),
         helper.make_node("Cast", ["rounded"], ["images"], to=TensorProto.UINT8),
     ]

@@ -13,7 +13,7 @@ from gansample.errors import ArtefactError, UsageError
 
 MAPPING = "mapping.onnx"
 MAX_PSI = 2.0  # beyond it, and below its negative, no layer has seen such a style
-MAX_LAYERS, MAX_SIZE = 1 << 10, 1 << 14  # StyleGAN2 has 18 of 512 at 1,024 × 1,024
+MAX_LAYERS, MAX_SIZE, MAX_NUMBERS = 1 << 10, 1 << 14, 1 << 20  # StyleGAN2 has 18 of 512 at 1,024 × 1,024
 
 
 def check_psi(psi: float) -> None:
@@ -49,4 +49,7 @@ class StyleMapping:
         sha256 = str(read.required("sha256", str))
         if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
             raise ArtefactError(f"{source}: mapping.sha256 is {sha256[:70]!r}, which is no digest", "export again")
-        return cls(layers=read.integer("layers", 1, MAX_LAYERS), size=read.integer("size", 1, MAX_SIZE), sha256=sha256)
+        layers, size = read.integer("layers", 1, MAX_LAYERS), read.integer("size", 1, MAX_SIZE)
+        if layers * size > MAX_NUMBERS:
+            raise ArtefactError(f"{source}: {layers} styles of {size} are more than {MAX_NUMBERS:,} numbers", "export again")
+        return cls(layers=layers, size=size, sha256=sha256)
