@@ -12,6 +12,7 @@ from export.importers.request import ImportRequest
 from export.importers.state_dict import StateDict
 from gansample.errors import GansampleError
 from tests.export.test_families_biggan import biggan_file, converted_file
+from tests.export.test_families_classic import progan_file, sngan_file
 from tests.export.test_families_decoders import kl_shapes, taesd_shapes
 from tests.export.test_families_fastgan import fastgan_file, lightweight_file
 from tests.export.test_families_r3gan import made
@@ -26,6 +27,8 @@ FILES: dict[str, Callable[[], dict[str, Tensor]]] = {
     "biggan": lambda: biggan_file("split"),
     "biggan-deep": lambda: biggan_file("deep"),
     "converted": converted_file,
+    "progressive": progan_file,
+    "sngan": lambda: sngan_file(4, attention=True),
 }
 
 SHAPES = ((), (1,), (7, 5), (2, 3, 5, 7), (0,))

@@ -7,7 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from export.importers.call_signature import CallSignature
-from export.importers.families import biggan_names, fastgan, kl_decoder, lightweight_gan, r3gan, rosinality, taesd
+from export.importers.families import (
+    biggan_names,
+    fastgan,
+    kl_decoder,
+    lightweight_gan,
+    progan,
+    r3gan,
+    residual_gan,
+    rosinality,
+    taesd,
+)
 from export.importers.families.family import Family, Hints, Reading, Tensors
 from export.importers.match import compare, shapes_of
 from export.importers.request import ImportRequest
@@ -25,6 +35,8 @@ FAMILIES: tuple[Family, ...] = (
     biggan_names.FAMILY,
     biggan_names.CONVERTED_FAMILY,
     rosinality.FAMILY,
+    progan.FAMILY,
+    residual_gan.FAMILY,
 )
 
 BATCH = 3
