@@ -1,6 +1,7 @@
 """`gan verify --report FILE`: figures of what ran, NOT RUN with its reason for what did not, and exit codes 0, 4 and 6."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -78,7 +79,8 @@ def test_what_ran_has_every_figure(tiny_bundle: Path, tmp_path: Path, monkeypatc
 def test_killed_in_the_middle_it_keeps_what_was_measured(tmp_path: Path) -> None:
     report = tmp_path / "report.md"
     command = [sys.executable, "-m", "gansample.cli.gan", "verify", "fashion", "--report", str(report)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # where a killed process leaves its caches
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
         until = time.monotonic() + 60
         while not (report.exists() and "stopped before further latents" in report.read_text()):
             assert time.monotonic() < until, "the goldens were never written down"

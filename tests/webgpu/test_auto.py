@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from demo.bundle_store import BundleStore
 from gansample.bundle.open import EMBEDDED, Bundle, open_bundle
 from gansample.errors import BackendUnavailable
+from gansample.http.models import load_in_process
+from gansample.http.settings import Settings
 from gansample.sampling.engine_choice import MANY, SOFTWARE, open_chosen, pictures_of_a_service
 from gansample.sampling.options import EngineOptions
 from gansample.sampling.speed_cache import Speed, SpeedCache
@@ -102,3 +105,13 @@ def test_not_allowed_it_is_not_even_tried(tmp_path: Path, monkeypatch: pytest.Mo
     assert done.returncode == 0
     assert "webgpu" not in done.stderr
     assert not (tmp_path / "gansample" / "speeds.json").exists(), "one candidate: nothing to measure"
+
+
+def test_service_and_demo_get_the_same_choice(fashion: Bundle) -> None:
+    figures(fashion, Speed(1_000, 0.1), Speed(10_000, 5.0))
+    model = load_in_process("fashion", fashion.path, Settings())
+    model.close()
+    assert (model.engine.backend, model.engine.why) == ("onnxruntime-webgpu", "done first as measured on this machine")
+    store = BundleStore([fashion])
+    assert store.sampler("fashion").engine.backend == "onnxruntime-webgpu"
+    store.close()
