@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gansample.outputs.forms import format_ending
 from gansample.outputs.options import DrawOptions, OutputOptions
 from gansample.sampling.options import EngineOptions, Option, OptionGroup, SelectionOptions, option, options_of
 
@@ -52,7 +53,7 @@ def markdown() -> str:
             names = ", ".join(f"`{flag}`" for flag in each.flags)
             if each.argument and each.metavar:
                 names = f"`{each.metavar}`, {names}"
-            forms = " ".join(f".{form}" for form in each.forms) or "all"
+            forms = " ".join(map(format_ending, each.forms)) or "all"
             text = f"{each.help}{_limits(each)}".replace("|", "\\|")
             lines.append(f"| {names} | {text} | {forms} |")
         lines.append("")

@@ -34,7 +34,7 @@ def describe_drawing(metadata: Mapping[str, Any], source: Path) -> dict[str, Any
     part = next((f"{stem}{metadata[each]:07d}" for each, stem in PARTS.items() if isinstance(metadata.get(each), int)), None)
     bundles = [bundle_argument(each.path) for each in bundles_here() if each.sha256 == metadata.get("model_sha256")]
     command = ["gansample", "--bundle", bundles[0] if bundles else "BUNDLE"]
-    for option in (kind, *SELECTIONS[kind], "class", "truncation", "psi", "grid", "pad", "fps", "upscale"):
+    for option in (kind, *SELECTIONS[kind], "class", "truncation", "psi", "grid", "pad", "fps", "upscale", "png"):
         if option in metadata:
             flag = f"--{option.replace('_', '-')}"
             command += [flag] if metadata[option] is True else [flag, str(metadata[option])]

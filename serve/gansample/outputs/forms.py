@@ -12,6 +12,11 @@ ON_STDOUT = (*GRIDS, "npy", "tar", "gif", "rgb24")  # the others must seek, or a
 _SUFFIXES = {".jpeg": "jpg", ".rgb": "rgb24", **{f".{form}": form for form in FORMS if form not in ("folder", "rgb24")}}
 
 
+def format_ending(form: str) -> str:
+    """How the name of this form of output ends, for people."""
+    return form if form == "folder" else f".{form}"
+
+
 def form_of(out: str | None, asked: str | None, *, on_cluster: bool = False) -> str:
     """The form of output: what was asked for, else what the name ends with. Raises UsageError."""
     if on_cluster:

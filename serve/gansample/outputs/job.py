@@ -37,6 +37,8 @@ class Job:
     """Whether metadata is written at all."""
     psi: float | None = None
     """How far styles lie from the mean one, of a generator with a mapping; None is 1."""
+    fast_png: bool = False
+    """Whether PNG files are written without compressing them."""
 
     def __len__(self) -> int:
         return len(self.selection)
@@ -177,7 +179,12 @@ def job_from_options(
     Raises UsageError for pictures or classes that the generator does not have.
     """
     spec, asked = bundle.spec, options.selection
-    drawn_with = {"truncation": asked.truncation, "psi": asked.psi, "upscale": upscale if upscale > 1 else None}
+    drawn_with = {
+        "truncation": asked.truncation,
+        "psi": asked.psi,
+        "upscale": upscale if upscale > 1 else None,
+        "png": options.output.png,
+    }
     return Job(
         selection=selection if selection is not None else selection_from_options(asked, spec),
         spec=spec,
@@ -186,4 +193,5 @@ def job_from_options(
         about=picture_metadata(bundle, engine, drawn_with),
         with_metadata=not options.output.no_metadata,
         psi=asked.psi,
+        fast_png=options.output.png == "fast",
     )

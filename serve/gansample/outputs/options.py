@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gansample.errors import UsageError
-from gansample.outputs.forms import CLUSTER_FORMS, FORMS, GRIDS, RESUMABLE, STDOUT, VIDEOS, form_of
+from gansample.outputs.forms import CLUSTER_FORMS, FORMS, GRIDS, RESUMABLE, STDOUT, VIDEOS, form_of, format_ending
 from gansample.sampling.options import EngineOptions, Option, OptionGroup, SelectionOptions, option
 
 DEFAULT_PAD, DEFAULT_FPS = 2, 30
@@ -31,6 +31,11 @@ class OutputOptions(OptionGroup):
     )
     upscale: int | None = option(
         "Every pixel as N x N (default: a sheet of several up to 512 pixels, videos up to 256, else 1).", minimum=1, maximum=64
+    )
+    png: str | None = option(
+        "fast: not compressed, larger files for less time; the journal and the pictures say so.",
+        choices=("fast",),
+        forms=("png", "folder", "tar", "zip", "parquet"),
     )
     fps: int | None = option("Frames a second of a video (30).", minimum=1, maximum=120, forms=VIDEOS)
     shard: int | None = option("Pictures per .tar: OUT-000000.tar, OUT-000001.tar …", minimum=1, forms=("tar", "parquet"))
@@ -77,7 +82,7 @@ class DrawOptions:
             raise UsageError("--shard divides a .tar file", "name one, or leave it out")
 
     def _remedy(self, each: Option) -> str:
-        possible = [f".{form}" for form in each.forms if form in (CLUSTER_FORMS if self.engine.ray else FORMS)]
+        possible = [format_ending(form) for form in each.forms if form in (CLUSTER_FORMS if self.engine.ray else FORMS)]
         return f"leave it out, or write a {' or '.join(possible)}" if possible else "leave it out"
 
     @cached_property

@@ -75,14 +75,17 @@ class Sheet(WholeFile):
 
     def finish(self) -> None:
         text = self._layout.metadata(self._job) if self._job.with_metadata else None
-        self._target.file.write(encode_picture(self._sheet, self._form, text))
+        self._target.file.write(encode_picture(self._sheet, self._form, text, fast=self._job.fast_png))
         self._target.commit()
 
 
-def encode_picture(picture: Images, form: str, text: str | None) -> bytes:
-    """A png, webp (lossless) or jpg file of one picture uint8 (H, W, C), with its metadata as JSON if there is any."""
+def encode_picture(picture: Images, form: str, text: str | None, *, fast: bool = False) -> bytes:
+    """A png, webp (lossless) or jpg file of one picture uint8 (H, W, C), with its metadata as JSON if there is any.
+
+    fast  a png is not compressed.
+    """
     if form == "png":
-        return encode_png_text(picture, text)
+        return encode_png_text(picture, text, fast=fast)
     from PIL import Image
 
     buffer = io.BytesIO()

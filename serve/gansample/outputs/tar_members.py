@@ -28,7 +28,7 @@ def head(job: Job) -> bytes:
 
 def members(job: Job, batch: Batch) -> Members:
     made = []
-    for row, (position, png) in enumerate(zip(batch.positions, encode_pngs(batch.images), strict=True)):
+    for row, (position, png) in enumerate(zip(batch.positions, encode_pngs(batch.images, fast=job.fast_png), strict=True)):
         name, label = job.selection.name(position), batch.label(row)
         files = [(f"{name}.png", png)]
         if label is not None:

@@ -70,7 +70,7 @@ class ParquetShard(Shard):
 
         job, positions = self._job, batch.positions
         names = [job.selection.name(position) for position in positions]
-        pngs = zip(names, encode_pngs(batch.images), strict=True)
+        pngs = zip(names, encode_pngs(batch.images, fast=job.fast_png), strict=True)
         columns: dict[str, Any] = {}
         if isinstance(job.selection, Seeds):
             columns["seed"] = pyarrow.array(job.selection.seeds(positions), pyarrow.int64())
