@@ -6,6 +6,7 @@ tensor is float16 behind a Cast, which runtimes undo once, when they load it.
 """
 
 import copy
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -79,7 +80,8 @@ def _receipt(trained: ExportModel, rounded: ExportModel) -> dict[str, Any]:
         raise ParityError(
             f"weights in half precision change the pictures too much ({'; '.join(failures)})", "export without --compact"
         )
-    changed = {"pictures": n, "mean_step": round(fidelity.mean_step, 5), "psnr_db": round(fidelity.psnr_db, 2)}
+    decibels = round(fidelity.psnr_db, 2) if math.isfinite(fidelity.psnr_db) else None  # where no weight is large enough
+    changed = {"pictures": n, "mean_step": round(fidelity.mean_step, 5), "psnr_db": decibels}
     return {"stored": "fp16", "against_trained": changed}
 
 

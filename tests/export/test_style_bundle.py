@@ -92,6 +92,13 @@ def test_what_is_wrong_near_the_mean_style_alone_does_not_pass(tmp_path: Path, m
         build_bundle(model(), tmp_path / "styles", builders={onnx_fp32.NAME: onnx_fp32.build}, effort="quick")
 
 
+def test_compact_weights_draw_through_a_mapping_too(tmp_path: Path) -> None:
+    build_bundle(model(), tmp_path / "styles", builders={onnx_fp32.NAME: onnx_fp32.build}, compact=True, effort="quick")
+    with open_sampler(tmp_path / "styles") as sampler:
+        mean = sampler.sample(range(3), psi=0)
+        assert (mean == mean[0]).all()
+
+
 @pytest.mark.parametrize("classes", [0, 3])
 def test_a_users_class_is_known_by_its_parts(tmp_path: Path, classes: int) -> None:
     torch.save(StyleGenerator(classes).state_dict(), tmp_path / "gen.pth")
