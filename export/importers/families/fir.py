@@ -24,7 +24,7 @@ class Fir(nn.Module):
         assert up == 1 or down == 1
         self.up, self.down, self.channels = up, down, channels
         self.size, (self.before, self.after) = taps.shape[-1], margin
-        taps = taps.reshape(1, 1) if taps.numel() == 1 else taps
+        taps = outer(taps) if taps.numel() == 1 else taps
         kernels = [taps * gain] if taps.dim() == 2 else [(taps * gain**0.5)[:, None], (taps * gain**0.5)[None]]
         for index, kernel in enumerate(kernels):
             each = kernel if up > 1 else kernel.flip(0, 1)  # transposing a convolution turns its kernel
