@@ -138,9 +138,12 @@ fuzz: $(call ready,dev)  ## give every command odd files and words, for MINUTES 
 test-webgpu: $(call ready,dev)  ## draw on WebGPU, on a software adapter (SwiftShader, which Debian's chromium brings)
 	@$(PY) -m pytest tests/webgpu $(ARGS)
 
+# A variable, or its comma would end an argument of $(if).
+TENSORRT := gansample[trt,rtx]
+
 # Exit status 4 (make shows it as an error) says that something did not run: that is no pass.
 test-gpu: $(call ready,export)  ## check and time every backend on this machine's GPU, PyTorch beside it: docs/gpu-report.md
-	@$(if $(and $(strip $(VENV)),$(filter gpu,$(EXTRA))),$(LOCKED) 'gansample[trt,rtx]')
+	@$(if $(and $(strip $(VENV)),$(filter gpu,$(EXTRA))),$(LOCKED) '$(TENSORRT)')
 	@$(if $(strip $(VENV)),,PYTHONPATH=.:serve) $(PY) -m benchmarks.gpu $(ARGS)
 
 lint: $(call ready,dev)  ## check style and the import rules

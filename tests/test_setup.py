@@ -38,6 +38,15 @@ def test_every_verb_hands_its_options_on(verb: str) -> None:
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "--that 'is it'" in printed
     assert "pip" not in printed, "VENV= installs nothing"
+    subprocess.run(["bash", "-n"], input=printed, text=True, check=True)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_the_gpu_verb_installs_tensorrt_where_a_gpu_is(kind: str) -> None:
+    command = ["make", "--dry-run", f"EXTRA={kind}", "test-gpu"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    subprocess.run(["bash", "-n"], input=printed, text=True, check=True)
+    assert ("'gansample[trt,rtx]'" in printed) == (kind == "gpu")
 
 
 @pytest.mark.parametrize(
