@@ -85,6 +85,8 @@ def test_without_a_size_the_latent_is_four_by_four_and_any_other_can_be_had(tmp_
     assert (wide.generator.spec.height, wide.generator.spec.width) == (16, 32)
     with pytest.raises(UsageError, match="planes of 4 channels"):
         imported_weights(random_weights(taesd_shapes(1)), tmp_path, latent_shape=(8, 8, 8))
+    with pytest.raises(UsageError, match="at most 1,048,576 numbers"):
+        imported_weights(random_weights(taesd_shapes(1)), tmp_path, latent_shape=(4, 1024, 1024))
     with pytest.raises(UsageError, match="--latent-shape"):
         imported_weights(random_weights(taesd_shapes(1)), tmp_path, image=(3, 64, 64))
 

@@ -9,7 +9,6 @@ import re
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from export.importers.call_signature import CallSignature
 from export.importers.families.activations import activation
@@ -51,7 +50,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = self.group_norm(x).flatten(2).transpose(1, 2)
-        seen = scaled_dot_product_attention(self.to_q(rows), self.to_k(rows), self.to_v(rows))
+        likeness: Tensor = self.to_q(rows) @ self.to_k(rows).transpose(1, 2) * rows.shape[2] ** -0.5
+        seen = likeness.softmax(2) @ self.to_v(rows)
         out: Tensor = x + self.to_out(seen).transpose(1, 2).reshape(x.shape)
         return out
 

@@ -24,7 +24,8 @@ from export.importers.request import ImportRequest
 from export.importers.state_dict import StateDict
 from export.importers.told import Told, check_options
 from gansample.bundle.basis import Fact
-from gansample.errors import ArtefactError, GansampleError
+from gansample.bundle.spec import MAX_LATENT, MAX_SIDE
+from gansample.errors import ArtefactError, GansampleError, UsageError
 
 FAMILIES: tuple[Family, ...] = (
     taesd.FAMILY,
@@ -69,6 +70,7 @@ def family_of(weights: StateDict, request: ImportRequest) -> Member | None:
             try:
                 if (reading := family.read(tensors, hints)) is not None:
                     check_options(family.name, reading.signature, request, any_planes=reading.any_planes)
+                    _check_size(family, reading.signature)
                     return Member(family, _filled(family, reading, weights.file), reading)
             except UNFIT as error:
                 if isinstance(error, GansampleError):
@@ -125,6 +127,18 @@ def _check_fit(family: Family, reading: Reading, want: Mapping[str, tuple[int, .
     differ = compare(shapes_of(reading.tensors), dict(want))
     if differ.count:
         raise _refusal(family, file, differ.describe())
+
+
+def _check_size(family: Family, signature: CallSignature) -> None:
+    """Raise UsageError for latents or pictures that are larger than a bundle's."""
+    height, width = signature.image[1:]
+    if signature.latent_size > MAX_LATENT or max(height, width) > MAX_SIDE:
+        latent = "x".join(map(str, signature.latent))
+        raise UsageError(
+            f"latents of {latent} give this {family.name} pictures of {height}x{width}: a bundle's have at most "
+            f"{MAX_LATENT:,} numbers and {MAX_SIDE:,} pixels a side",
+            "choose smaller planes with --latent-shape CxHxW",
+        )
 
 
 def _arguments(signature: CallSignature) -> tuple[Tensor, ...]:
