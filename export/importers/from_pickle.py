@@ -18,7 +18,7 @@ from export.importers.families.nvidia_stylegan3 import stylegan3_of
 from export.importers.families.stylegan2 import NoiseInput
 from export.importers.import_log import ImportLog
 from export.importers.request import ImportRequest
-from export.importers.state_dict import StateDict, check_tensors, not_torchs_pickle
+from export.importers.state_dict import StateDict, check_tensors
 from export.importers.told import Told, check_options
 from export.importers.weights import WeightsFile
 from gansample.bundle.basis import Fact
@@ -86,7 +86,10 @@ def pick_pickled(file: WeightsFile, log: ImportLog, key: str | None = None) -> P
     if alone is not None:
         networks = {"the network": alone}
     if not networks:
-        raise not_torchs_pickle(file.name)
+        raise ArtefactError(
+            f"{file.name} is a pickle that torch did not write, loading it could run any code",
+            "where it comes from, save the weights alone: torch.save(G.state_dict(), 'gen.pth')",
+        )
     if key is not None and key not in networks:
         raise UsageError(f"{file.name} has no network {key!r}", f"it has: {', '.join(map(repr, networks))}")
     chosen = key if key is not None else min(networks, key=rank)
@@ -95,7 +98,7 @@ def pick_pickled(file: WeightsFile, log: ImportLog, key: str | None = None) -> P
         raise ArtefactError(
             f"{file.name} holds only {', '.join(map(repr, networks))}, no generator", "pass --key NAME if one is"
         )
-    beside = f" (beside {', '.join(map(repr, others))}, which are not drawn with)" if others else ""
+    beside = f" (beside {', '.join(map(repr, others))}: not used)" if others else ""
     log.picked(f"{chosen!r} of {file.name}{beside}")
     log.fact("weights", chosen, "told", "--key" if key is not None else "the file's own name for the generator that draws")
     if any(record.has_source for record in networks.values()):

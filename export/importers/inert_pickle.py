@@ -146,14 +146,6 @@ class _Reader:
         keywords, arguments, kind = self.stack.pop(), self.stack.pop(), self.stack.pop()
         self.stack.append(_record(kind, (arguments, keywords)))
 
-    def old_instance(self, argument: str) -> None:
-        made = _record(self.named(*argument.split(" ", 1)), tuple(self.since_mark()))
-        self.stack.append(made)
-
-    def old_object(self, _: Any) -> None:
-        kind, *arguments = self.since_mark()
-        self.stack.append(_record(kind, tuple(arguments)))
-
     def build(self, _: Any) -> None:
         state, target = self.stack.pop(), self.stack[-1]
         if isinstance(target, Unfinished):
@@ -266,7 +258,5 @@ _STEPS: dict[str, Callable[[_Reader, Any], None]] = {
     "REDUCE": _Reader.reduce,
     "NEWOBJ": _Reader.new_object,
     "NEWOBJ_EX": _Reader.new_object_with_names,
-    "INST": _Reader.old_instance,
-    "OBJ": _Reader.old_object,
     "BUILD": _Reader.build,
 }

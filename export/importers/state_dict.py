@@ -56,8 +56,6 @@ def pick_state_dict(file: WeightsFile, log: ImportLog, key: str | None = None) -
 
     Raises ArtefactError where there is none or its weights hold NaN; UsageError where `key` is not there or the choice is open.
     """
-    if file.pickled:
-        raise not_torchs_pickle(file.name)
     found = dict(_state_dicts(file.content))
     averages = dict(averages_in(file.content))
     objects = dict(modules_in(file.content))
@@ -182,14 +180,6 @@ def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     # torch.compile of an inner module leaves its prefix in the middle of the name
     return {name.replace("._orig_mod.", "."): tensor for name, tensor in tensors.items()}
-
-
-def not_torchs_pickle(file: str) -> ArtefactError:
-    """The refusal of a pickle that holds no known generator."""
-    return ArtefactError(
-        f"{file} is a pickle that torch did not write, loading it could run any code",
-        "where it comes from, save the weights alone: torch.save(G.state_dict(), 'gen.pth')",
-    )
 
 
 def check_tensors(tensors: Mapping[str, Tensor], file: str) -> dict[str, Tensor]:

@@ -126,6 +126,12 @@ def test_key_chooses_another_network(tmp_path: Path) -> None:
         imported(tmp_path / "net.pkl", data, key="H")
 
 
+@pytest.mark.parametrize("content", [{"weight": torch.ones(2)}, [1, 2], {"G_ema": {"net.weight": torch.ones(2, 2)}}])
+def test_a_pickle_without_such_a_network_is_refused(content: Any, tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="a pickle that torch did not write, loading it could run any code"):
+        imported(tmp_path / "net.pkl", pickled(content))
+
+
 def test_a_network_alone_is_read(tmp_path: Path) -> None:
     assert imported(tmp_path / "net.pkl", pickled(stylegan2(8))).generator.spec.height == 8
 

@@ -140,6 +140,12 @@ def test_what_a_call_was_given_is_kept() -> None:
     assert (read.kind, read.arguments) == ("no.such.module.build", (3, "text"))
 
 
+def test_what_dill_adds_is_a_record_too() -> None:
+    made = written("dill._dill", "_create_type", "type", "Generator", (), {"size": 3})
+    read = read_inert(made).content
+    assert (read.kind, read.arguments[3]) == ("dill._dill._create_type", {"size": 3})
+
+
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_sets_come_as_lists(protocol: int) -> None:
     read = read_inert(pickle.dumps({"s": {1}, "f": frozenset(("a",)), "n": set()}, protocol)).content

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from export.importers.foreign_objects import ForeignObject, is_module
@@ -175,6 +174,3 @@ def tensors_in(record: ModuleRecord) -> dict[str, Tensor]:
 def scalar(tensor: Tensor) -> float:
     """The one number that a tensor is."""
     return float(tensor.reshape(-1)[0].item()) if tensor.numel() else float("nan")
-
-
-__all__ = ["ModuleRecord", "record_of", "scalar", "tensors_in", "torch"]
