@@ -91,6 +91,14 @@ def test_without_a_size_the_latent_is_four_by_four_and_any_other_can_be_had(tmp_
         imported_weights(random_weights(taesd_shapes(1)), tmp_path, image=(3, 64, 64))
 
 
+def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    weights = random_weights(taesd_shapes(1))
+    last = max(weights, key=lambda name: int(name.split(".")[0])).split(".")[0]
+    weights |= {f"{last}.weight": torch.zeros(12, WIDTH, 3, 3), f"{last}.bias": torch.zeros(12)}
+    with pytest.raises(ArtefactError, match="12 channels"):
+        imported_weights(weights, tmp_path)
+
+
 def test_a_hub_folder_of_autoencoder_tiny_draws_minus_one_to_one(tmp_path: Path) -> None:
     decoder = random_weights(taesd_shapes(0))
     encoder = {f"encoder.layers.{name}": tensor for name, tensor in random_weights({"0.weight": (8, 3, 3, 3)}).items()}

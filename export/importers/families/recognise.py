@@ -20,6 +20,7 @@ from export.importers.families import (
 )
 from export.importers.families.family import Family, Hints, Reading, Tensors
 from export.importers.match import compare, shapes_of
+from export.importers.outputs import CHANNELS
 from export.importers.request import ImportRequest
 from export.importers.state_dict import StateDict
 from export.importers.told import Told, check_options
@@ -70,7 +71,7 @@ def family_of(weights: StateDict, request: ImportRequest) -> Member | None:
             try:
                 if (reading := family.read(tensors, hints)) is not None:
                     check_options(family.name, reading.signature, request, any_planes=reading.any_planes)
-                    _check_size(family, reading.signature)
+                    _check_picture(family, reading.signature, weights.file)
                     return Member(family, _filled(family, reading, weights.file), reading)
             except UNFIT as error:
                 if isinstance(error, GansampleError):
@@ -129,9 +130,11 @@ def _check_fit(family: Family, reading: Reading, want: Mapping[str, tuple[int, .
         raise _refusal(family, file, differ.describe())
 
 
-def _check_size(family: Family, signature: CallSignature) -> None:
-    """Raise UsageError for latents or pictures that are larger than a bundle's."""
-    height, width = signature.image[1:]
+def _check_picture(family: Family, signature: CallSignature, file: str) -> None:
+    """Raise ArtefactError for what is no picture, UsageError for latents or pictures that are larger than a bundle's."""
+    channels, height, width = signature.image
+    if channels not in CHANNELS:
+        raise ArtefactError(f"{file} draws {channels} channels", "only pictures of 1, 3 or 4 channels are exported")
     if signature.latent_size > MAX_LATENT or max(height, width) > MAX_SIDE:
         latent = "x".join(map(str, signature.latent))
         raise UsageError(
