@@ -155,7 +155,7 @@ The steps are measured on 64 other latents than the last two columns, and NNCF w
 
 - **phase convolution**, before all of them: int8 transposed convolutions become int8 convolutions of their phases, the same
   integers and so the same bits, and layers that stay in float are then computed in bf16. Kept unless it costs: on one core of
-  an AMD EPYC it brought 12 to 15 % with AVX512-VNNI, 8 % with AVX2-VNNI, and cost 4 % with AVX2 alone (instructions limited by
+  an AMD EPYC it brought 8 to 15 % with AVX512-VNNI, 8 % with AVX2-VNNI, and cost 4 % with AVX2 alone (instructions limited by
   `ONEDNN_MAX_CPU_ISA`). With AMX: not measured yet.
 - **nncf**: a quantiser before every layer, ranges and steps from {CALIBRATED_ON} latents and 32 stretched ones.
 - **no idle quantisers**: NNCF also quantises the finished pictures, latents that a float layer reads, inputs of

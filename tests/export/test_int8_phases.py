@@ -103,3 +103,16 @@ def test_layers_have_the_same_names_whatever_the_process_did_before() -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
     first, second = ([node.get_friendly_name() for node in openvino_model.read(model).get_ordered_ops()] for _ in range(2))
     assert first == second
+
+
+def test_a_few_latents_suffice_to_choose() -> None:
+    """Fewer than are drawn in a run of pictures this small."""
+    z = opset13.parameter([-1, 16], np.float32, name="z")
+    z.output(0).set_names({"z"})
+    hidden = opset13.reshape(z, np.array([-1, 16, 1, 1]), special_zero=False)
+    levels = opset13.transpose(layer(fake_quantised(hidden, 3), 16, 3, 4, 2, 1), np.array([0, 2, 3, 1]))
+    levels.output(0).set_names({"levels"})
+    form = choose_form(Model([opset13.result(levels)], [z], "m"), np.ones((5, 16), np.float32), None)
+    assert form.places == 1
+    assert form.speedup is not None
+    assert form.speedup > 0

@@ -21,7 +21,7 @@ from openvino import Model, Node, opset13
 from export.graph.passes.measure import COSTS
 from export.graph.passes.phases import Phases, phases_of
 from export.variants.int8.layers import constant_value
-from export.variants.int8.timing import block_times, opened, times_as_fast
+from export.variants.int8.timing import block_times, opened_for_rows, timed_rows, times_as_fast
 from gansample.runtimes.openvino_cpu import HINTS
 from gansample.types import Labels, Latents
 
@@ -60,7 +60,8 @@ def choose_form(model: Model, z: Latents, label: Labels | None, decided: bool | 
     places = len(list(_strided(model)))
     if not places or decided is not None:
         return ChosenForm(places=places, speedup=None, kept=bool(places and decided))
-    requests = [opened(each, HINTS["int8"]) for each in (in_phases(model), model)]
+    n = timed_rows(model, z)
+    requests = [opened_for_rows(each, HINTS["int8"], n) for each in (in_phases(model), model)]
     speedup = times_as_fast(*block_times(requests, model, z, label))
     logger.info(f"openvino-int8: {PASS}, {speedup:.2f}× as fast, {'kept' if speedup >= COSTS else 'dropped'}")
     return ChosenForm(places=places, speedup=speedup, kept=speedup >= COSTS)

@@ -21,6 +21,22 @@ def opened(model: Model, hint: str) -> Any:
     return Core().compile_model(model, "CPU", settings).create_infer_request()
 
 
+def timed_rows(model: Model, z: Latents) -> int:
+    """How many of these latents are drawn in a run that is timed: a block, and of small pictures more."""
+    return min(together(model, BLOCK), len(z))
+
+
+def opened_for_rows(model: Model, hint: str, n: int) -> Any:
+    """The same for exactly `n` latents, as the runner fixes its blocks.
+
+    On one thread: of several, one that another program keeps from its work has the rest spin.
+    """
+    fixed = model.clone()
+    fixed.reshape({port.get_any_name(): [n, *list(port.get_partial_shape())[1:]] for port in fixed.inputs})
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": 1}
+    return Core().compile_model(fixed, "CPU", settings).create_infer_request()
+
+
 def block_times(
     requests: Sequence[Any], model: Model, z: Latents, label: Labels | None, seconds: float = 0.4
 ) -> list[tuple[float, ...]]:
@@ -29,7 +45,7 @@ def block_times(
     model    one of those behind the requests; it tells how large the pictures are
     seconds  how long to measure, for each request
     """
-    n = together(model, BLOCK)
+    n = timed_rows(model, z)
     block = feed_of(model, z[:n], label[:n] if label is not None else None)
     rounds = min(ROUNDS, together(model, ROUNDS, least=4))
     times: list[list[float]] = [[] for _ in requests]
