@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import spectral_norm
 
-from gansample.errors import ArtefactError
+from gansample.errors import ArtefactError, UsageError
 from tests.support.families import drawn, imported_weights, network_of, off, package, random_weights, stated
 
 Weights = Mapping[str, Tensor]
@@ -146,6 +146,11 @@ def test_its_noise_is_asked_about_and_its_facts_are_stated(tmp_path: Path) -> No
     facts = stated(imported)
     assert facts["layers"] == ("FastGAN generator", "told")
     assert facts["last activation"] == ("none", "told")
+
+
+def test_a_chain_of_layers_without_plain_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"init\.init\.0 has no weight"):
+        imported_weights(fastgan_file(256), tmp_path, chain="z linear")
 
 
 def lightweight_shapes(widths: tuple[int, ...], attention: tuple[int, ...] = ()) -> dict[str, tuple[int, ...]]:

@@ -36,6 +36,12 @@ class Layer:
 
     @property
     def weight(self) -> Tensor:
+        """Raises UsageError where the module has none, as one that spectral_norm took apart."""
+        if "weight" not in self.tensors:
+            names = ", ".join(self.tensors)
+            raise UsageError(
+                f"--chain: {self.path or 'the top'} has no weight ({names})", "pass its class: --generator model.py:Class"
+            )
         return self.tensors["weight"]
 
 
