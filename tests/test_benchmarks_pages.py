@@ -19,6 +19,23 @@ def test_table_shows_every_figure_of_the_file() -> None:
         assert f"| {row['name']} | {row['images_per_second']:,.0f} | {row['ratio']:.2f}× |" in text
 
 
+def test_variants_stand_beside_the_best_peer_and_unsteady_figures_are_marked() -> None:
+    rates = {
+        "pytorch-eager-fp32": 100.0,
+        "aot-inductor-fp32": 200.0,
+        "aot-inductor-bf16": 400.0,
+        "onnx-fp32": 250.0,
+        "openvino-int8": 800.0,
+    }
+    rows = [{"name": name, "images_per_second": rate, "ratio": rate / 100, "spread": 0.1} for name, rate in rates.items()]
+    rows[-1]["spread"] = 0.2
+    document = {**documents.load(engines.RESULT), "rows": rows, "not_run": {}}
+    lines = engines.table({**document, "random": {"rows": rows[:1], "not_run": {"onnx-fp32": "why"}}}).splitlines()
+    assert "| onnx-fp32 | 250 | 2.50× | ± 5% | 1.25× |  |" in lines
+    assert "| openvino-int8 | 800 | 8.00× | **± 10%** | 2.00× |  |" in lines
+    assert lines[-1] == "| onnx-fp32 | NOT RUN | | | | why |"
+
+
 def test_only_the_part_between_the_markers_changes() -> None:
     page = "a\n<!-- x:begin -->\n{}\n<!-- x:end -->\nb\n"
     assert replaced(page.format("old"), "x", "new") == page.format("new")
