@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.fuzz.explore import Explore
 from tests.fuzz.odd import changed, damaged, values
 from tests.fuzz.programs import Programs
+from tests.support.nvidia_pickle import network_file, stylegan2
 
 METADATA = {
     "seeds": "0-3", "class": "ant", "truncation": 0.5, "model": "pets", "model_sha256": "0" * 64, "backend": "onnxruntime-cpu",
@@ -94,3 +95,24 @@ def test_checkpoints(fuzz: Explore, programs: Programs, tmp_path: Path) -> None:
         programs("export", "gen.pth", "--out", "bundle", "--force", cwd=tmp_path)
 
     fuzz(check, st.one_of(st.tuples(contents, st.integers(2, 4), st.booleans()), damaged(whole.getvalue())))
+
+
+INSTRUCTIONS = [
+    b"(", b")", b"]", b"}", b"0", b"1", b"2", b"N", b"R", b"b", b"s", b"u", b"a", b"e", b"t", b"l", b"d", b"o", b"\x81",
+    b"\x85", b"\x86", b"\x87", b"\x88", b"\x8f", b"\x90", b"\x92", b"\x93", b"\x94", b"K\x05", b"J\xff\xff\xff\x7f",
+    b"q\x01", b"h\x01",
+    b"\x8c\x05torch", b"\x8c\x04Size", b"cos\nsystem\n", b"cnumpy\ndtype\n", b"cnumpy.core.multiarray\n_reconstruct\n",
+    b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch.storage\n_load_from_bytes\n", b"c_codecs\nencode\n", b"Pid\n",
+    b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n", b"ccollections\nOrderedDict\n", b"I" + b"9" * 5000 + b"\n",
+]  # fmt: skip
+
+
+def test_pickles(fuzz: Explore, programs: Programs, tmp_path: Path) -> None:
+    whole = network_file(stylegan2(8, channels=5))  # five channels: what is still whole is refused instead of exported
+
+    def check(data: bytes) -> None:
+        (tmp_path / "network.pkl").write_bytes(data)
+        programs("export", "network.pkl", "--out", "bundle", "--force", cwd=tmp_path)
+
+    written = st.lists(st.sampled_from(INSTRUCTIONS), max_size=40).map(lambda parts: b"\x80\x04" + b"".join(parts) + b".")
+    fuzz(check, st.one_of(damaged(whole), written))
