@@ -98,7 +98,7 @@ def test_a_body_past_the_limit_is_refused_declared_or_not(demo: Demo) -> None:
     assert ask(demo, "POST", "/gradio_api/queue/join", large)[0] == 413
     assert ask(demo, "POST", "/gradio_api/queue/join", iter([large[:9000]] * 8))[0] == 413
     assert ask(demo, "POST", "/gradio_api/call/generate", large)[0] == 413
-    request = json.dumps({"data": ["tiny", "each in turn", 1, 1, 0, "exact"]}).encode()
+    request = json.dumps({"data": ["tiny", "each in turn", 1, 1, 0, "exact", 1]}).encode()
     status, answer = ask(demo, "POST", "/gradio_api/call/generate", request, **JSON)
     assert (status, list(json.loads(answer))) == (200, ["event_id"])
 

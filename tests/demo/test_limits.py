@@ -14,7 +14,7 @@ import pytest
 from demo.limits import REMEMBERED, Buckets, Limits, Rate
 from tests.support.run_demo import PLENTY, Demo, serve_demo
 
-REQUEST = json.dumps({"data": ["tiny", "each in turn", 1, 64, 0, "exact"]}).encode()
+REQUEST = json.dumps({"data": ["tiny", "each in turn", 1, 64, 0, "exact", 1]}).encode()
 STRICT = Limits(
     draws=Rate(burst=20, per_second=0.01),
     all_draws=Rate(burst=30, per_second=0.01),

@@ -123,17 +123,17 @@ def test_what_a_request_names_in_vain_is_refused(demo: Demo, route: str, body: d
     ],
 )
 def test_a_number_that_is_none_is_answered(demo: Demo, seed: object, count: object, words: str) -> None:
-    assert words in call(demo, "generate", "tiny", "each in turn", seed, count, 0, "exact")
+    assert words in call(demo, "generate", "tiny", "each in turn", seed, count, 0, "exact", 1)
 
 
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("generate", ["nobody", "each in turn", 1, 1, 0, "exact"]),
-        ("generate", [["tiny"], {}, 1, 1, "x", 3]),
+        ("generate", ["nobody", "each in turn", 1, 1, 0, "exact", 1]),
+        ("generate", [["tiny"], {}, 1, 1, "x", 3, "y"]),
         ("generate", []),
-        ("generate", ["tiny", "each in turn", 1, 65, 0, "exact"]),
-        ("surprise", ["tiny", "each in turn", 7.5, 0, 0, "exact", "history"]),
+        ("generate", ["tiny", "each in turn", 1, 65, 0, "exact", 1]),
+        ("surprise", ["tiny", "each in turn", 7.5, 0, 0, "exact", 1]),
         ("mix", ["tiny", {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]),
         ("mix", ["tiny", "9" * 5000]),
         ("neighbours", ["tiny", 1, "near"]),
